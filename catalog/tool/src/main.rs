@@ -1,0 +1,2 @@
+//! Imports, checks and compiles the catalog.
+fn main() {}

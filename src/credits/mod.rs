@@ -1,0 +1,3 @@
+//! What did it cost, and who pays? Money, pricing and the ledger.
+
+pub mod money;

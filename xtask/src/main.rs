@@ -1,0 +1,2 @@
+//! Builds the Worker.
+fn main() {}
