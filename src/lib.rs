@@ -3,4 +3,7 @@
 //! This file is a table of contents: the modules of the house and, in the wasm build, the events that wake the Worker.
 //! See `ARCHITECTURE.md` for the map.
 
+pub mod chat;
 pub mod credits;
+pub mod dialects;
+pub mod error;

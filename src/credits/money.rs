@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 pub const MAX_NANOS: i64 = (1 << 53) - 1;
 
 /// An amount of money in nano-dollars, within ±[`MAX_NANOS`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Nanos(pub i64);

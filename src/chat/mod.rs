@@ -1,0 +1,18 @@
+//! What is a conversation? The canonical request, messages, events and usage that every dialect reads into and writes from.
+//!
+//! In scope: the hub's types and the fold of events into a whole answer. Out of scope: any wire format (`dialects/`).
+
+mod completion;
+mod event;
+mod reasoning;
+mod request;
+mod usage;
+
+pub use completion::{Choice, Completion, ToolCall};
+pub use event::{Delta, Event, FinishReason};
+pub use reasoning::{Effort, ReasoningDetail, ReasoningFormat, ReasoningKind, ReasoningRequest};
+pub use request::{
+    CacheMark, CacheTtl, ChatRequest, JsonSchema, Media, Message, Part, ResponseFormat, Role,
+    Sampling, Tool, ToolChoice,
+};
+pub use usage::Usage;
