@@ -1,0 +1,14 @@
+//! What can be called, where, at what price? Models, endpoints and providers as data.
+//!
+//! The rows live in `catalog/` at the top of the repository; `catalog/tool` checks and compiles them into what is published.
+//! Out of scope: choosing among endpoints (`routing`), charging (`credits`).
+
+pub mod model;
+pub mod names;
+pub mod provider;
+
+pub use model::{
+    Budget, Endpoint, Modality, Model, ModelEntry, Parameter, Quantization, Reasoning,
+    ReasoningHistory, Status,
+};
+pub use provider::{AuthScheme, DataPolicy, Dialect, Provider, Quirk, ReasoningStyle};

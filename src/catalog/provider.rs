@@ -1,0 +1,278 @@
+//! Who serves models: one row per provider, everything the relay must know to call it.
+//!
+//! Out of scope: the models a provider serves (`model`), the rows themselves (`catalog/providers.toml`).
+//! A provider is data: a new compatible host is a new row, never new code.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The wire format a provider speaks. It decides the path that is appended to [`Provider::base_url`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dialect {
+    /// OpenAI chat completions: `{base_url}/chat/completions`.
+    OpenaiChat,
+    /// Anthropic messages: `{base_url}/v1/messages`.
+    AnthropicMessages,
+    /// Gemini (AI Studio): `{base_url}/models/{model}:generateContent`, and
+    /// `{base_url}/models/{model}:streamGenerateContent?alt=sse` for streams.
+    Gemini,
+}
+
+/// Where a provider expects its key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum AuthScheme {
+    /// `Authorization: Bearer <key>`.
+    Bearer,
+    /// The bare key in a header of this name.
+    Header {
+        /// Lower-case header name.
+        name: String,
+    },
+    /// The bare key in a query parameter of this name.
+    Query {
+        /// Parameter name.
+        name: String,
+    },
+}
+
+/// How an `openai_chat` host wants to be asked for reasoning. The other dialects have one native way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReasoningStyle {
+    /// `reasoning_effort: "low"`; no budget, no switch of its own.
+    #[default]
+    Effort,
+    /// `reasoning: {effort, max_tokens, enabled}`.
+    Object,
+    /// `thinking: {type: "enabled" | "disabled"}`, with `reasoning_effort` beside it where the endpoint lists efforts.
+    Thinking,
+    /// `enable_thinking: bool` and `thinking_budget: n`.
+    EnableThinking,
+    /// `chat_template_kwargs: {enable_thinking: bool}`, and `reasoning_effort` where the endpoint lists efforts.
+    TemplateKwargs,
+    /// Nothing to ask with: the host reasons or does not.
+    None,
+}
+
+/// What a provider does differently from the plainest host of its dialect. A closed list: a row with another word is refused.
+///
+/// The plain `openai_chat` host takes `max_tokens`, `system` but not `developer` messages, `stream_options.include_usage`,
+/// array content, `tool_choice` in all its forms, tool-call ids of any shape, and reports usage once, on the last chunk, with
+/// reasoning tokens inside `completion_tokens`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Quirk {
+    /// The limit on the answer is spelt `max_completion_tokens`.
+    MaxCompletionTokens,
+    /// Knows the `developer` role; elsewhere it becomes `system`.
+    DeveloperRole,
+    /// Refuses or ignores `stream_options`; usage arrives on its own or not at all.
+    NoStreamOptions,
+    /// Usage comes on every chunk and is cumulative: the last one counts.
+    UsageOnEveryChunk,
+    /// `completion_tokens` leaves the reasoning tokens out; they are added to it.
+    ReasoningOutsideCompletion,
+    /// Refuses `parallel_tool_calls`.
+    NoParallelToolCalls,
+    /// `tool_choice: "required"` is spelt `"any"`.
+    ToolChoiceAny,
+    /// Knows only `tool_choice: "auto"` and `"none"`.
+    ToolChoiceAutoOnly,
+    /// Tool-call ids are exactly nine letters and digits.
+    ShortToolCallIds,
+    /// Message content must be a string: text parts are joined.
+    StringContent,
+    /// `seed` is spelt `random_seed`.
+    RandomSeed,
+    /// Refuses fields that it does not know: only the fields of `supported_parameters` are sent.
+    RefusesUnknownFields,
+    /// Knows `json_object` but not `json_schema` as response format.
+    NoJsonSchema,
+    /// Reasoning arrives between `<think>` tags in the content.
+    ThinkTags,
+    /// Thinking blocks carry no signature, and are accepted back without one. Elsewhere an unsigned block is dropped.
+    UnsignedThinking,
+    /// Takes cache markers (`cache_control`) inside chat-completion content parts.
+    CacheControlParts,
+    /// Takes `user` / `prompt_cache_key` as the upstream's cache and abuse key.
+    PromptCacheKey,
+}
+
+/// What a provider does with what it is sent. `None` means that it is not known, and is taken as the worst case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataPolicy {
+    /// Whether prompts or answers of paying API customers may train models.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training: Option<bool>,
+    /// Days that prompts and answers are kept; 0 is zero data retention.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention_days: Option<u32>,
+}
+
+impl DataPolicy {
+    /// The longest retention that still counts as transient (abuse monitoring), so that `data_collection: "deny"` admits it.
+    pub const TRANSIENT_DAYS: u32 = 30;
+
+    /// Whether `provider.data_collection: "deny"` excludes this policy.
+    pub fn collects_data(&self) -> bool {
+        self.training != Some(false)
+            || self
+                .retention_days
+                .is_none_or(|days| days > Self::TRANSIENT_DAYS)
+    }
+
+    /// Whether `provider.zdr: true` admits this policy.
+    pub fn is_zdr(&self) -> bool {
+        self.training == Some(false) && self.retention_days == Some(0)
+    }
+}
+
+/// A provider: an upstream that runs models behind one base URL.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provider {
+    /// Short id, as in `provider.order`: `google-ai-studio`.
+    pub slug: String,
+    /// Display name, as in a response's `provider`: `Google AI Studio`.
+    pub name: String,
+    /// Wire format.
+    pub dialect: Dialect,
+    /// Everything before the operation's path (see [`Dialect`]), without a trailing slash. `${NAME}` stands for a variable of
+    /// the deployment: see [`resolve_base_url`].
+    pub base_url: String,
+    /// Where the key goes.
+    pub auth: AuthScheme,
+    /// Name of the secret that holds the operator's key. A provider without its secret is not offered.
+    pub secret: String,
+    /// What it does with data.
+    #[serde(default)]
+    pub data_policy: DataPolicy,
+    /// How to ask for reasoning (`openai_chat` only).
+    #[serde(default)]
+    pub reasoning_style: ReasoningStyle,
+    /// Deviations from the plain host of the dialect, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quirks: Vec<Quirk>,
+    /// Whether closing the connection stops the work and its billing upstream.
+    #[serde(default)]
+    pub can_cancel: bool,
+    /// Privacy policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub privacy_policy_url: Option<String>,
+    /// Terms of service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terms_of_service_url: Option<String>,
+    /// Status page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status_page_url: Option<String>,
+    /// ISO 3166 country code of the company's seat.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub headquarters: Option<String>,
+}
+
+impl Provider {
+    /// Whether the provider has this quirk.
+    pub fn has(&self, quirk: Quirk) -> bool {
+        self.quirks.contains(&quirk)
+    }
+
+    /// Whether a name out of `order`, `only` or `ignore` means this provider: its slug, or its display name in any case.
+    pub fn answers_to(&self, name: &str) -> bool {
+        self.slug == name || self.name.eq_ignore_ascii_case(name)
+    }
+}
+
+/// A base URL that cannot be completed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BaseUrlError {
+    /// The deployment has no variable of this name.
+    Missing(String),
+    /// A `${` without its `}`.
+    Unclosed,
+}
+
+impl fmt::Display for BaseUrlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing(name) => write!(f, "the variable {name} is not set"),
+            Self::Unclosed => f.write_str("a ${ is not closed"),
+        }
+    }
+}
+
+impl std::error::Error for BaseUrlError {}
+
+/// Puts the deployment's variables into a base URL and drops a trailing slash.
+///
+/// # Errors
+///
+/// A variable that `lookup` does not know, or a `${` without its end.
+pub fn resolve_base_url(
+    template: &str,
+    lookup: impl Fn(&str) -> Option<String>,
+) -> Result<String, BaseUrlError> {
+    let mut url = String::with_capacity(template.len());
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once("${") {
+        let (name, tail) = after.split_once('}').ok_or(BaseUrlError::Unclosed)?;
+        url.push_str(before);
+        url.push_str(&lookup(name).ok_or_else(|| BaseUrlError::Missing(name.to_owned()))?);
+        rest = tail;
+    }
+    url.push_str(rest);
+    url.truncate(url.trim_end_matches('/').len());
+    Ok(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_base_url_takes_the_deployments_variables() {
+        let vars = |name: &str| (name == "DEMO_UPSTREAM").then(|| "http://127.0.0.1:9/".to_owned());
+        assert_eq!(
+            resolve_base_url("https://api.openai.com/v1/", vars).unwrap(),
+            "https://api.openai.com/v1"
+        );
+        assert_eq!(
+            resolve_base_url("${DEMO_UPSTREAM}x", vars).unwrap(),
+            "http://127.0.0.1:9/x"
+        );
+        assert_eq!(
+            resolve_base_url("${OTHER}/x", vars),
+            Err(BaseUrlError::Missing("OTHER".into()))
+        );
+        assert_eq!(
+            resolve_base_url("${OTHER", vars),
+            Err(BaseUrlError::Unclosed)
+        );
+    }
+
+    #[test]
+    fn an_unknown_policy_counts_as_the_worst() {
+        let policy = |training, retention_days| DataPolicy {
+            training,
+            retention_days,
+        };
+        assert!(policy(None, None).collects_data() && !policy(None, Some(0)).is_zdr());
+        assert!(policy(Some(false), None).collects_data());
+        assert!(policy(Some(true), Some(0)).collects_data());
+        assert!(
+            !policy(Some(false), Some(30)).collects_data()
+                && !policy(Some(false), Some(30)).is_zdr()
+        );
+        assert!(policy(Some(false), Some(31)).collects_data());
+        assert!(policy(Some(false), Some(0)).is_zdr());
+    }
+
+    #[test]
+    fn the_quirks_are_a_closed_list() {
+        assert!(serde_json::from_str::<Quirk>("\"no_stream_options\"").is_ok());
+        assert!(serde_json::from_str::<Quirk>("\"likes_cheese\"").is_err());
+    }
+}
