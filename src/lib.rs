@@ -8,3 +8,23 @@ pub mod chat;
 pub mod credits;
 pub mod dialects;
 pub mod error;
+
+#[cfg(target_arch = "wasm32")]
+mod edge;
+
+#[cfg(target_arch = "wasm32")]
+use worker::{Context, Env, Request, Response, Result, event};
+
+/// The isolate starts: a panic is logged with its place before it unwinds.
+#[cfg(target_arch = "wasm32")]
+#[event(start)]
+fn start() {
+    console_error_panic_hook::set_once();
+}
+
+/// A request arrives.
+#[cfg(target_arch = "wasm32")]
+#[event(fetch)]
+async fn fetch(request: Request, env: Env, context: Context) -> Result<Response> {
+    edge::fetch(request, env, context).await
+}

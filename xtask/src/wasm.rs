@@ -1,0 +1,158 @@
+//! The wasm build: cargo, then wasm-bindgen, then (for a release) wasm-opt, into `pkg/`.
+//!
+//! `pkg/` is replaced only by a build that succeeded, so that a running `wrangler dev` never sees half of one.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use wasm_bindgen_cli_support::Bindgen;
+
+use crate::toolchain::Toolchain;
+use crate::{Outcome, say};
+
+const TARGET: &str = "wasm32-unknown-unknown";
+const BUILD_STD: &str = "-Zbuild-std=std,panic_unwind";
+
+/// The name of the generated module: `pkg/index.js`, `pkg/index_bg.wasm`.
+const OUT_NAME: &str = "index";
+
+/// Names the program that shrinks a release; npm's `binaryen` brings it.
+const WASM_OPT: &str = "WASM_OPT_BIN";
+
+/// What rustc's wasm32 target emits and workerd runs; wasm-opt refuses features that it was not told of.
+const FEATURES: [&str; 7] = [
+    "mutable-globals",
+    "sign-ext",
+    "nontrapping-float-to-int",
+    "bulk-memory",
+    "multivalue",
+    "reference-types",
+    "exception-handling",
+];
+
+/// Builds the Worker with the given profile.
+pub fn build(root: &Path, profile: &str) -> Outcome<()> {
+    let toolchain = Toolchain::find()?;
+    let target = target_dir(root);
+    let mut cargo = toolchain.command("cargo");
+    cargo
+        .current_dir(root)
+        .args(["build", "--package", "patchbay", "--lib"])
+        .args(["--profile", profile, "--target", TARGET, BUILD_STD])
+        .arg("--target-dir")
+        .arg(&target);
+    succeed(&mut cargo, "the wasm build failed: see the compiler above")?;
+
+    let staged = target.join("pkg");
+    let compiled = target.join(TARGET).join(profile).join("patchbay.wasm");
+    bind(&compiled, &staged)?;
+    if profile == "release" {
+        optimise(root, &staged)?;
+    }
+    let size = fs::metadata(staged.join(format!("{OUT_NAME}_bg.wasm")))
+        .map_err(|error| format!("wasm-bindgen wrote no module: {error}"))?
+        .len();
+    replace(&staged, &root.join("pkg"))?;
+    say(&format!(
+        "pkg/{OUT_NAME}_bg.wasm: {size} bytes ({profile}, {})",
+        toolchain.describe()
+    ));
+    Ok(())
+}
+
+/// Lints what only the wasm build compiles.
+pub fn clippy(root: &Path) -> Outcome<()> {
+    let mut clippy = Toolchain::find()?.command("cargo-clippy");
+    clippy
+        .current_dir(root)
+        .args(["clippy", "--package", "patchbay", "--lib"])
+        .args(["--target", TARGET, BUILD_STD, "--target-dir"])
+        .arg(target_dir(root))
+        .args(["--", "-D", "warnings"]);
+    succeed(&mut clippy, "clippy for wasm32 failed: see above")
+}
+
+/// Apart from the native target directory: the compiler and its flags differ, and cargo would rebuild all at each turn.
+fn target_dir(root: &Path) -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR")
+        .filter(|value| !value.is_empty())
+        .map_or_else(|| root.join("target"), |named| root.join(named))
+        .join("wasm")
+}
+
+fn bind(compiled: &Path, out: &Path) -> Outcome<()> {
+    remove_dir(out)?;
+    Bindgen::new()
+        .input_path(compiled)
+        .out_name(OUT_NAME)
+        .typescript(false)
+        .reset_state_function(true)
+        .force_enable_abort_handler(true)
+        .module(true)
+        .and_then(|bindgen| bindgen.generate(out))
+        .map_err(|error| format!("wasm-bindgen: {error:#}"))?;
+    // workerd imports a compiled module by an ordinary import, not by a source-phase one.
+    let glue = out.join(format!("{OUT_NAME}.js"));
+    let text = fs::read_to_string(&glue).map_err(|error| format!("{}: {error}", glue.display()))?;
+    fs::write(&glue, text.replace("import source ", "import "))
+        .map_err(|error| format!("{}: {error}", glue.display()))
+}
+
+fn optimise(root: &Path, out: &Path) -> Outcome<()> {
+    let installed = root.join("node_modules/.bin/wasm-opt");
+    let program = env::var_os(WASM_OPT).map_or(installed, PathBuf::from);
+    if !program.is_file() {
+        return Err(format!(
+            "a release needs wasm-opt: run `npm install`, or name the program in {WASM_OPT}"
+        ));
+    }
+    let wasm = out.join(format!("{OUT_NAME}_bg.wasm"));
+    let mut wasm_opt = Command::new(program);
+    wasm_opt
+        .arg(&wasm)
+        .arg("-O")
+        .args(FEATURES.map(|feature| format!("--enable-{feature}")))
+        .arg("-o")
+        .arg(&wasm);
+    succeed(&mut wasm_opt, "wasm-opt failed: see above")
+}
+
+fn replace(staged: &Path, out: &Path) -> Outcome<()> {
+    remove_dir(out)?;
+    copy_dir(staged, out).map_err(|error| format!("cannot write {}: {error}", out.display()))
+}
+
+/// Copies rather than renames: the target directory may be on another file system.
+fn copy_dir(from: &Path, to: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_dir(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
+
+fn remove_dir(dir: &Path) -> Outcome<()> {
+    match fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(format!("cannot remove {}: {error}", dir.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn succeed(command: &mut Command, failure: &str) -> Outcome<()> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(_) => Err(failure.to_owned()),
+        Err(error) => Err(format!("{name} does not start: {error}")),
+    }
+}
