@@ -1,0 +1,505 @@
+//! From usage to a charge: exact prices, one division, one rounding up to the nano-dollar per request.
+//!
+//! In scope: prices, price tables with long-context tiers, the charge and its explanation, the size of a hold.
+//! Out of scope: where prices come from (`catalog`), what a balance does with a charge ([`super::ledger`]).
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::decimal::{self, Excess};
+use super::money::{MAX_NANOS, MoneyError, Nanos};
+use crate::chat::Usage;
+
+/// Units that a [`Price`] buys.
+pub const UNITS_PER_PRICE: u64 = 1_000_000;
+
+/// Output that a hold covers when neither the request nor the model's history says how much is usual.
+pub const DEFAULT_TYPICAL_OUTPUT: u64 = 1_024;
+
+/// The most output tokens that a hold covers. Clients ask for a model's theoretical maximum and use a fraction of it;
+/// what an answer costs beyond its hold is still charged.
+pub const MAX_HELD_OUTPUT: u64 = 16_384;
+
+/// A price in nano-dollars per million units: an exact integer for every price known (`$0.0375` per million is 37,500,000).
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(try_from = "i64", into = "i64")]
+pub struct Price(i64);
+
+impl Price {
+    /// Free.
+    pub const FREE: Self = Self(0);
+
+    /// A price of `nanos` nano-dollars per million units.
+    ///
+    /// # Errors
+    /// Below zero or above [`MAX_NANOS`].
+    pub const fn new(nanos: i64) -> Result<Self, MoneyError> {
+        if nanos < 0 || nanos > MAX_NANOS {
+            Err(MoneyError::OutOfRange)
+        } else {
+            Ok(Self(nanos))
+        }
+    }
+
+    /// Nano-dollars per million units.
+    pub const fn get(self) -> i64 {
+        self.0
+    }
+
+    /// Reads dollars per million units, at most nine decimals (`"2.5"`).
+    ///
+    /// # Errors
+    /// When the text is no decimal number, is too precise, negative or out of range.
+    pub fn from_dollars_per_million(text: &str) -> Result<Self, MoneyError> {
+        Self::from_wide(decimal::parse(text, 9, Excess::Refuse)?)
+    }
+
+    /// Reads dollars per single unit, at most fifteen decimals (`"0.0000025"`).
+    ///
+    /// # Errors
+    /// When the text is no decimal number, is too precise, negative or out of range.
+    pub fn from_dollars_per_unit(text: &str) -> Result<Self, MoneyError> {
+        Self::from_wide(decimal::parse(text, 15, Excess::Refuse)?)
+    }
+
+    /// Dollars per single unit in full, as model lists publish it (`0.0000025`).
+    pub fn dollars_per_unit(self) -> String {
+        decimal::format(i128::from(self.0), 15)
+    }
+
+    fn from_wide(nanos: i128) -> Result<Self, MoneyError> {
+        i64::try_from(nanos)
+            .map_err(|_| MoneyError::OutOfRange)
+            .and_then(Self::new)
+    }
+}
+
+impl TryFrom<i64> for Price {
+    type Error = MoneyError;
+    fn try_from(nanos: i64) -> Result<Self, MoneyError> {
+        Self::new(nanos)
+    }
+}
+
+impl From<Price> for i64 {
+    fn from(price: Price) -> i64 {
+        price.0
+    }
+}
+
+/// Dollars per million units in full.
+impl fmt::Display for Price {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&decimal::format(i128::from(self.0), 9))
+    }
+}
+
+/// What one endpoint charges.
+///
+/// A missing price is not free: cache prices fall back to the prompt price (a one-hour write first to the five-minute
+/// price), modality and reasoning prices to the price of the text they are part of.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PriceTable {
+    /// Fresh prompt tokens.
+    pub prompt: Price,
+    /// Completion tokens.
+    pub completion: Price,
+    /// Prompt tokens read from the cache.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_read: Option<Price>,
+    /// Prompt tokens written to a five-minute cache.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_write_5m: Option<Price>,
+    /// Prompt tokens written to a one-hour cache.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_write_1h: Option<Price>,
+    /// Reasoning tokens, where they cost other than completion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning: Option<Price>,
+    /// Fresh audio prompt tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audio_in: Option<Price>,
+    /// Audio completion tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audio_out: Option<Price>,
+    /// Image completion tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_out: Option<Price>,
+    /// A fixed amount per request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<Nanos>,
+    /// Long-context prices, applied in order: a later one wins.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tiers: Vec<Tier>,
+}
+
+/// Prices that replace those of the table for the whole request once its prompt is long enough.
+///
+/// An absent price is inherited from the table.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tier {
+    /// Applies when the prompt has strictly more tokens than this, cache reads and writes included.
+    pub min_prompt_tokens: u64,
+    /// Fresh prompt tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<Price>,
+    /// Completion tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completion: Option<Price>,
+    /// Prompt tokens read from the cache.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_read: Option<Price>,
+    /// Prompt tokens written to a five-minute cache.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_write_5m: Option<Price>,
+    /// Prompt tokens written to a one-hour cache.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_write_1h: Option<Price>,
+    /// Reasoning tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning: Option<Price>,
+    /// Fresh audio prompt tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audio_in: Option<Price>,
+    /// Audio completion tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audio_out: Option<Price>,
+}
+
+/// What a line of a charge counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// Fresh prompt tokens.
+    Prompt,
+    /// Fresh audio prompt tokens.
+    AudioIn,
+    /// Prompt tokens read from the cache.
+    CacheRead,
+    /// Prompt tokens written to a five-minute cache.
+    #[serde(rename = "cache_write_5m")]
+    CacheWrite5m,
+    /// Prompt tokens written to a one-hour cache.
+    #[serde(rename = "cache_write_1h")]
+    CacheWrite1h,
+    /// Completion tokens that no other line counts.
+    Completion,
+    /// Reasoning tokens.
+    Reasoning,
+    /// Audio completion tokens.
+    AudioOut,
+    /// Image completion tokens.
+    ImageOut,
+    /// The request itself.
+    Request,
+}
+
+/// One line of a charge: `quantity × price / per` nano-dollars, before the charge's single rounding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    /// What is counted.
+    pub what: Part,
+    /// How many.
+    pub quantity: u64,
+    /// Nano-dollars for `per` units.
+    pub price: i64,
+    /// Units that `price` buys: a million tokens, or one request.
+    pub per: u64,
+}
+
+impl Line {
+    /// The line in nano-dollars per million: what the charge sums before it divides.
+    fn scaled(&self) -> Option<i128> {
+        let factor = UNITS_PER_PRICE.checked_div(self.per)?;
+        i128::from(self.quantity)
+            .checked_mul(i128::from(self.price))?
+            .checked_mul(i128::from(factor))
+    }
+}
+
+/// What a request costs, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Charge {
+    /// The amount to settle.
+    pub total: Nanos,
+    /// The quantities and prices that make it, parts of zero quantity left out.
+    pub lines: Vec<Line>,
+    /// The highest long-context threshold that the prompt passed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier: Option<u64>,
+}
+
+impl Charge {
+    /// Sums the lines, divides once and rounds up once.
+    fn of(lines: Vec<Line>, tier: Option<u64>) -> Result<Self, MoneyError> {
+        let total = sum(&lines)?;
+        Ok(Self { total, lines, tier })
+    }
+
+    /// Whether the lines make the total: holds for every charge, also one read back from a usage row.
+    pub fn explains_itself(&self) -> bool {
+        sum(&self.lines) == Ok(self.total)
+    }
+}
+
+fn sum(lines: &[Line]) -> Result<Nanos, MoneyError> {
+    let scaled = lines
+        .iter()
+        .try_fold(0i128, |sum, line| sum.checked_add(line.scaled()?))
+        .ok_or(MoneyError::OutOfRange)?;
+    Nanos::from_wide(decimal::div_ceil(scaled, i128::from(UNITS_PER_PRICE)))
+}
+
+/// What is known about the length of an answer before it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OutputBounds {
+    /// The request's own limit.
+    pub max_tokens: Option<u64>,
+    /// The most the model can write.
+    pub model_cap: Option<u64>,
+    /// What the model usually writes.
+    pub typical: Option<u64>,
+}
+
+impl OutputBounds {
+    /// The output that a hold covers: the request's limit, else the usual length, within the model's and the hold's cap.
+    pub fn realistic(&self) -> u64 {
+        let wanted = self
+            .max_tokens
+            .or(self.typical)
+            .unwrap_or(DEFAULT_TYPICAL_OUTPUT);
+        wanted
+            .min(self.model_cap.unwrap_or(u64::MAX))
+            .min(MAX_HELD_OUTPUT)
+    }
+}
+
+impl PriceTable {
+    /// Whether nothing is ever charged under this table.
+    pub fn is_free(&self) -> bool {
+        let tiers_free = self.tiers.iter().all(|tier| {
+            [
+                tier.prompt,
+                tier.completion,
+                tier.cache_read,
+                tier.cache_write_5m,
+                tier.cache_write_1h,
+                tier.reasoning,
+                tier.audio_in,
+                tier.audio_out,
+            ]
+            .into_iter()
+            .all(is_free)
+        });
+        tiers_free
+            && self.prompt == Price::FREE
+            && self.completion == Price::FREE
+            && self.request.is_none_or(|request| request == Nanos::ZERO)
+            && [
+                self.cache_read,
+                self.cache_write_5m,
+                self.cache_write_1h,
+                self.reasoning,
+                self.audio_in,
+                self.audio_out,
+                self.image_out,
+            ]
+            .into_iter()
+            .all(is_free)
+    }
+
+    /// The charge for `usage`: every token at one rate, all of them at the rates of the tier that the prompt reached.
+    ///
+    /// Counts that contradict each other (more cached than prompt tokens) never make a negative line.
+    ///
+    /// # Errors
+    /// When the charge would exceed [`MAX_NANOS`].
+    pub fn cost(&self, usage: &Usage) -> Result<Charge, MoneyError> {
+        let (rates, tier) = self.rates(usage.prompt);
+        let mut lines = Lines::default();
+
+        let writes = usage.cache_write_5m.saturating_add(usage.cache_write_1h);
+        let fresh = usage
+            .prompt
+            .saturating_sub(usage.cache_read.saturating_add(writes));
+        // An upstream says how much audio came in, not how much of it was cached: the cache split comes first.
+        let audio_in = rates.audio_in.map_or(0, |_| usage.audio_in.min(fresh));
+        lines.tokens(Part::Prompt, fresh - audio_in, rates.prompt);
+        lines.tokens(
+            Part::AudioIn,
+            audio_in,
+            rates.audio_in.unwrap_or(rates.prompt),
+        );
+        lines.tokens(Part::CacheRead, usage.cache_read, rates.cache_read());
+        lines.tokens(
+            Part::CacheWrite5m,
+            usage.cache_write_5m,
+            rates.cache_write_5m(),
+        );
+        lines.tokens(
+            Part::CacheWrite1h,
+            usage.cache_write_1h,
+            rates.cache_write_1h(),
+        );
+
+        let mut text = usage.completion;
+        for (part, quantity, price) in [
+            (Part::Reasoning, usage.reasoning, rates.reasoning),
+            (Part::AudioOut, usage.audio_out, rates.audio_out),
+            (Part::ImageOut, usage.image_out, rates.image_out),
+        ] {
+            if let Some(price) = price {
+                let quantity = quantity.min(text);
+                text -= quantity;
+                lines.tokens(part, quantity, price);
+            }
+        }
+        lines.tokens(Part::Completion, text, rates.completion);
+        if let Some(request) = rates.request {
+            lines.0.push(Line {
+                what: Part::Request,
+                quantity: 1,
+                price: request.get(),
+                per: 1,
+            });
+        }
+        Charge::of(lines.0, tier)
+    }
+
+    /// The amount to hold for a request: its estimated prompt plus a realistic output, at the dearer of the output rates.
+    ///
+    /// # Errors
+    /// When the amount would exceed [`MAX_NANOS`].
+    pub fn estimate_hold(
+        &self,
+        prompt_tokens: u64,
+        output: OutputBounds,
+    ) -> Result<Nanos, MoneyError> {
+        let (rates, tier) = self.rates(prompt_tokens);
+        let mut lines = Lines::default();
+        lines.tokens(Part::Prompt, prompt_tokens, rates.prompt);
+        lines.tokens(Part::Completion, output.realistic(), rates.dearest_output());
+        if let Some(request) = rates.request {
+            lines.0.push(Line {
+                what: Part::Request,
+                quantity: 1,
+                price: request.get(),
+                per: 1,
+            });
+        }
+        Charge::of(lines.0, tier).map(|charge| charge.total)
+    }
+
+    /// The output tokens that `available` still buys after a prompt of `prompt_tokens`: what a 402 tells the client.
+    /// `None` when output is free.
+    pub fn affordable_tokens(&self, available: Nanos, prompt_tokens: u64) -> Option<u64> {
+        let (rates, _) = self.rates(prompt_tokens);
+        let price = i128::from(rates.dearest_output().get());
+        if price == 0 {
+            return None;
+        }
+        let fixed = i128::from(rates.request.unwrap_or_default().get());
+        let scaled = (i128::from(available.get()) - fixed) * i128::from(UNITS_PER_PRICE);
+        let prompt = i128::from(prompt_tokens).saturating_mul(i128::from(rates.prompt.get()));
+        let tokens = scaled.saturating_sub(prompt).max(0) / price;
+        Some(u64::try_from(tokens).unwrap_or(u64::MAX))
+    }
+
+    /// The table in force for a prompt of this length, and the threshold that put it in force.
+    fn rates(&self, prompt_tokens: u64) -> (Rates, Option<u64>) {
+        let mut rates = Rates {
+            prompt: self.prompt,
+            completion: self.completion,
+            cache_read: self.cache_read,
+            cache_write_5m: self.cache_write_5m,
+            cache_write_1h: self.cache_write_1h,
+            reasoning: self.reasoning,
+            audio_in: self.audio_in,
+            audio_out: self.audio_out,
+            image_out: self.image_out,
+            request: self.request,
+        };
+        let mut reached = None;
+        for tier in self
+            .tiers
+            .iter()
+            .filter(|tier| prompt_tokens > tier.min_prompt_tokens)
+        {
+            rates.overlay(tier);
+            reached = reached.max(Some(tier.min_prompt_tokens));
+        }
+        (rates, reached)
+    }
+}
+
+fn is_free(price: Option<Price>) -> bool {
+    price.is_none_or(|price| price == Price::FREE)
+}
+
+/// The prices of one request, tiers applied.
+struct Rates {
+    prompt: Price,
+    completion: Price,
+    cache_read: Option<Price>,
+    cache_write_5m: Option<Price>,
+    cache_write_1h: Option<Price>,
+    reasoning: Option<Price>,
+    audio_in: Option<Price>,
+    audio_out: Option<Price>,
+    image_out: Option<Price>,
+    request: Option<Nanos>,
+}
+
+impl Rates {
+    fn overlay(&mut self, tier: &Tier) {
+        self.prompt = tier.prompt.unwrap_or(self.prompt);
+        self.completion = tier.completion.unwrap_or(self.completion);
+        self.cache_read = tier.cache_read.or(self.cache_read);
+        self.cache_write_5m = tier.cache_write_5m.or(self.cache_write_5m);
+        self.cache_write_1h = tier.cache_write_1h.or(self.cache_write_1h);
+        self.reasoning = tier.reasoning.or(self.reasoning);
+        self.audio_in = tier.audio_in.or(self.audio_in);
+        self.audio_out = tier.audio_out.or(self.audio_out);
+    }
+
+    fn cache_read(&self) -> Price {
+        self.cache_read.unwrap_or(self.prompt)
+    }
+
+    fn cache_write_5m(&self) -> Price {
+        self.cache_write_5m.unwrap_or(self.prompt)
+    }
+
+    fn cache_write_1h(&self) -> Price {
+        self.cache_write_1h.unwrap_or_else(|| self.cache_write_5m())
+    }
+
+    fn dearest_output(&self) -> Price {
+        self.completion.max(self.reasoning.unwrap_or_default())
+    }
+}
+
+#[derive(Default)]
+struct Lines(Vec<Line>);
+
+impl Lines {
+    fn tokens(&mut self, what: Part, quantity: u64, price: Price) {
+        if quantity > 0 {
+            self.0.push(Line {
+                what,
+                quantity,
+                price: price.get(),
+                per: UNITS_PER_PRICE,
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "pricing_tests.rs"]
+mod tests;
