@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::provider::Provider;
 use crate::chat::Effort;
+use crate::credits::pricing::PriceTable;
 
 /// A kind of content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -329,6 +330,8 @@ pub struct Endpoint {
     /// Limit on the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_completion_tokens: Option<u64>,
+    /// Prices, exact.
+    pub prices: PriceTable,
     /// Precision of the weights, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quantization: Option<Quantization>,
