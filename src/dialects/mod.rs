@@ -12,3 +12,39 @@
 //! I/O or knows the time.
 
 pub mod sse;
+
+use crate::{
+    catalog::{Endpoint, Provider},
+    chat::ChatRequest,
+};
+
+/// Whom a request is written for.
+#[derive(Debug, Clone, Copy)]
+pub struct Target<'a> {
+    /// The way to the model.
+    pub endpoint: &'a Endpoint,
+    /// Who serves it.
+    pub provider: &'a Provider,
+}
+
+/// What the client asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Inbound<'a> {
+    /// The request as every dialect understands it.
+    pub request: &'a ChatRequest,
+    /// The client's own bytes, where the client speaks chat completions: an upstream of the same dialect gets them back.
+    pub raw: Option<&'a [u8]>,
+}
+
+/// A request as the upstream wants it, without its credentials.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NativeRequest {
+    /// Appended to the provider's base URL; starts with `/`.
+    pub path: String,
+    /// Headers of the dialect, in lower case; authentication is the caller's.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+    /// Parameters that the client sent and this target cannot take.
+    pub dropped: Vec<&'static str>,
+}
