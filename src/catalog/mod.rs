@@ -3,12 +3,20 @@
 //! The rows live in `catalog/` at the top of the repository; `catalog/tool` checks and compiles them into what is published.
 //! Out of scope: choosing among endpoints (`routing`), charging (`credits`).
 
+pub mod listing;
 pub mod model;
 pub mod names;
 pub mod provider;
+pub mod publish;
+pub mod query;
+pub mod wire;
 
 pub use model::{
     Budget, Endpoint, Modality, Model, ModelEntry, Parameter, Quantization, Reasoning,
     ReasoningHistory, Status,
 };
 pub use provider::{AuthScheme, DataPolicy, Dialect, Provider, Quirk, ReasoningStyle};
+pub use publish::{Names, Snapshot};
+
+#[cfg(test)]
+mod tests;

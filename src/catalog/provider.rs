@@ -180,6 +180,16 @@ impl Provider {
         self.quirks.contains(&quirk)
     }
 
+    /// The deployment's variables without which this provider cannot be called: its secret, and those in its base URL.
+    pub fn required_variables(&self) -> impl Iterator<Item = &str> {
+        let in_url = self
+            .base_url
+            .split("${")
+            .skip(1)
+            .filter_map(|part| part.split_once('}'));
+        std::iter::once(self.secret.as_str()).chain(in_url.map(|(name, _)| name))
+    }
+
     /// Whether a name out of `order`, `only` or `ignore` means this provider: its slug, or its display name in any case.
     pub fn answers_to(&self, name: &str) -> bool {
         self.slug == name || self.name.eq_ignore_ascii_case(name)

@@ -1,0 +1,264 @@
+//! What is published: one snapshot of all rows, and the key-value writes that make it visible at once.
+//!
+//! Readers take the version from [`POINTER`] and everything else under that version, so a reader sees one snapshot whole:
+//! the pointer is the last write. Out of scope: doing the writes (`edge`), checking the rows (`catalog/tool`).
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::listing::ListEntry;
+use super::model::{Endpoint, Model, ModelEntry, Status};
+use super::provider::Provider;
+use super::{listing, wire};
+
+/// The key that names the version in force.
+pub const POINTER: &str = "catalog:current";
+
+/// The key of one model's [`ModelEntry`].
+pub fn model_key(version: &str, slug: &str) -> String {
+    format!("catalog:{version}:model:{slug}")
+}
+
+/// The key of the pre-rendered body of `/models`.
+pub fn list_key(version: &str) -> String {
+    format!("catalog:{version}:list")
+}
+
+/// The key of the [`ListEntry`] array that filtered lists are made from.
+pub fn index_key(version: &str) -> String {
+    format!("catalog:{version}:index")
+}
+
+/// The key of [`Names`].
+pub fn names_key(version: &str) -> String {
+    format!("catalog:{version}:slugs")
+}
+
+/// The key of the [`Provider`] array.
+pub fn providers_key(version: &str) -> String {
+    format!("catalog:{version}:providers")
+}
+
+/// Every slug, and the other names that mean one of them.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Names {
+    /// Slugs, sorted.
+    pub slugs: Vec<String>,
+    /// Alias → slug.
+    pub aliases: BTreeMap<String, String>,
+}
+
+impl Names {
+    /// The slug that a name means, in any case: itself, or what it is an alias of.
+    pub fn resolve(&self, name: &str) -> Option<&str> {
+        let name = name.to_lowercase();
+        match self.slugs.binary_search(&name) {
+            Ok(at) => self.slugs.get(at).map(String::as_str),
+            Err(_) => self.aliases.get(&name).map(String::as_str),
+        }
+    }
+
+    /// The slugs nearest to an unknown name.
+    pub fn nearest(&self, name: &str) -> Vec<String> {
+        super::names::nearest(name, &self.slugs)
+    }
+}
+
+/// All rows of the catalog under a version that is the hash of its content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Snapshot {
+    /// Hash of the content.
+    pub version: String,
+    /// Providers, by slug.
+    pub providers: Vec<Provider>,
+    /// Models, by slug.
+    pub models: Vec<Model>,
+    /// Endpoints, by model and tag.
+    pub endpoints: Vec<Endpoint>,
+    /// Alias → slug.
+    pub aliases: BTreeMap<String, String>,
+}
+
+/// Why a snapshot was refused.
+#[derive(Debug)]
+pub enum SnapshotError {
+    /// Not the JSON of a snapshot.
+    Syntax(serde_json::Error),
+    /// The version is not the hash of the content: the file was cut or changed.
+    Version,
+}
+
+impl fmt::Display for SnapshotError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Syntax(error) => write!(f, "not a catalog snapshot: {error}"),
+            Self::Version => f.write_str("the snapshot's version is not the hash of its content"),
+        }
+    }
+}
+
+impl std::error::Error for SnapshotError {}
+
+impl Snapshot {
+    /// A snapshot of these rows, sorted. Models without an endpoint, endpoints without model or provider, providers without
+    /// an endpoint and aliases of nothing are left out.
+    ///
+    /// # Errors
+    /// When a row cannot be written as JSON.
+    pub fn new(
+        mut providers: Vec<Provider>,
+        mut models: Vec<Model>,
+        mut endpoints: Vec<Endpoint>,
+        mut aliases: BTreeMap<String, String>,
+    ) -> Result<Self, serde_json::Error> {
+        endpoints.retain(|e| {
+            providers.iter().any(|p| p.slug == e.provider)
+                && models.iter().any(|m| m.slug == e.model)
+        });
+        models.retain(|m| endpoints.iter().any(|e| e.model == m.slug));
+        providers.retain(|p| endpoints.iter().any(|e| e.provider == p.slug));
+        aliases.retain(|_, slug| models.iter().any(|m| m.slug == *slug));
+        providers.sort_by(|a, b| a.slug.cmp(&b.slug));
+        models.sort_by(|a, b| a.slug.cmp(&b.slug));
+        endpoints.sort_by(|a, b| (&a.model, &a.tag).cmp(&(&b.model, &b.tag)));
+        let mut snapshot = Self {
+            version: String::new(),
+            providers,
+            models,
+            endpoints,
+            aliases,
+        };
+        snapshot.version = snapshot.hash()?;
+        Ok(snapshot)
+    }
+
+    /// Reads a snapshot and holds its version against its content.
+    ///
+    /// # Errors
+    /// When it is not the JSON of a snapshot, or was changed after it was made.
+    pub fn parse(json: &str) -> Result<Self, SnapshotError> {
+        let snapshot: Self = serde_json::from_str(json).map_err(SnapshotError::Syntax)?;
+        let hash = snapshot.hash().map_err(SnapshotError::Syntax)?;
+        if hash == snapshot.version {
+            Ok(snapshot)
+        } else {
+            Err(SnapshotError::Version)
+        }
+    }
+
+    /// The same catalog with only those providers that a deployment can call.
+    ///
+    /// # Errors
+    /// When a row cannot be written as JSON.
+    pub fn restricted(
+        self,
+        offered: impl Fn(&Provider) -> bool,
+    ) -> Result<Self, serde_json::Error> {
+        let providers = self.providers.into_iter().filter(|p| offered(p)).collect();
+        Self::new(providers, self.models, self.endpoints, self.aliases)
+    }
+
+    /// Each model with its endpoints and their providers, in the order of the slugs.
+    pub fn entries(&self) -> Vec<ModelEntry> {
+        self.models.iter().map(|model| self.entry(model)).collect()
+    }
+
+    /// The names that clients may use.
+    pub fn names(&self) -> Names {
+        Names {
+            slugs: self.models.iter().map(|m| m.slug.clone()).collect(),
+            aliases: self.aliases.clone(),
+        }
+    }
+
+    /// Every write that publishes this snapshot, the pointer last. All but the last may be written in any order.
+    ///
+    /// # Errors
+    /// When a row cannot be written as JSON.
+    pub fn writes(&self) -> Result<Vec<(String, String)>, serde_json::Error> {
+        let version = &self.version;
+        let entries = self.entries();
+        let mut index = entries
+            .iter()
+            .map(ListEntry::of)
+            .collect::<Result<Vec<_>, _>>()?;
+        listing::newest_first(&mut index);
+        let mut writes = Vec::with_capacity(entries.len() + 5);
+        for entry in &entries {
+            writes.push((
+                model_key(version, &entry.model.slug),
+                serde_json::to_string(entry)?,
+            ));
+        }
+        writes.push((
+            list_key(version),
+            listing::body(&index.iter().collect::<Vec<_>>(), index.len(), None),
+        ));
+        writes.push((index_key(version), serde_json::to_string(&index)?));
+        writes.push((names_key(version), serde_json::to_string(&self.names())?));
+        writes.push((
+            providers_key(version),
+            serde_json::to_string(&self.providers)?,
+        ));
+        writes.push((POINTER.to_owned(), version.clone()));
+        Ok(writes)
+    }
+
+    /// The keys of an earlier version, to be deleted once no reader can hold it any more.
+    pub fn keys(version: &str, names: &Names) -> Vec<String> {
+        let models = names.slugs.iter().map(|slug| model_key(version, slug));
+        models
+            .chain([
+                list_key(version),
+                index_key(version),
+                names_key(version),
+                providers_key(version),
+            ])
+            .collect()
+    }
+
+    /// The body of `/providers`.
+    pub fn providers_body(&self) -> String {
+        wire::providers_body(&self.providers).to_string()
+    }
+
+    fn entry(&self, model: &Model) -> ModelEntry {
+        let mut endpoints: Vec<Endpoint> = self
+            .endpoints
+            .iter()
+            .filter(|e| e.model == model.slug)
+            .cloned()
+            .collect();
+        endpoints
+            .sort_by_cached_key(|e| (e.status == Status::Deprecated, blended(e), e.tag.clone()));
+        let serves = |p: &&Provider| endpoints.iter().any(|e| e.provider == p.slug);
+        let providers = self.providers.iter().filter(serves).cloned().collect();
+        ModelEntry {
+            model: model.clone(),
+            endpoints,
+            providers,
+        }
+    }
+
+    fn hash(&self) -> Result<String, serde_json::Error> {
+        let content = serde_json::to_vec(&(
+            &self.providers,
+            &self.models,
+            &self.endpoints,
+            &self.aliases,
+        ))?;
+        Ok(Sha256::digest(content)
+            .iter()
+            .take(8)
+            .fold(String::new(), |hex, byte| format!("{hex}{byte:02x}")))
+    }
+}
+
+/// One figure to order endpoints by: three parts prompt to one part completion, as conversations have it.
+fn blended(endpoint: &Endpoint) -> i128 {
+    i128::from(endpoint.prices.prompt.get()) * 3 + i128::from(endpoint.prices.completion.get())
+}
