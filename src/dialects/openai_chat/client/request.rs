@@ -1,0 +1,475 @@
+//! A client's chat-completions body → the canonical request, or a 400 that names the field.
+//!
+//! The body is parsed once, into typed fields. Only when that fails is it read a second time with the path tracked
+//! (`serde_path_to_error`): a right request pays nothing for good messages about wrong ones.
+//! Out of scope: messages (`message`), routing preferences (`provider` is kept raw).
+
+use serde_json::{Map, Number, Value, value::RawValue};
+
+use super::{message, wire};
+use crate::{
+    chat::{
+        CacheMark, CacheTtl, ChatRequest, Completion, Effort, JsonSchema, Message,
+        ReasoningRequest, ResponseFormat, Role, Sampling, Tool, ToolChoice,
+    },
+    error::{Error, Result},
+};
+
+/// The most stop sequences.
+const MAX_STOP: usize = 4;
+/// The most characters of a session id.
+const MAX_SESSION_ID: usize = 256;
+/// The most pairs, and the most characters of a key and of a value, of `metadata`.
+const MAX_METADATA: (usize, usize, usize) = (16, 64, 512);
+/// The most characters of a parser's message: some quote the value that was wrong, however long it is.
+const MAX_MESSAGE: usize = 300;
+
+/// Reads a client's body.
+///
+/// # Errors
+/// 400 with the path of the first field that is wrong, such as `messages[2].content[0].type`.
+pub fn parse_request(raw: &[u8]) -> Result<ChatRequest> {
+    let wire: wire::Request = serde_json::from_slice(raw).map_err(|error| explain(raw, &error))?;
+    convert(wire)
+}
+
+/// Says where the body is wrong.
+fn explain(raw: &[u8], error: &serde_json::Error) -> Error {
+    if !error.is_data() {
+        let mut invalid = Error::invalid("", format!("The body is not valid JSON: {error}"));
+        invalid.param = None;
+        return invalid;
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(raw);
+    let Err(error) = serde_path_to_error::deserialize::<_, wire::Request>(&mut deserializer) else {
+        return Error::invalid("", error.to_string());
+    };
+    let mut path = error.path().to_string();
+    let mut message = error.inner().to_string();
+    // A position in the body helps nobody beside the path.
+    if let Some(at) = message.rfind(" at line ") {
+        message.truncate(at);
+    }
+    if let Some((start, _)) = message.char_indices().nth(MAX_MESSAGE) {
+        message.truncate(start);
+        message.push('…');
+    }
+    if let Some(field) = message
+        .strip_prefix("missing field `")
+        .and_then(|rest| rest.strip_suffix('`'))
+    {
+        if path == "." {
+            path.clear();
+        }
+        let dot = if path.is_empty() { "" } else { "." };
+        path = format!("{path}{dot}{field}");
+    }
+    if path == "." {
+        return Error::invalid("", format!("The body has to be a JSON object: {message}"));
+    }
+    Error::invalid(path, message)
+}
+
+/// Puts `prefix` before the path of an error found inside it.
+pub(super) fn under(mut error: Error, prefix: &str) -> Error {
+    error.param = Some(match error.param.as_deref() {
+        None | Some("") => prefix.to_owned(),
+        Some(inner) if inner.starts_with('[') => format!("{prefix}{inner}"),
+        Some(inner) => format!("{prefix}.{inner}"),
+    });
+    error
+}
+
+fn convert(wire: wire::Request) -> Result<ChatRequest> {
+    let (model, models) = models(wire.model, wire.models)?;
+    let reasoning = reasoning(
+        wire.reasoning,
+        wire.reasoning_effort,
+        wire.include_reasoning,
+    )?;
+    Ok(ChatRequest {
+        model,
+        models,
+        messages: messages(wire.messages, wire.prompt)?,
+        stream: wire.stream.unwrap_or_default(),
+        sampling: Sampling {
+            temperature: within("temperature", wire.temperature, 0.0..=2.0)?,
+            top_p: positive("top_p", wire.top_p, 1.0)?,
+            top_k: wire.top_k,
+            min_p: within("min_p", wire.min_p, 0.0..=1.0)?,
+            top_a: within("top_a", wire.top_a, 0.0..=1.0)?,
+            frequency_penalty: within("frequency_penalty", wire.frequency_penalty, -2.0..=2.0)?,
+            presence_penalty: within("presence_penalty", wire.presence_penalty, -2.0..=2.0)?,
+            repetition_penalty: positive("repetition_penalty", wire.repetition_penalty, 2.0)?,
+            seed: wire.seed,
+        },
+        max_tokens: max_tokens(wire.max_completion_tokens, wire.max_tokens)?,
+        stop: stop(wire.stop)?,
+        tools: tools(wire.tools)?,
+        tool_choice: tool_choice(wire.tool_choice)?,
+        parallel_tool_calls: wire.parallel_tool_calls,
+        response_format: response_format(wire.response_format)?,
+        reasoning,
+        cache_control: cache_mark(wire.cache_control),
+        n: answers(wire.n)?,
+        logprobs: wire.logprobs,
+        top_logprobs: top_logprobs(wire.top_logprobs, wire.logprobs)?,
+        logit_bias: logit_bias(wire.logit_bias)?,
+        prediction: wire.prediction.filter(|value| !value.is_null()),
+        modalities: modalities(wire.modalities),
+        audio: wire.audio.map(Value::Object),
+        web_search_options: wire.web_search_options.map(Value::Object),
+        service_tier: wire.service_tier,
+        verbosity: wire.verbosity.map(verbosity),
+        user: wire.user,
+        session_id: session_id(wire.session_id)?,
+        prompt_cache_key: wire.prompt_cache_key,
+        metadata: metadata(wire.metadata)?,
+        provider: provider(wire.provider)?,
+        extra: wire.extra,
+    })
+}
+
+/// `model` may list fallbacks behind commas; `models` adds to them.
+fn models(model: Option<String>, models: Option<Vec<String>>) -> Result<(String, Vec<String>)> {
+    let mut names: Vec<String> = Vec::new();
+    let listed = model.iter().flat_map(|model| model.split(','));
+    for (at, name) in listed.enumerate() {
+        if name.trim().is_empty() {
+            return Err(Error::invalid(
+                "model",
+                format!("name {} of the list is empty", at + 1),
+            ));
+        }
+        names.push(name.trim().to_owned());
+    }
+    for (at, name) in models.into_iter().flatten().enumerate() {
+        if name.trim().is_empty() {
+            return Err(Error::invalid(
+                format!("models[{at}]"),
+                "expected the name of a model",
+            ));
+        }
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let mut names = names.into_iter();
+    let first = names
+        .next()
+        .ok_or_else(|| Error::invalid("model", "expected the name of a model"))?;
+    Ok((first, names.collect()))
+}
+
+fn messages(messages: Option<Vec<wire::Message>>, prompt: Option<String>) -> Result<Vec<Message>> {
+    match (messages, prompt) {
+        (Some(messages), None) if messages.is_empty() => {
+            Err(Error::invalid("messages", "expected at least one message"))
+        }
+        (Some(messages), None) => messages
+            .into_iter()
+            .enumerate()
+            .map(|(at, message)| {
+                message::convert(message).map_err(|error| under(error, &format!("messages[{at}]")))
+            })
+            .collect(),
+        (None, Some(prompt)) => Ok(vec![Message::text(Role::User, prompt)]),
+        (Some(_), Some(_)) => Err(Error::invalid(
+            "prompt",
+            "expected either messages or prompt, not both",
+        )),
+        (None, None) => Err(Error::invalid("messages", "expected a list of messages")),
+    }
+}
+
+fn reasoning(
+    object: Option<wire::Reasoning>,
+    effort: Option<Effort>,
+    include: Option<bool>,
+) -> Result<Option<ReasoningRequest>> {
+    if object.is_none() && effort.is_none() && include.is_none() {
+        return Ok(None);
+    }
+    let object = object.unwrap_or_default();
+    if let (Some(inner), Some(outer)) = (object.effort, effort)
+        && inner != outer
+    {
+        return Err(Error::invalid(
+            "reasoning_effort",
+            "differs from reasoning.effort: send one of them",
+        ));
+    }
+    if object.max_tokens.is_some() && (object.effort.or(effort)).is_some() {
+        return Err(Error::invalid(
+            "reasoning.max_tokens",
+            "send either an effort or max_tokens",
+        ));
+    }
+    Ok(Some(ReasoningRequest {
+        effort: object.effort.or(effort),
+        max_tokens: object.max_tokens,
+        exclude: object.exclude.unwrap_or_default() || include == Some(false),
+        enabled: object.enabled,
+        summary: object.summary,
+    }))
+}
+
+fn in_range(
+    field: &str,
+    value: Option<Number>,
+    fits: impl Fn(f64) -> bool,
+    range: &str,
+) -> Result<Option<Number>> {
+    match value {
+        Some(number) if !number.as_f64().is_some_and(fits) => Err(Error::invalid(
+            field,
+            format!("expected a number {range}, got {number}"),
+        )),
+        value => Ok(value),
+    }
+}
+
+fn within(
+    field: &str,
+    value: Option<Number>,
+    range: std::ops::RangeInclusive<f64>,
+) -> Result<Option<Number>> {
+    let told = format!("from {} to {}", range.start(), range.end());
+    in_range(field, value, |number| range.contains(&number), &told)
+}
+
+/// More than zero, at most `most`.
+fn positive(field: &str, value: Option<Number>, most: f64) -> Result<Option<Number>> {
+    let told = format!("above 0 and at most {most}");
+    in_range(field, value, |number| number > 0.0 && number <= most, &told)
+}
+
+fn max_tokens(new: Option<u64>, old: Option<u64>) -> Result<Option<u64>> {
+    for (field, value) in [("max_completion_tokens", new), ("max_tokens", old)] {
+        if value == Some(0) {
+            return Err(Error::invalid(field, "expected at least 1"));
+        }
+    }
+    Ok(new.or(old))
+}
+
+fn stop(stop: Option<wire::OneOrMany>) -> Result<Vec<String>> {
+    let stop = stop.map(|stop| stop.0).unwrap_or_default();
+    if stop.len() > MAX_STOP {
+        return Err(Error::invalid(
+            "stop",
+            format!("expected at most {MAX_STOP} sequences"),
+        ));
+    }
+    Ok(stop)
+}
+
+fn answers(n: Option<u32>) -> Result<Option<u32>> {
+    if n.is_some_and(|n| !(1..=Completion::MAX_INDEX).contains(&n)) {
+        let told = format!("expected 1 to {}", Completion::MAX_INDEX);
+        return Err(Error::invalid("n", told));
+    }
+    Ok(n)
+}
+
+fn top_logprobs(top: Option<u32>, logprobs: Option<bool>) -> Result<Option<u32>> {
+    match top {
+        Some(top) if top > 20 => Err(Error::invalid("top_logprobs", "expected 0 to 20")),
+        Some(_) if logprobs != Some(true) => {
+            Err(Error::invalid("top_logprobs", "needs logprobs: true"))
+        }
+        top => Ok(top),
+    }
+}
+
+fn logit_bias(bias: Option<Map<String, Value>>) -> Result<Option<Map<String, Value>>> {
+    for (token, value) in bias.iter().flatten() {
+        if !value
+            .as_f64()
+            .is_some_and(|bias| (-100.0..=100.0).contains(&bias))
+        {
+            return Err(Error::invalid(
+                format!("logit_bias.{token}"),
+                "expected a number from -100 to 100",
+            ));
+        }
+    }
+    Ok(bias)
+}
+
+fn session_id(id: Option<String>) -> Result<Option<String>> {
+    if id
+        .as_ref()
+        .is_some_and(|id| id.chars().count() > MAX_SESSION_ID)
+    {
+        let told = format!("expected at most {MAX_SESSION_ID} characters");
+        return Err(Error::invalid("session_id", told));
+    }
+    Ok(id)
+}
+
+fn metadata(metadata: Option<Map<String, Value>>) -> Result<Option<Map<String, Value>>> {
+    let (pairs, key_length, value_length) = MAX_METADATA;
+    if metadata.as_ref().is_some_and(|map| map.len() > pairs) {
+        let told = format!("expected at most {pairs} pairs");
+        return Err(Error::invalid("metadata", told));
+    }
+    for (key, value) in metadata.iter().flatten() {
+        let fits = value
+            .as_str()
+            .is_some_and(|value| value.chars().count() <= value_length);
+        if !fits || key.chars().count() > key_length {
+            let told = format!(
+                "expected a string of at most {value_length} characters under a key of at most {key_length}"
+            );
+            return Err(Error::invalid(format!("metadata.{key}"), told));
+        }
+    }
+    Ok(metadata)
+}
+
+/// Kept as sent: `routing` reads it.
+fn provider(provider: Option<Box<RawValue>>) -> Result<Option<Box<RawValue>>> {
+    match provider {
+        Some(value) if value.get() == "null" => Ok(None),
+        Some(value) if !value.get().starts_with('{') => {
+            Err(Error::invalid("provider", "expected an object"))
+        }
+        value => Ok(value),
+    }
+}
+
+fn modalities(words: Option<Vec<wire::Modality>>) -> Vec<String> {
+    let word = |modality| match modality {
+        wire::Modality::Text => "text".to_owned(),
+        wire::Modality::Image => "image".to_owned(),
+        wire::Modality::Audio => "audio".to_owned(),
+    };
+    words.into_iter().flatten().map(word).collect()
+}
+
+fn verbosity(verbosity: wire::Verbosity) -> String {
+    let word = match verbosity {
+        wire::Verbosity::Low => "low",
+        wire::Verbosity::Medium => "medium",
+        wire::Verbosity::High => "high",
+        wire::Verbosity::Xhigh => "xhigh",
+        wire::Verbosity::Max => "max",
+    };
+    word.to_owned()
+}
+
+/// The canonical form of a cache mark.
+pub(super) fn cache_mark(control: Option<wire::CacheControl>) -> Option<CacheMark> {
+    control.map(|control| CacheMark {
+        ttl: control.ttl.map(|ttl| match ttl {
+            wire::Ttl::FiveMinutes => CacheTtl::FiveMinutes,
+            wire::Ttl::OneHour => CacheTtl::OneHour,
+        }),
+    })
+}
+
+fn tools(tools: Option<Vec<wire::Tool>>) -> Result<Vec<Tool>> {
+    let convert = |(at, tool): (usize, wire::Tool)| {
+        if tool.r#type != "function" {
+            return Err(Error::invalid(
+                format!("tools[{at}].type"),
+                format!("{:?} is not supported: expected \"function\"", tool.r#type),
+            ));
+        }
+        let function = tool
+            .function
+            .ok_or_else(|| Error::invalid(format!("tools[{at}].function"), "expected an object"))?;
+        if function.name.is_empty() {
+            return Err(Error::invalid(
+                format!("tools[{at}].function.name"),
+                "expected the name of the function",
+            ));
+        }
+        Ok(Tool {
+            name: function.name,
+            description: function.description,
+            parameters: function.parameters.map(Value::Object),
+            strict: function.strict,
+            cache: cache_mark(tool.cache_control),
+        })
+    };
+    tools
+        .into_iter()
+        .flatten()
+        .enumerate()
+        .map(convert)
+        .collect()
+}
+
+fn tool_choice(choice: Option<wire::ToolChoice>) -> Result<Option<ToolChoice>> {
+    let told = "expected \"auto\", \"none\", \"required\" or {\"type\":\"function\",\"function\":{\"name\":…}}";
+    Ok(match choice {
+        None => None,
+        Some(wire::ToolChoice::Word(word)) => Some(match word.as_str() {
+            "auto" => ToolChoice::Auto,
+            "none" => ToolChoice::None,
+            // P63: `any` is Anthropic's and Mistral's word.
+            "required" | "any" => ToolChoice::Required,
+            _ => return Err(Error::invalid("tool_choice", told)),
+        }),
+        Some(wire::ToolChoice::Object(object)) => match (object.r#type.as_str(), object.function) {
+            ("function", Some(function)) => Some(ToolChoice::Function(function.name)),
+            ("function", None) => {
+                return Err(Error::invalid("tool_choice.function", "expected an object"));
+            }
+            _ => return Err(Error::invalid("tool_choice.type", told)),
+        },
+    })
+}
+
+fn response_format(format: Option<Value>) -> Result<Option<ResponseFormat>> {
+    let mut format = match format {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::Object(format)) => format,
+        Some(_) => return Err(Error::invalid("response_format", "expected an object")),
+    };
+    Ok(Some(match format.get("type").and_then(Value::as_str) {
+        None => {
+            return Err(Error::invalid("response_format.type", "expected a string"));
+        }
+        Some("text") => ResponseFormat::Text,
+        Some("json_object") => ResponseFormat::JsonObject,
+        Some("json_schema") => {
+            let schema = format.remove("json_schema").unwrap_or_default();
+            ResponseFormat::JsonSchema(
+                json_schema(schema).map_err(|error| under(error, "response_format.json_schema"))?,
+            )
+        }
+        Some(_) => ResponseFormat::Other(Value::Object(format)),
+    }))
+}
+
+fn json_schema(value: Value) -> Result<JsonSchema> {
+    let Value::Object(mut object) = value else {
+        return Err(Error::invalid("", "expected an object"));
+    };
+    let text = |value: Option<Value>, field: &str| match value {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(Error::invalid(field, "expected a string")),
+    };
+    let name = text(object.remove("name"), "name")?
+        .filter(|name| !name.is_empty())
+        .ok_or_else(|| Error::invalid("name", "expected the name of the schema"))?;
+    let schema = match object.remove("schema") {
+        Some(schema @ Value::Object(_)) => schema,
+        _ => return Err(Error::invalid("schema", "expected a JSON Schema")),
+    };
+    let strict = match object.remove("strict") {
+        None | Some(Value::Null) => None,
+        Some(Value::Bool(strict)) => Some(strict),
+        Some(_) => return Err(Error::invalid("strict", "expected true or false")),
+    };
+    Ok(JsonSchema {
+        name,
+        description: text(object.remove("description"), "description")?,
+        schema,
+        strict,
+    })
+}
