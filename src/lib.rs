@@ -8,6 +8,7 @@ pub mod chat;
 pub mod credits;
 pub mod dialects;
 pub mod error;
+pub mod usage;
 
 #[cfg(target_arch = "wasm32")]
 mod edge;

@@ -1,5 +1,9 @@
 //! What did it cost, and who pays? Money, pricing and the ledger.
 
 pub mod decimal;
+pub mod ledger;
 pub mod money;
+pub mod ops;
+pub mod periods;
 pub mod pricing;
+pub mod sql;

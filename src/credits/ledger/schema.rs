@@ -1,0 +1,98 @@
+//! The tables of an Account object.
+//!
+//! In scope: tables and how they come to be. Out of scope: what is written to them (the sibling modules).
+
+use super::{Ledger, LedgerError};
+use crate::credits::sql::Sql;
+
+/// What each version adds. A deployed version is never edited: changes are appended.
+const VERSIONS: &[&[&str]] = &[&[
+    "CREATE TABLE account (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        id TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        flush_failures INTEGER NOT NULL DEFAULT 0,
+        flush_after INTEGER NOT NULL DEFAULT 0
+    ) STRICT",
+    "CREATE TABLE keys (
+        hash TEXT PRIMARY KEY,
+        name TEXT NOT NULL,
+        label TEXT NOT NULL,
+        disabled INTEGER NOT NULL,
+        deleted INTEGER NOT NULL,
+        spend_limit INTEGER,
+        limit_reset TEXT,
+        created_at INTEGER NOT NULL,
+        updated_at INTEGER NOT NULL,
+        last_used_at INTEGER,
+        expires_at INTEGER,
+        used INTEGER NOT NULL DEFAULT 0,
+        day INTEGER NOT NULL DEFAULT 0,
+        used_day INTEGER NOT NULL DEFAULT 0,
+        week INTEGER NOT NULL DEFAULT 0,
+        used_week INTEGER NOT NULL DEFAULT 0,
+        month INTEGER NOT NULL DEFAULT 0,
+        used_month INTEGER NOT NULL DEFAULT 0
+    ) STRICT, WITHOUT ROWID",
+    "CREATE TABLE holds (
+        id TEXT PRIMARY KEY,
+        key_hash TEXT NOT NULL,
+        amount INTEGER NOT NULL CHECK (amount >= 0),
+        release_at INTEGER NOT NULL,
+        draft TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID",
+    // Rows are never deleted, so `seq` only grows without AUTOINCREMENT and its extra write.
+    "CREATE TABLE entries (
+        seq INTEGER PRIMARY KEY,
+        id TEXT NOT NULL,
+        kind TEXT NOT NULL CHECK (kind IN ('grant', 'settle', 'void', 'expire', 'late_settle')),
+        amount INTEGER NOT NULL,
+        balance INTEGER NOT NULL,
+        held INTEGER,
+        key_hash TEXT,
+        at INTEGER NOT NULL,
+        note TEXT
+    ) STRICT",
+    // Each entry is in exactly one of these: one index write per entry, and the store itself refuses a second settlement.
+    "CREATE UNIQUE INDEX one_grant ON entries (id) WHERE kind = 'grant'",
+    "CREATE UNIQUE INDEX one_finish ON entries (id) WHERE kind IN ('settle', 'void', 'expire')",
+    "CREATE UNIQUE INDEX one_late_settle ON entries (id) WHERE kind = 'late_settle'",
+    "CREATE TRIGGER entries_never_change BEFORE UPDATE ON entries
+        BEGIN SELECT RAISE(ABORT, 'ledger entries are never updated'); END",
+    "CREATE TRIGGER entries_never_vanish BEFORE DELETE ON entries
+        BEGIN SELECT RAISE(ABORT, 'ledger entries are never deleted'); END",
+    "CREATE TABLE outbox (
+        seq INTEGER PRIMARY KEY REFERENCES entries (seq),
+        draft TEXT NOT NULL
+    ) STRICT",
+]];
+
+impl<S: Sql> Ledger<S> {
+    /// Brings the tables up to date; does nothing on all wake-ups but the first after a deployment.
+    pub(super) fn migrate(&self) -> Result<(), LedgerError> {
+        self.rows(
+            "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL) STRICT",
+            &[],
+        )?;
+        let current = self
+            .row("SELECT MAX(version) FROM schema_version", &[])?
+            .map_or(Ok(None), |mut row| row.take::<Option<i64>>())?
+            .unwrap_or(0);
+        for (version, statements) in (1i64..)
+            .zip(VERSIONS)
+            .filter(|(version, _)| *version > current)
+        {
+            self.transaction(|| {
+                for statement in *statements {
+                    self.rows(statement, &[])?;
+                }
+                self.rows(
+                    "INSERT INTO schema_version (version) VALUES (?)",
+                    &[version.into()],
+                )?;
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+}

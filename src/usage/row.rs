@@ -1,0 +1,253 @@
+//! The record of one generation: everything that `/generation` tells, except what the ledger knows better.
+//!
+//! In scope: the row that the relay writes ([`UsageRow`]) and the record that is read back ([`Generation`]).
+//! Out of scope: storing it ([`super::d1`]), rendering it for clients (`api`).
+//! A row never carries prompts, answers or secrets.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::chat::Usage;
+use crate::credits::money::{MAX_NANOS, Nanos};
+use crate::credits::ops::Outcome;
+use crate::credits::pricing::Charge;
+
+/// Longest text field in bytes: a client chooses its own user agent, and D1 takes a row of limited size.
+const MAX_TEXT: usize = 256;
+/// Longest error text in bytes.
+const MAX_ERROR: usize = 1_024;
+/// Attempts kept; a plan has fewer.
+const MAX_ATTEMPTS: usize = 16;
+
+/// One upstream attempt of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Attempt {
+    /// Provider slug.
+    pub provider: String,
+    /// Endpoint tag.
+    pub endpoint: String,
+    /// The model as the provider calls it.
+    pub model: String,
+    /// HTTP status; 0 when no response came.
+    pub status: u16,
+    /// From dispatch to the attempt's decision.
+    pub latency_ms: i64,
+    /// The upstream's own id of its answer.
+    pub upstream_id: Option<String>,
+    /// Why it failed, if it did.
+    pub error: Option<String>,
+}
+
+/// Where the request came from, in the client's own words.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Origin {
+    /// `HTTP-Referer`.
+    pub http_referer: Option<String>,
+    /// `X-Title`.
+    pub app_title: Option<String>,
+    /// `User-Agent`.
+    pub user_agent: Option<String>,
+    /// `session_id`.
+    pub session_id: Option<String>,
+    /// `user`.
+    pub external_user: Option<String>,
+}
+
+/// What the relay knows about a generation. The ledger adds id, account, key, status, cost and time.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct UsageRow {
+    /// The request's id (`X-Request-Id`).
+    pub request_id: String,
+    /// When the request arrived, unix milliseconds.
+    pub created_at: i64,
+    /// Surface: `completions`, `embeddings` and so on.
+    pub api_type: String,
+    /// The model that answered, as the catalog names it (before an answer: the one asked for).
+    pub model: String,
+    /// The provider that answered.
+    pub provider: Option<String>,
+    /// Its endpoint tag.
+    pub endpoint: Option<String>,
+    /// Whether the client asked for a stream.
+    pub streamed: bool,
+    /// Whether the client left before the end.
+    pub cancelled: bool,
+    /// The upstream's own id of its answer.
+    pub upstream_id: Option<String>,
+    /// Finish reason in the client's vocabulary.
+    pub finish_reason: Option<String>,
+    /// Finish reason as the upstream spelled it.
+    pub native_finish_reason: Option<String>,
+    /// Token counts.
+    pub usage: Usage,
+    /// From arrival to the first content.
+    pub latency_ms: Option<i64>,
+    /// From the first content to the last.
+    pub generation_ms: Option<i64>,
+    /// What went wrong, if something did.
+    pub error: Option<String>,
+    /// Where it came from.
+    pub origin: Origin,
+    /// Every upstream attempt, in order.
+    pub attempts: Vec<Attempt>,
+    /// How the cost came about.
+    pub charge: Option<Charge>,
+}
+
+impl UsageRow {
+    /// The row as the ledger takes it. Texts are cut and counts bounded, so that one odd row can never keep D1 from taking
+    /// the others in its statement.
+    ///
+    /// # Errors
+    /// Never for this type; serde's signature.
+    pub fn into_raw(mut self) -> serde_json::Result<Box<RawValue>> {
+        self.bound();
+        serde_json::value::to_raw_value(&self)
+    }
+
+    fn bound(&mut self) {
+        for text in [&mut self.request_id, &mut self.api_type, &mut self.model] {
+            cut(text, MAX_TEXT);
+        }
+        let origin = &mut self.origin;
+        for text in [
+            &mut self.provider,
+            &mut self.endpoint,
+            &mut self.upstream_id,
+            &mut self.finish_reason,
+            &mut self.native_finish_reason,
+            &mut origin.http_referer,
+            &mut origin.app_title,
+            &mut origin.user_agent,
+            &mut origin.session_id,
+            &mut origin.external_user,
+        ]
+        .into_iter()
+        .flatten()
+        {
+            cut(text, MAX_TEXT);
+        }
+        if let Some(error) = &mut self.error {
+            cut(error, MAX_ERROR);
+        }
+        self.attempts.truncate(MAX_ATTEMPTS);
+        for attempt in &mut self.attempts {
+            for text in [
+                &mut attempt.provider,
+                &mut attempt.endpoint,
+                &mut attempt.model,
+            ] {
+                cut(text, MAX_TEXT);
+            }
+            for text in [&mut attempt.upstream_id, &mut attempt.error]
+                .into_iter()
+                .flatten()
+            {
+                cut(text, MAX_TEXT);
+            }
+        }
+        let usage = &mut self.usage;
+        for count in [
+            &mut usage.prompt,
+            &mut usage.cache_read,
+            &mut usage.cache_write_5m,
+            &mut usage.cache_write_1h,
+            &mut usage.completion,
+            &mut usage.reasoning,
+            &mut usage.audio_in,
+            &mut usage.audio_out,
+            &mut usage.image_out,
+        ] {
+            *count = (*count).min(MAX_NANOS.unsigned_abs());
+        }
+        usage.upstream_cost = usage
+            .upstream_cost
+            .map(|cost| cost.clamp(-MAX_NANOS, MAX_NANOS));
+    }
+}
+
+/// Drops control characters (six bytes each in JSON) and cuts at a character boundary.
+fn cut(text: &mut String, max: usize) {
+    if text.contains(|c: char| c.is_control()) {
+        text.retain(|c| !c.is_control());
+    }
+    text.truncate(text.floor_char_boundary(max));
+}
+
+/// A generation as D1 keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Generation {
+    /// The generation id.
+    pub id: String,
+    /// The account that paid.
+    pub account: String,
+    /// The key that paid: SHA-256 of its secret, in hex.
+    pub key_hash: String,
+    /// How the request ended in the ledger.
+    pub status: Outcome,
+    /// What was charged.
+    pub cost: Nanos,
+    /// When the request ended in the ledger, unix milliseconds.
+    pub finished_at: i64,
+    /// The rest, as the relay wrote it.
+    pub row: UsageRow,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::credits::ledger::MAX_ROW_BYTES;
+
+    #[test]
+    fn the_worst_row_a_client_can_cause_fits_the_ledger() {
+        // Quotes double in JSON, control characters would take six bytes.
+        let text = || "\"\u{1}".repeat(100_000);
+        let attempt = Attempt {
+            provider: text(),
+            endpoint: text(),
+            model: text(),
+            upstream_id: Some(text()),
+            error: Some(text()),
+            latency_ms: i64::MIN,
+            ..Attempt::default()
+        };
+        let row = UsageRow {
+            request_id: text(),
+            api_type: text(),
+            model: text(),
+            provider: Some(text()),
+            endpoint: Some(text()),
+            upstream_id: Some(text()),
+            finish_reason: Some(text()),
+            native_finish_reason: Some(text()),
+            error: Some(text()),
+            origin: Origin {
+                http_referer: Some(text()),
+                app_title: Some(text()),
+                user_agent: Some(text()),
+                session_id: Some(text()),
+                external_user: Some(text()),
+            },
+            attempts: vec![attempt; 1_000],
+            usage: Usage {
+                prompt: u64::MAX,
+                upstream_cost: Some(i64::MIN),
+                ..Usage::default()
+            },
+            ..UsageRow::default()
+        };
+        let raw = row.into_raw().unwrap();
+        assert!(raw.get().len() <= MAX_ROW_BYTES, "{}", raw.get().len());
+        assert!(raw.get().contains("9007199254740991"));
+    }
+
+    #[test]
+    fn texts_are_cut_between_characters() {
+        let mut text = "é".repeat(200);
+        cut(&mut text, 255);
+        assert_eq!(text.len(), 254);
+    }
+}
