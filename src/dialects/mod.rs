@@ -11,6 +11,7 @@
 //! Upstream dialects read *into* the canonical events, client surfaces write *from* them: N + M modules. Nothing here does
 //! I/O or knows the time.
 
+pub mod anthropic_messages;
 pub mod gemini;
 pub mod openai_chat;
 pub mod splice;

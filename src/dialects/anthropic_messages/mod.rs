@@ -1,0 +1,18 @@
+//! Anthropic messages as an upstream: `POST {base_url}/v1/messages`.
+//!
+//! In scope: canonical request → native request, native answer, stream or error → canonical events. Out of scope:
+//! credentials, retries, the Anthropic surface for clients, and Anthropic's own server tools (they are never declared; what
+//! they did is told when an answer holds it).
+//! Spec: <https://docs.anthropic.com/en/api/messages>, <https://docs.anthropic.com/en/docs/build-with-claude/streaming>
+
+mod answer;
+mod error;
+mod response;
+mod stream;
+mod usage;
+mod wire;
+
+pub use answer::stop_reason;
+pub use error::error;
+pub use response::response;
+pub use stream::Stream;
