@@ -1,3 +1,5 @@
+//! Prices, charges and hold sizes: the story of each rule.
+
 use super::*;
 
 fn price(dollars_per_million: &str) -> Price {

@@ -35,7 +35,7 @@ const FEATURES: [&str; 7] = [
 /// Builds the Worker with the given profile.
 pub fn build(root: &Path, profile: &str) -> Outcome<()> {
     let toolchain = Toolchain::find()?;
-    let target = target_dir(root);
+    let target = target_dir(root, &toolchain)?;
     let mut cargo = toolchain.command("cargo");
     cargo
         .current_dir(root)
@@ -64,22 +64,36 @@ pub fn build(root: &Path, profile: &str) -> Outcome<()> {
 
 /// Lints what only the wasm build compiles.
 pub fn clippy(root: &Path) -> Outcome<()> {
-    let mut clippy = Toolchain::find()?.command("cargo-clippy");
+    let toolchain = Toolchain::find()?;
+    let target = target_dir(root, &toolchain)?;
+    let mut clippy = toolchain.command("cargo-clippy");
     clippy
         .current_dir(root)
         .args(["clippy", "--package", "patchbay", "--lib"])
         .args(["--target", TARGET, BUILD_STD, "--target-dir"])
-        .arg(target_dir(root))
+        .arg(target)
         .args(["--", "-D", "warnings"]);
     succeed(&mut clippy, "clippy for wasm32 failed: see above")
 }
 
 /// Apart from the native target directory: the compiler and its flags differ, and cargo would rebuild all at each turn.
-fn target_dir(root: &Path) -> PathBuf {
-    env::var_os("CARGO_TARGET_DIR")
+/// Emptied when the toolchain changed: two compilers cannot share one (E0514).
+fn target_dir(root: &Path, toolchain: &Toolchain) -> Outcome<PathBuf> {
+    let dir = env::var_os("CARGO_TARGET_DIR")
         .filter(|value| !value.is_empty())
         .map_or_else(|| root.join("target"), |named| root.join(named))
-        .join("wasm")
+        .join("wasm");
+    let mark = dir.join(".toolchain");
+    let description = toolchain.describe();
+    match fs::read_to_string(&mark) {
+        Ok(used) if used == description => return Ok(dir),
+        Ok(_) => remove_dir(&dir)?,
+        Err(_) => {}
+    }
+    fs::create_dir_all(&dir)
+        .and_then(|()| fs::write(&mark, description))
+        .map_err(|error| format!("cannot write {}: {error}", mark.display()))?;
+    Ok(dir)
 }
 
 fn bind(compiled: &Path, out: &Path) -> Outcome<()> {

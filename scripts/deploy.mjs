@@ -1,0 +1,93 @@
+// `npm run deploy`: checks, release build, migrations, wrangler deploy. With `--dry-run`, all that needs no account.
+import { readFileSync } from "node:fs";
+import process from "node:process";
+import { parseArgs } from "node:util";
+import { runParts, STATIC, summarise, wasmSize } from "./lib/checks.mjs";
+import { ensureWorker } from "./lib/compiler.mjs";
+import { endAll, exitOnInterrupt, mustRun } from "./lib/processes.mjs";
+import { at, manifest } from "./lib/project.mjs";
+import { bundle, ensureNpm, wranglerProgram } from "./lib/setup.mjs";
+import { main, step, Stop } from "./lib/terminal.mjs";
+
+const HELP = `npm run deploy [-- options]
+
+  --dry-run       check, build and bundle; deploy nothing
+  --skip-checks   straight to the build
+  --help          this text`;
+
+function options() {
+  try {
+    const { values } = parseArgs({
+      options: { "dry-run": { type: "boolean" }, "skip-checks": { type: "boolean" }, help: { type: "boolean" } },
+    });
+    return values;
+  } catch (error) {
+    throw new Stop(error.message, HELP);
+  }
+}
+
+/** The ids in `wrangler.toml` that stand for resources of an account that has none yet. */
+const PLACEHOLDERS = [
+  { text: 'id = "patchbay-kv"', create: "npx wrangler kv namespace create KV" },
+  { text: 'database_id = "patchbay-db"', create: "npx wrangler d1 create patchbay" },
+];
+
+function requireResources() {
+  const config = readFileSync(at("wrangler.toml"), "utf8");
+  const missing = PLACEHOLDERS.filter(({ text }) => config.includes(text));
+  if (missing.length === 0) return;
+  throw new Stop(
+    `wrangler.toml still has ${missing.map(({ text }) => text).join(" and ")}.`,
+    `Run ${missing.map(({ create }) => `\`${create}\``).join(" and ")}, and put the id that it prints in its place.`,
+  );
+}
+
+function requireBudget() {
+  const [bytes, budget] = [wasmSize(), manifest.patchbay.wasmGzipBudget];
+  if (bytes > budget) {
+    throw new Stop(`The wasm has ${bytes} bytes compressed; the budget is ${budget}.`, "Make it smaller, or raise the budget in package.json.");
+  }
+  return `${(bytes / 1000).toFixed(0)} kB compressed, of ${(budget / 1000).toFixed(0)} kB`;
+}
+
+const wrangler = (args, problem) =>
+  mustRun(
+    process.execPath,
+    [wranglerProgram, ...args],
+    problem,
+    "See above. Without a login: `npx wrangler login`, or set CLOUDFLARE_API_TOKEN.",
+    { show: true, env: { CI: "1" } },
+  );
+
+async function deploy() {
+  await step("D1 migrations", async () => {
+    await wrangler(["d1", "migrations", "apply", "DB", "--remote"], "The migrations were not applied; nothing was deployed.");
+    return "applied";
+  });
+  await step("deploy", async () => {
+    await wrangler(["deploy"], "wrangler did not deploy.");
+    return "deployed";
+  });
+  console.log(`
+The first time, give the Worker its operator token: npx wrangler secret put OPERATOR_TOKEN
+Then publish the catalog to its address: POST /api/v1/admin/catalog with .patchbay/catalog.json and that token.`);
+}
+
+exitOnInterrupt();
+await main(async () => {
+  const values = options();
+  if (values.help) return console.log(HELP);
+  await ensureNpm();
+  if (!values["dry-run"]) requireResources();
+  if (!values["skip-checks"]) {
+    const code = summarise(await runParts(STATIC));
+    if (code !== 0) throw new Stop("The checks failed; nothing was deployed.");
+  }
+  await ensureWorker("release");
+  await step("wasm size", async () => requireBudget());
+  if (values["dry-run"]) {
+    console.log(/^Total Upload.*$/m.exec(await bundle())?.[0] ?? "");
+    return console.log("Dry run: nothing was deployed.");
+  }
+  return deploy();
+}, endAll);

@@ -1,0 +1,26 @@
+// Where things are, and what `package.json` says of them.
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+
+export const root = resolve(import.meta.dirname, "../..");
+export const at = (...parts) => join(root, ...parts);
+
+/** Everything that a run leaves behind and git does not see. */
+export const local = (...parts) => at(".patchbay", ...parts);
+export const stateDir = local("state");
+
+export const manifest = JSON.parse(readFileSync(at("package.json"), "utf8"));
+
+export const readJson = (path, otherwise) => {
+  try {
+    return JSON.parse(readFileSync(path, "utf8"));
+  } catch (error) {
+    if (error.code === "ENOENT" || error instanceof SyntaxError) return otherwise;
+    throw error;
+  }
+};
+
+export function writeJson(path, value) {
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, `${JSON.stringify(value, null, 2)}\n`, { mode: 0o600 });
+}

@@ -1,0 +1,67 @@
+// What every command needs before it can begin. Each step says what it did, and is skipped when it is done already.
+import { existsSync, readdirSync } from "node:fs";
+import process from "node:process";
+import { ensureNode, continueUnderNewNode } from "./node.mjs";
+import { at, local, stateDir } from "./project.mjs";
+import { mustRun, run } from "./processes.mjs";
+import { digest, isFresh, stamp } from "./stamps.mjs";
+import { step } from "./terminal.mjs";
+
+export const wranglerProgram = at("node_modules", "wrangler", "bin", "wrangler.js");
+
+/** The npm packages and a Node that runs them. Never returns under an older Node: the script starts again. */
+export async function ensureNpm() {
+  if (process.env.PATCHBAY_CONTINUED) return;
+  await step("npm packages", async () => {
+    const inputs = digest(["package.json", "package-lock.json"]);
+    const outputs = ["node_modules/.package-lock.json"];
+    if (isFresh("npm", inputs, outputs)) return "unchanged";
+    // Not `npm ci`: it refuses a lock in which another platform's optional package is missing, as it is where the
+    // registry at hand does not offer that platform.
+    await mustRun(
+      "npm",
+      ["install", "--no-save", "--loglevel=error"],
+      "The npm packages did not install.",
+      "See above; `npm install` has to work.",
+      { log: local("logs", "npm.log") },
+    );
+    stamp("npm", inputs, outputs);
+    return "installed";
+  }, "installing …");
+  await step("Node", ensureNode);
+  await continueUnderNewNode();
+}
+
+/** Brings the local database up to date. */
+export async function ensureMigrations() {
+  await step("D1 migrations", async () => {
+    const inputs = digest(["migrations", "wrangler.toml"]);
+    if (existsSync(stateDir) && isFresh("migrations", inputs)) return "unchanged";
+    const files = existsSync(at("migrations")) ? readdirSync(at("migrations")).filter((name) => name.endsWith(".sql")) : [];
+    if (files.length === 0) return "none";
+    await mustRun(
+      process.execPath,
+      [wranglerProgram, "d1", "migrations", "apply", "DB", "--local", "--persist-to", stateDir],
+      "A D1 migration failed.",
+      "Mend it, or start with `--reset` if a migration that was already applied has changed.",
+      { env: { CI: "1" }, log: local("logs", "migrations.log") },
+    );
+    stamp("migrations", inputs);
+    return `${files.length} applied`;
+  }, "applying …");
+}
+
+/** Bundles the Worker as it would be deployed, without a network; returns wrangler's words. */
+export async function bundle(dir = "dist") {
+  const { output } = await mustRun(
+    process.execPath,
+    [wranglerProgram, "deploy", "--dry-run", "--outdir", dir],
+    "wrangler cannot bundle the Worker.",
+    "See above.",
+    { log: local("logs", "bundle.log") },
+  );
+  return output;
+}
+
+/** True where a program of this name starts. */
+export const has = async (program) => !(await run(program, ["--version"])).missing;
