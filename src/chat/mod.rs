@@ -10,7 +10,9 @@ mod usage;
 
 pub use completion::{Choice, Completion, ToolCall};
 pub use event::{Delta, Event, FinishReason};
-pub use reasoning::{Effort, ReasoningDetail, ReasoningFormat, ReasoningKind, ReasoningRequest};
+pub use reasoning::{
+    Effort, ReasoningDetail, ReasoningFormat, ReasoningKind, ReasoningRequest, ReasoningWish,
+};
 pub use request::{
     CacheMark, CacheTtl, ChatRequest, JsonSchema, Media, Message, Part, ResponseFormat, Role,
     Sampling, Tool, ToolChoice,

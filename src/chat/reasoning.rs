@@ -36,6 +36,70 @@ pub struct ReasoningRequest {
     pub summary: Option<String>,
 }
 
+impl Effort {
+    /// The part of an answer's tokens that an effort stands for, in percent.
+    fn share(self) -> u64 {
+        match self {
+            Effort::None => 0,
+            Effort::Minimal => 10,
+            Effort::Low => 20,
+            Effort::Medium => 50,
+            Effort::High => 80,
+            Effort::Xhigh | Effort::Max => 95,
+        }
+    }
+
+    /// The thinking budget that an effort stands for in an answer of at most `max_tokens`, for upstreams that take tokens:
+    /// a share of the answer, from 1,024 to 128,000. Nothing for `none`.
+    pub fn budget(self, max_tokens: u64) -> Option<u64> {
+        let budget = max_tokens.saturating_mul(self.share()) / 100;
+        (self != Effort::None).then(|| budget.clamp(1_024, 128_000))
+    }
+
+    /// The effort whose share of `max_tokens` is nearest to a budget, for upstreams that take efforts; the lower of two.
+    pub fn of_budget(budget: u64, max_tokens: u64) -> Effort {
+        let percent = budget.saturating_mul(100) / max_tokens.max(1);
+        [
+            Effort::Minimal,
+            Effort::Low,
+            Effort::Medium,
+            Effort::High,
+            Effort::Xhigh,
+        ]
+        .into_iter()
+        .min_by_key(|effort| effort.share().abs_diff(percent))
+        .unwrap_or(Effort::Medium)
+    }
+}
+
+/// What a `reasoning` object comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReasoningWish {
+    /// Whatever the model does of its own.
+    Default,
+    /// No reasoning.
+    Off,
+    /// This much effort; never [`Effort::None`].
+    Effort(Effort),
+    /// This many tokens.
+    Budget(u64),
+}
+
+impl ReasoningRequest {
+    /// What is asked for, with the spellings folded together.
+    pub fn wish(&self) -> ReasoningWish {
+        match (self.enabled, self.effort, self.max_tokens) {
+            (Some(false), _, _) | (_, Some(Effort::None), _) | (_, None, Some(0)) => {
+                ReasoningWish::Off
+            }
+            (_, Some(effort), _) => ReasoningWish::Effort(effort),
+            (_, None, Some(budget)) => ReasoningWish::Budget(budget),
+            (Some(true), None, None) => ReasoningWish::Effort(Effort::Medium),
+            (None, None, None) => ReasoningWish::Default,
+        }
+    }
+}
+
 /// Which provider's form a block has; a block is sent back only to endpoints of the same form (P87).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
 pub enum ReasoningFormat {
@@ -169,5 +233,61 @@ impl ReasoningDetail {
 fn append(into: &mut Option<String>, more: Option<&str>) {
     if let Some(more) = more {
         into.get_or_insert_default().push_str(more);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn efforts_and_budgets_convert_both_ways() {
+        // P90
+        for (effort, budget) in [
+            (Effort::None, None),
+            (Effort::Minimal, Some(2_000)),
+            (Effort::Low, Some(4_000)),
+            (Effort::Medium, Some(10_000)),
+            (Effort::High, Some(16_000)),
+            (Effort::Max, Some(19_000)),
+        ] {
+            assert_eq!(effort.budget(20_000), budget, "{effort:?}");
+        }
+        assert_eq!(Effort::Low.budget(1_000), Some(1_024));
+        assert_eq!(Effort::High.budget(1_000_000), Some(128_000));
+        assert_eq!(Effort::of_budget(2_000, 20_000), Effort::Minimal);
+        assert_eq!(Effort::of_budget(7_000, 20_000), Effort::Low);
+        assert_eq!(Effort::of_budget(50_000, 20_000), Effort::Xhigh);
+        assert_eq!(Effort::of_budget(1, 0), Effort::Xhigh);
+    }
+
+    #[test]
+    fn the_reasoning_object_comes_to_one_wish() {
+        let wish = |json: &str| {
+            serde_json::from_str::<ReasoningRequest>(json)
+                .unwrap()
+                .wish()
+        };
+        assert_eq!(wish("{}"), ReasoningWish::Default);
+        assert_eq!(wish(r#"{"exclude":true}"#), ReasoningWish::Default);
+        assert_eq!(
+            wish(r#"{"enabled":true}"#),
+            ReasoningWish::Effort(Effort::Medium)
+        );
+        assert_eq!(
+            wish(r#"{"enabled":true,"max_tokens":9}"#),
+            ReasoningWish::Budget(9)
+        );
+        assert_eq!(
+            wish(r#"{"effort":"xhigh"}"#),
+            ReasoningWish::Effort(Effort::Xhigh)
+        );
+        for off in [
+            r#"{"enabled":false,"effort":"high"}"#,
+            r#"{"effort":"none"}"#,
+            r#"{"max_tokens":0}"#,
+        ] {
+            assert_eq!(wish(off), ReasoningWish::Off, "{off}");
+        }
     }
 }
