@@ -10,7 +10,7 @@ const int = Number;
 
 /** Each fault: its pattern after `fault-`, and what it sets in the plan. */
 const FAULTS = [
-  [/^status-(\d{3})(?:-retry-(\d+))?$/, (code, retry) => ({ status: int(code), retryAfter: retry && int(retry) })],
+  [/^status-(\d{3})(?:-retry-(\d+))?$/, (code, retry) => ({ status: int(code), ...(retry && { retryAfter: int(retry) }) })],
   [/^html$/, () => ({ html: true })],
   [/^reset$/, () => ({ reset: true })],
   [/^delay-headers-(\d+)$/, (ms) => ({ delayHeaders: int(ms) })],

@@ -131,7 +131,7 @@ export class Upstream {
     const body = meta.stream ? this.#streamBody(format, plan, meta, answered, how) : jsonBody(format, plan, meta, answered, how);
     const isBent = ['cutBytes', 'endBytes', 'delayFirst', 'chunks', 'keepEvents', 'endless', 'gateAfter'].some((field) => plan[field] !== undefined);
     if (!meta.stream && !isBent) return delivery.send(200, headers, body.chunks[0].bytes);
-    const length = !meta.stream && plan.endBytes === undefined && !plan.endless ? { 'content-length': body.chunks.reduce((sum, chunk) => sum + chunk.bytes.length, 0) } : {};
+    const length = body.length !== undefined && plan.endBytes === undefined ? { 'content-length': body.length } : {};
     delivery.head(200, { ...headers, ...length });
     if (plan.delayFirst && !(await delivery.sleep(plan.delayFirst))) return;
     const gate = plan.gateAfter === undefined ? undefined : { after: plan.gateAfter, released: this.#gate.opened };
@@ -209,9 +209,9 @@ function jsonBody(format, plan, meta, answered, how) {
   const bytes = Buffer.from(text);
   if (plan.endless) return { chunks: [frame(Buffer.from(' '), 0)], repeat: frame(Buffer.from('\n'), 5) };
   if (plan.keepEvents !== undefined && plan.after !== 'end') {
-    return { chunks: [frame(bytes.subarray(0, bytes.length >> 1), 0)], after: plan.after };
+    return { chunks: [frame(bytes.subarray(0, bytes.length >> 1), 0)], after: plan.after, length: bytes.length };
   }
-  return { chunks: rechunk([frame(bytes, 0)], plan.chunks) };
+  return { chunks: rechunk([frame(bytes, 0)], plan.chunks), length: bytes.length };
 }
 
 function sendFault(format, plan, meta, delivery) {

@@ -1,7 +1,10 @@
 // The local upstream speaks three formats as their real APIs do: answers, tools, reasoning, limits, usage and caches.
 
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { after, before, beforeEach, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { FORMATS, ask, bodyOf, send } from './harness.mjs';
 import { startUpstream } from './upstream.mjs';
 
@@ -202,4 +205,17 @@ test('an unknown path and an unknown model are told apart', async () => {
   const absent = await ask(upstream, 'openai', { model: 'missing-model' });
   assert.equal(absent.error.error.code, 'model_not_found');
   assert.equal((await send(upstream, 'openai', { model: 'fault-nonsense' })).status, 418);
+});
+
+test('the command line says where it listens, and ends when told', async () => {
+  const child = spawn(process.execPath, [fileURLToPath(new URL('main.mjs', import.meta.url)), '--event-delay', '0']);
+  const [line] = await once(child.stdout, 'data');
+  const { ready, port } = JSON.parse(line);
+  assert.equal(ready, true);
+  assert.equal((await ask({ url: `http://127.0.0.1:${port}` }, 'openai')).status, 200);
+  const busy = spawn(process.execPath, [fileURLToPath(new URL('main.mjs', import.meta.url)), '--port', String(port)]);
+  const [message] = await once(busy.stderr, 'data');
+  assert.match(String(message), /^local upstream: .*EADDRINUSE/);
+  child.kill('SIGTERM');
+  assert.deepEqual(await once(child, 'exit'), [0, null]);
 });

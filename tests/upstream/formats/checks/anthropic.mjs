@@ -84,7 +84,7 @@ function checkContent(message, at, isLast) {
     refuse(`${at}: all messages must have non-empty content except for the optional final assistant message`);
   }
   if (typeof content === 'string') {
-    if (!isEmpty && content.trim() === '') refuse('messages: text content blocks must contain non-whitespace text');
+    if (!isEmpty && role === 'user' && content.trim() === '') refuse('messages: text content blocks must contain non-whitespace text');
   } else if (Array.isArray(content)) {
     content.forEach((block, index) => checkBlock(block, `${at}.content.${index}`, ROLE_BLOCKS[role]));
   } else {
@@ -107,15 +107,15 @@ function checkBlock(block, at, allowed) {
   }
   if (block.cache_control && /thinking/.test(block.type)) refuse(`${at}.${block.type}.cache_control: Extra inputs are not permitted`);
   if (block.cache_control && !['5m', '1h', undefined].includes(block.cache_control.ttl)) refuse(`${at}.${block.type}.cache_control.ttl: Input should be '5m' or '1h'`);
-  CHECKS[block.type]?.(block, at);
+  CHECKS[block.type]?.(block, at, allowed);
 }
 
 const CHECKS = {
-  text(block, at) {
+  text(block, at, allowed) {
     if (typeof block.text !== 'string') refuse(`${at}.text.text: Field required`);
     if (block.cache_control && block.text === '') refuse(`${at}.text: cache_control cannot be set for empty text blocks`);
     if (block.text === '') refuse(`${at.startsWith('system') ? 'system' : 'messages'}: text content blocks must be non-empty`);
-    if (block.text.trim() === '') refuse(`${at.startsWith('system') ? 'system' : 'messages'}: text content blocks must contain non-whitespace text`);
+    if (block.text.trim() === '' && allowed !== ROLE_BLOCKS.assistant) refuse(`${at.startsWith('system') ? 'system' : 'messages'}: text content blocks must contain non-whitespace text`);
   },
   image(block, at) {
     checkSource(block.source, `${at}.image.source`, IMAGE_TYPES);
@@ -184,7 +184,8 @@ function checkTools(body) {
   const names = new Set();
   (tools ?? []).forEach((tool, index) => {
     const at = `tools.${index}`;
-    if (tool.type !== undefined && tool.type !== 'custom') return;
+    if (/_\d{8}$|^mcp_toolset$/.test(tool.type ?? '')) return;
+    if (tool.type !== undefined && tool.type !== 'custom') refuse(`${at}: Input tag '${tool.type}' found using 'type' does not match any of the expected tags: 'bash_20250124', 'custom', 'web_search_20250305'`);
     for (const field of Object.keys(tool)) if (!TOOL_FIELDS.has(field)) refuse(`${at}.custom.${field}: Extra inputs are not permitted`);
     if (!TOOL_NAME.test(tool.name ?? '')) refuse(`${at}.custom.name: String should match pattern '^[a-zA-Z0-9_-]{1,128}$'`);
     if (!isObject(tool.input_schema)) refuse(`${at}.custom.input_schema: Field required`);
