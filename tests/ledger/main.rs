@@ -1,0 +1,16 @@
+//! The ledger on SQLite: the statements that run in the Account object, under examples and random histories.
+//!
+//! `store` imitates the object's SQL (numbers as floats, few parameters, crashes on demand) and D1. `examples` names the rules
+//! one by one; `properties` runs random histories against a model.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test says what it expects by failing"
+)]
+
+mod examples;
+mod model;
+mod properties;
+mod store;
+mod usage_rows;
