@@ -4,15 +4,17 @@
 import { existsSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { Upstream } from './server.mjs';
 
 const EVENT_DELAY_MS = 15;
 const KEEP_ALIVE_MS = 60_000;
 
-/** `$PATCHBAY_SHARED/fixtures`, where it exists. */
+/** The recorded exchanges: in `$PATCHBAY_SHARED`, else in `shared` beside the repository; undefined where there are none. */
 export function sharedFixtures() {
-  const folder = process.env.PATCHBAY_SHARED && join(process.env.PATCHBAY_SHARED, 'fixtures');
-  return folder && existsSync(folder) ? folder : undefined;
+  const shared = process.env.PATCHBAY_SHARED ?? fileURLToPath(new URL('../../../shared', import.meta.url));
+  const folder = join(shared, 'fixtures');
+  return existsSync(folder) ? folder : undefined;
 }
 
 /**
