@@ -3,4 +3,20 @@
 //! Spec: <https://platform.openai.com/docs/api-reference/chat>, with OpenRouter's extensions
 //! (<https://openrouter.ai/docs/api-reference/overview>).
 
+mod answer;
+#[cfg(test)]
+mod answer_tests;
+mod calls;
 pub mod client;
+mod decoder;
+mod error;
+mod response;
+mod stop;
+mod stream;
+mod think;
+mod usage;
+
+pub use error::error;
+pub use response::response;
+pub use stop::stop_reason;
+pub use stream::Stream;

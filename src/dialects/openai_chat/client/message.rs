@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     chat::{CacheMark, Media, Message, Part, ReasoningDetail, ReasoningFormat, Role},
+    dialects::openai_chat::answer::reasoning_detail,
     error::{Error, Result},
 };
 
@@ -53,7 +54,7 @@ fn assistant(wire: wire::Message) -> Result<Message> {
             // The list of kinds is open: blocks that this gateway cannot read have no place to go either.
             let known = details
                 .into_iter()
-                .filter_map(|detail| serde_json::from_value::<ReasoningDetail>(detail).ok());
+                .filter_map(|detail| reasoning_detail(detail, ReasoningFormat::default()));
             parts.extend(known.map(Part::Reasoning));
         }
         _ => {

@@ -1,0 +1,260 @@
+//! Token counts as chat-completions hosts report them, in the canonical inclusive convention.
+//!
+//! `prompt_tokens` includes cached tokens and `completion_tokens` includes reasoning; hosts that count otherwise are found by
+//! their own total, or declared by a quirk.
+
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use crate::{chat::Usage, credits::money::Nanos};
+
+/// xAI bills in ticks of 1e-10 dollars.
+const TICKS_PER_NANO: i64 = 10;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Wire<'a> {
+    #[serde(deserialize_with = "count")]
+    prompt_tokens: Option<u64>,
+    #[serde(deserialize_with = "count")]
+    completion_tokens: Option<u64>,
+    #[serde(deserialize_with = "count")]
+    total_tokens: Option<u64>,
+    prompt_tokens_details: Option<PromptDetails>,
+    completion_tokens_details: Option<CompletionDetails>,
+    /// DeepSeek.
+    #[serde(deserialize_with = "count")]
+    prompt_cache_hit_tokens: Option<u64>,
+    /// Moonshot, Together.
+    #[serde(deserialize_with = "count")]
+    cached_tokens: Option<u64>,
+    /// Mistral.
+    #[serde(deserialize_with = "count")]
+    num_cached_tokens: Option<u64>,
+    /// Claude behind compatible hosts.
+    #[serde(deserialize_with = "count")]
+    cache_read_input_tokens: Option<u64>,
+    #[serde(deserialize_with = "count")]
+    cache_creation_input_tokens: Option<u64>,
+    cache_creation: Option<CacheCreation>,
+    /// Some hosts keep it out of the details.
+    #[serde(deserialize_with = "count")]
+    reasoning_tokens: Option<u64>,
+    /// A number of dollars, or an object with a `total_cost`.
+    #[serde(borrow)]
+    cost: Option<&'a RawValue>,
+    cost_in_usd_ticks: Option<i64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct PromptDetails {
+    #[serde(deserialize_with = "count")]
+    cached_tokens: Option<u64>,
+    #[serde(deserialize_with = "count")]
+    cache_write_tokens: Option<u64>,
+    #[serde(deserialize_with = "count")]
+    audio_tokens: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct CompletionDetails {
+    #[serde(deserialize_with = "count")]
+    reasoning_tokens: Option<u64>,
+    #[serde(deserialize_with = "count")]
+    audio_tokens: Option<u64>,
+    #[serde(deserialize_with = "count")]
+    image_tokens: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct CacheCreation {
+    #[serde(deserialize_with = "count")]
+    ephemeral_5m_input_tokens: Option<u64>,
+    #[serde(deserialize_with = "count")]
+    ephemeral_1h_input_tokens: Option<u64>,
+}
+
+/// A count, `null`, or something that is no count (which is then unknown, not zero).
+fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let number = Option::<serde_json::Number>::deserialize(deserializer)?;
+    Ok(number.and_then(|number| {
+        let text = number.to_string();
+        // Some hosts count in floats: 12.0.
+        text.strip_suffix(".0").unwrap_or(&text).parse().ok()
+    }))
+}
+
+/// Reads a `usage` object; nothing where it has no counts, which is not the same as zero (P21).
+pub(super) fn read(json: &str, reasoning_outside: bool) -> Option<Usage> {
+    let wire: Wire<'_> = serde_json::from_str(json).ok()?;
+    let prompt_details = wire.prompt_tokens_details.unwrap_or_default();
+    let completion_details = wire.completion_tokens_details.unwrap_or_default();
+    let (mut prompt, mut completion) = match (wire.prompt_tokens, wire.completion_tokens) {
+        (None, None) => (wire.total_tokens?, 0),
+        (prompt, completion) => (prompt.unwrap_or_default(), completion.unwrap_or_default()),
+    };
+
+    let cache_read = [
+        prompt_details.cached_tokens,
+        wire.prompt_cache_hit_tokens,
+        wire.cached_tokens,
+        wire.num_cached_tokens,
+        wire.cache_read_input_tokens,
+    ]
+    .into_iter()
+    .flatten()
+    .max()
+    .unwrap_or_default();
+    let lifetimes = wire.cache_creation.unwrap_or_default();
+    let one_hour = lifetimes.ephemeral_1h_input_tokens.unwrap_or_default();
+    let written = [
+        prompt_details.cache_write_tokens,
+        wire.cache_creation_input_tokens,
+        lifetimes
+            .ephemeral_5m_input_tokens
+            .map(|five| five.saturating_add(one_hour)),
+    ]
+    .into_iter()
+    .flatten()
+    .max()
+    .unwrap_or_default();
+
+    let cached = cache_read.saturating_add(written);
+    let sum = prompt.saturating_add(completion);
+    let excludes_cache =
+        cached > prompt || (cached > 0 && wire.total_tokens == Some(sum.saturating_add(cached)));
+    if excludes_cache {
+        prompt = prompt.saturating_add(cached);
+    }
+    let reasoning = completion_details
+        .reasoning_tokens
+        .or(wire.reasoning_tokens)
+        .unwrap_or_default();
+    // P12: a host that usually leaves reasoning out is believed only where its own total does not say otherwise.
+    if reasoning > completion || (reasoning_outside && wire.total_tokens != Some(sum)) {
+        completion = completion.saturating_add(reasoning);
+    }
+    Some(Usage {
+        prompt,
+        cache_read,
+        cache_write_5m: written.saturating_sub(one_hour),
+        cache_write_1h: one_hour.min(written),
+        completion,
+        reasoning,
+        audio_in: prompt_details.audio_tokens.unwrap_or_default(),
+        audio_out: completion_details.audio_tokens.unwrap_or_default(),
+        image_out: completion_details.image_tokens.unwrap_or_default(),
+        upstream_cost: cost(wire.cost, wire.cost_in_usd_ticks),
+        estimated: false,
+    })
+}
+
+/// P23: what the host says it charged, in nano-dollars.
+fn cost(cost: Option<&RawValue>, ticks: Option<i64>) -> Option<i64> {
+    #[derive(Deserialize)]
+    struct Total<'a> {
+        #[serde(borrow)]
+        total_cost: &'a RawValue,
+    }
+    if let Some(ticks) = ticks {
+        let nanos = ticks.div_euclid(TICKS_PER_NANO);
+        let more = i64::from(ticks.rem_euclid(TICKS_PER_NANO) > 0);
+        return nanos.checked_add(more);
+    }
+    let text = cost?.get();
+    let number = match serde_json::from_str::<Total<'_>>(text) {
+        Ok(total) => total.total_cost.get(),
+        Err(_) => text.trim_matches('"'),
+    };
+    let amount = Nanos::from_dollars_rounded_up(number).ok()?;
+    Some(amount.get())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn usage(json: &str) -> Usage {
+        read(json, false).unwrap()
+    }
+
+    #[test]
+    fn zero_is_reported_and_absent_is_not() {
+        // P21
+        let zero = "{\"prompt_tokens\":0,\"completion_tokens\":0,\"total_tokens\":0}";
+        assert_eq!(usage(zero), Usage::default());
+        assert_eq!(read("{}", false), None);
+        assert_eq!(read("{\"prompt_tokens\":null}", false), None);
+    }
+
+    #[test]
+    fn cached_tokens_are_a_part_of_the_prompt() {
+        // P05
+        for json in [
+            "{\"prompt_tokens\":100,\"completion_tokens\":9,\"total_tokens\":109,\"prompt_tokens_details\":{\"cached_tokens\":90}}",
+            "{\"prompt_tokens\":100,\"completion_tokens\":9,\"total_tokens\":109,\"prompt_cache_hit_tokens\":90,\"prompt_cache_miss_tokens\":10}",
+            "{\"prompt_tokens\":100,\"completion_tokens\":9,\"cached_tokens\":90}",
+            "{\"prompt_tokens\":100.0,\"completion_tokens\":9,\"num_cached_tokens\":90,\"prompt_tokens_details\":null}",
+            // P03, P04: a host that counts them apart, found out by its total or by the impossible.
+            "{\"prompt_tokens\":10,\"completion_tokens\":9,\"total_tokens\":109,\"cache_read_input_tokens\":90}",
+            "{\"prompt_tokens\":10,\"completion_tokens\":9,\"cache_read_input_tokens\":90}",
+        ] {
+            let usage = usage(json);
+            assert_eq!(
+                (usage.prompt, usage.cache_read, usage.completion),
+                (100, 90, 9),
+                "{json}"
+            );
+        }
+    }
+
+    #[test]
+    fn lifetimes_of_cache_writes_stay_apart() {
+        // P18
+        let json = "{\"prompt_tokens\":100,\"completion_tokens\":1,\"cache_creation_input_tokens\":70,\
+            \"cache_creation\":{\"ephemeral_5m_input_tokens\":20,\"ephemeral_1h_input_tokens\":50}}";
+        let usage = usage(json);
+        assert_eq!((usage.cache_write_5m, usage.cache_write_1h), (20, 50));
+        assert_eq!(usage.prompt, 100);
+    }
+
+    #[test]
+    fn reasoning_outside_the_completion_is_added_once() {
+        // P11, P12
+        let outside = "{\"prompt_tokens\":10,\"completion_tokens\":5,\"total_tokens\":45,\"completion_tokens_details\":{\"reasoning_tokens\":30}}";
+        let inside = "{\"prompt_tokens\":10,\"completion_tokens\":35,\"total_tokens\":45,\"completion_tokens_details\":{\"reasoning_tokens\":30}}";
+        for (json, quirk) in [
+            (outside, true),
+            (outside, false),
+            (inside, true),
+            (inside, false),
+        ] {
+            let usage = read(json, quirk).unwrap();
+            assert_eq!(
+                (usage.completion, usage.reasoning, usage.total()),
+                (35, 30, 45)
+            );
+        }
+    }
+
+    #[test]
+    fn the_hosts_own_bill_is_kept() {
+        // P23
+        for (cost, nanos) in [
+            ("\"cost\":0.00014856", 148_560),
+            ("\"cost\":0.0000000011", 2),
+            ("\"cost\":\"0.5\"", 500_000_000),
+            (
+                "\"cost\":{\"total_cost\":0.006,\"request_cost\":0.005}",
+                6_000_000,
+            ),
+            ("\"cost_in_usd_ticks\":4211", 422),
+        ] {
+            let usage = usage(&format!("{{\"prompt_tokens\":1,{cost}}}"));
+            assert_eq!(usage.upstream_cost, Some(nanos), "{cost}");
+        }
+    }
+}
