@@ -18,8 +18,9 @@ pub mod splice;
 pub mod sse;
 
 use crate::{
-    catalog::{Endpoint, Provider},
-    chat::ChatRequest,
+    catalog::{Dialect, Endpoint, Provider, Quirk},
+    chat::{ChatRequest, Event},
+    error::{Error, Result},
 };
 
 /// Whom a request is written for.
@@ -51,4 +52,79 @@ pub struct NativeRequest {
     pub body: Vec<u8>,
     /// Parameters that the client sent and this target cannot take.
     pub dropped: Vec<&'static str>,
+}
+
+/// Reads an upstream's whole answer.
+///
+/// # Errors
+/// When the body is no answer of this dialect, or is an error under status 200.
+pub fn response(dialect: Dialect, body: &[u8], quirks: &[Quirk]) -> Result<Vec<Event>> {
+    match dialect {
+        Dialect::OpenaiChat => openai_chat::response(body, quirks),
+        Dialect::AnthropicMessages => anthropic_messages::response(body),
+        Dialect::Gemini => gemini::response(body),
+    }
+}
+
+/// Reads the body of an upstream's answer that is not 200. Never fails: plain text, HTML and nothing at all are read too.
+pub fn error(dialect: Dialect, status: u16, body: &[u8]) -> Error {
+    let mut error = match dialect {
+        Dialect::OpenaiChat => openai_chat::error(status, body),
+        Dialect::AnthropicMessages => anthropic_messages::error(status, body),
+        Dialect::Gemini => gemini::error(status, body),
+    };
+    if matches!(status, 401 | 403) {
+        // Providers quote the key that they refuse, and the key is the operator's.
+        error.message = "The provider refused the gateway's credentials".to_owned();
+        error.raw = None;
+    }
+    error
+}
+
+/// Reads an upstream's stream.
+#[derive(Debug)]
+pub enum StreamReader {
+    /// Chat completions.
+    OpenaiChat(openai_chat::Stream),
+    /// Anthropic messages.
+    AnthropicMessages(anthropic_messages::Stream),
+    /// Gemini.
+    Gemini(gemini::Stream),
+}
+
+impl StreamReader {
+    /// A reader for an upstream with these quirks.
+    pub fn new(dialect: Dialect, quirks: &[Quirk]) -> Self {
+        match dialect {
+            Dialect::OpenaiChat => Self::OpenaiChat(openai_chat::Stream::new(quirks)),
+            Dialect::AnthropicMessages => {
+                Self::AnthropicMessages(anthropic_messages::Stream::default())
+            }
+            Dialect::Gemini => Self::Gemini(gemini::Stream::default()),
+        }
+    }
+
+    /// Appends the events of the next bytes.
+    ///
+    /// # Errors
+    /// When the bytes are no stream of this dialect.
+    pub fn feed(&mut self, bytes: &[u8], events: &mut Vec<Event>) -> Result<()> {
+        match self {
+            Self::OpenaiChat(stream) => stream.feed(bytes, events),
+            Self::AnthropicMessages(stream) => stream.feed(bytes, events),
+            Self::Gemini(stream) => stream.feed(bytes, events),
+        }
+    }
+
+    /// Appends the events that were held back until the upstream closed the stream.
+    ///
+    /// # Errors
+    /// As [`feed`](Self::feed).
+    pub fn finish(&mut self, events: &mut Vec<Event>) -> Result<()> {
+        match self {
+            Self::OpenaiChat(stream) => stream.finish(events),
+            Self::AnthropicMessages(stream) => stream.finish(events),
+            Self::Gemini(stream) => stream.finish(events),
+        }
+    }
 }
