@@ -16,7 +16,7 @@ use crate::{
         Completion, Delta, Event, FinishReason, ReasoningDetail, ReasoningFormat, ReasoningKind,
         Usage,
     },
-    error::{Error, ErrorType},
+    error::Error,
 };
 
 /// What was seen of an answer so far.
@@ -97,20 +97,14 @@ impl Answer {
         self.finish(finishes, events);
     }
 
-    /// The answer ended. Its end mark is a finish reason for each candidate that began.
+    /// The answer ended. Its end mark is a finish reason for each candidate that began; one without candidates never ends.
     pub(super) fn end(&mut self, events: &mut Vec<Event>) {
         if self.failed {
             return;
         }
         let mut begun = self.choices.iter().filter(|choice| choice.seen).peekable();
         let empty = begun.peek().is_none() && !self.blocked;
-        if self.whole && empty {
-            let message = "The provider sent an answer without candidates";
-            self.fail(
-                Error::upstream(ErrorType::ProviderUnavailable, message),
-                events,
-            );
-        } else if self.whole || (!empty && begun.all(|choice| choice.finish.is_some())) {
+        if !empty && (self.whole || begun.all(|choice| choice.finish.is_some())) {
             events.push(Event::Done);
         }
     }

@@ -257,8 +257,10 @@ fn an_error_inside_a_stream_is_an_error_not_content() {
 
 #[test]
 fn an_answer_without_candidates_is_a_failure() {
-    let answer = Completion::from_events(response(b"{\"responseId\":\"x\"}").unwrap());
-    assert_eq!(answer.error.unwrap().next, Next::NextAttempt);
+    let error = response(b"{\"responseId\":\"x\"}").unwrap_err();
+    assert_eq!(error.next, Next::NextAttempt);
+    let error = response(br#"{"error":{"code":503,"message":"m","status":"UNAVAILABLE"}}"#);
+    assert_eq!(error.unwrap_err().error_type, ErrorType::ProviderOverloaded);
     assert!(response(b"<html>").is_err());
 }
 

@@ -7,15 +7,25 @@
 mod answer;
 #[cfg(test)]
 mod answer_tests;
+mod body;
+mod contents;
 mod error;
 mod grounding;
+mod media;
+mod request;
+#[cfg(test)]
+mod request_tests;
 mod response;
+mod results;
+mod schema;
 mod stop;
 mod stream;
+mod thinking;
 mod usage;
 mod wire;
 
 pub use error::error;
+pub use request::request;
 pub use response::response;
 pub use stop::stop_reason;
 pub use stream::Stream;

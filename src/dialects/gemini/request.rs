@@ -1,0 +1,221 @@
+//! The canonical request → `generateContent` or `streamGenerateContent`.
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    body::{Body, Declaration, FunctionCalling, GenerationConfig, Tool, ToolConfig},
+    contents::conversation,
+    schema, thinking,
+};
+use crate::{
+    catalog::{Endpoint, Parameter},
+    chat::{ChatRequest, ResponseFormat, ToolChoice},
+    dialects::{Inbound, NativeRequest, Target},
+    error::{Error, ErrorType, Next, Result, Source},
+};
+
+/// Writes a request.
+///
+/// # Errors
+/// When the client's request cannot be said in this dialect (with the path of the field), or when the endpoint's model id
+/// cannot stand in a path.
+pub fn request(inbound: &Inbound<'_>, target: &Target<'_>) -> Result<NativeRequest> {
+    let request = inbound.request;
+    let endpoint = target.endpoint;
+    let mut dropped = Dropped {
+        endpoint,
+        names: Vec::new(),
+    };
+    let (system_instruction, contents) = conversation(&request.messages, signs_calls(endpoint))?;
+    let tools = tools(request, &mut dropped);
+    let body = Body {
+        system_instruction,
+        contents,
+        tool_config: tool_config(request),
+        tools,
+        generation_config: generation_config(request, &mut dropped)?,
+    };
+    let body = serde_json::to_vec(&body)
+        .map_err(|error| Error::internal(format!("the request cannot be written: {error}")))?;
+    Ok(NativeRequest {
+        path: path(&endpoint.upstream_model_id, request.stream)?,
+        headers: vec![("content-type", "application/json".to_owned())],
+        body,
+        dropped: dropped.names,
+    })
+}
+
+/// Models that take a level of thinking, not a budget, sign their calls and refuse unsigned ones.
+fn signs_calls(endpoint: &Endpoint) -> bool {
+    endpoint
+        .reasoning
+        .as_ref()
+        .is_some_and(|reasoning| reasoning.budget.is_none() && !reasoning.efforts.is_empty())
+}
+
+/// The operation's path. Each segment of the model id is checked, so that none can lead to another operation (P107).
+fn path(model: &str, stream: bool) -> Result<String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let fine = |segment: &str| {
+        !segment.is_empty() && segment.chars().all(plain) && segment.chars().any(|c| c != '.')
+    };
+    let (kind, name) = model.split_once('/').unwrap_or(("models", model));
+    if !matches!(kind, "models" | "tunedModels") || !fine(name) {
+        return Err(Error::new(
+            Source::Gateway,
+            Next::NextAttempt,
+            ErrorType::Server,
+            "The model id of this endpoint cannot stand in a path",
+        ));
+    }
+    let operation = if stream {
+        "streamGenerateContent?alt=sse"
+    } else {
+        "generateContent"
+    };
+    Ok(format!("/{kind}/{name}:{operation}"))
+}
+
+/// Notes which of the client's parameters this target cannot take.
+struct Dropped<'a> {
+    endpoint: &'a Endpoint,
+    names: Vec<&'static str>,
+}
+
+impl Dropped<'_> {
+    /// The value, if the endpoint supports the parameter.
+    fn keep<T>(&mut self, parameter: Parameter, value: Option<T>) -> Option<T> {
+        let value = value?;
+        if self.endpoint.supports(parameter) {
+            return Some(value);
+        }
+        self.names.push(parameter.as_str());
+        None
+    }
+
+    fn note(&mut self, name: &'static str, given: bool) {
+        if given {
+            self.names.push(name);
+        }
+    }
+}
+
+fn tools<'a>(request: &'a ChatRequest, dropped: &mut Dropped<'_>) -> Vec<Tool<'a>> {
+    let search = dropped.keep(
+        Parameter::WebSearchOptions,
+        request.web_search_options.as_ref(),
+    );
+    if request.tools.is_empty() {
+        return search.map(|_| Tool::GoogleSearch {}).into_iter().collect();
+    }
+    // Search and functions exclude each other.
+    dropped.note(Parameter::WebSearchOptions.as_str(), search.is_some());
+    let declarations = request.tools.iter().map(|tool| Declaration {
+        name: &tool.name,
+        description: tool.description.as_deref(),
+        parameters_json_schema: schema::parameters(tool.parameters.as_ref()),
+    });
+    vec![Tool::FunctionDeclarations(declarations.collect())]
+}
+
+/// Without tools there is nothing to choose from (P61).
+fn tool_config(request: &ChatRequest) -> Option<ToolConfig<'_>> {
+    if request.tools.is_empty() {
+        return None;
+    }
+    let (mode, allowed_function_names) = match request.tool_choice.as_ref()? {
+        ToolChoice::Auto => ("AUTO", None),
+        ToolChoice::None => ("NONE", None),
+        ToolChoice::Required => ("ANY", None),
+        ToolChoice::Function(name) => ("ANY", Some([name.as_str()])),
+    };
+    Some(ToolConfig {
+        function_calling_config: FunctionCalling {
+            mode,
+            allowed_function_names,
+        },
+    })
+}
+
+fn generation_config<'a>(
+    request: &'a ChatRequest,
+    dropped: &mut Dropped<'_>,
+) -> Result<GenerationConfig<'a>> {
+    use Parameter as P;
+    let sampling = &request.sampling;
+    let thinking = thinking::config(request, dropped.endpoint)?;
+    dropped.note(P::Reasoning.as_str(), thinking == Some(None));
+    let (response_mime_type, response_json_schema) = match &request.response_format {
+        None | Some(ResponseFormat::Text) => (None, None),
+        Some(ResponseFormat::JsonObject) => (Some("application/json"), None),
+        Some(ResponseFormat::JsonSchema(format)) => {
+            let schema = schema::convert(&format.schema);
+            (Some("application/json"), Some(schema))
+        }
+        Some(ResponseFormat::Other(_)) => {
+            dropped.note(P::ResponseFormat.as_str(), true);
+            (None, None)
+        }
+    };
+    let config = GenerationConfig {
+        temperature: dropped.keep(P::Temperature, sampling.temperature.as_ref()),
+        top_p: dropped.keep(P::TopP, sampling.top_p.as_ref()),
+        // 0 means "off" to clients and is refused upstream.
+        top_k: dropped.keep(P::TopK, sampling.top_k.filter(|k| *k > 0)),
+        // P104
+        candidate_count: request.n.filter(|n| *n > 1),
+        max_output_tokens: request.max_tokens,
+        stop_sequences: &request.stop,
+        seed: dropped.keep(P::Seed, sampling.seed).map(fold_seed),
+        presence_penalty: dropped.keep(P::PresencePenalty, sampling.presence_penalty.as_ref()),
+        frequency_penalty: dropped.keep(P::FrequencyPenalty, sampling.frequency_penalty.as_ref()),
+        response_logprobs: dropped.keep(P::Logprobs, request.logprobs.filter(|asked| *asked)),
+        logprobs: dropped.keep(P::TopLogprobs, request.top_logprobs),
+        response_mime_type,
+        response_json_schema,
+        response_modalities: request
+            .modalities
+            .iter()
+            .map(|word| word.to_ascii_uppercase())
+            .collect(),
+        speech_config: speech_config(request),
+        image_config: image_config(request),
+        thinking_config: thinking.flatten(),
+    };
+    dropped.note(P::MinP.as_str(), sampling.min_p.is_some());
+    dropped.note(P::TopA.as_str(), sampling.top_a.is_some());
+    dropped.note(
+        P::RepetitionPenalty.as_str(),
+        sampling.repetition_penalty.is_some(),
+    );
+    dropped.note(P::LogitBias.as_str(), request.logit_bias.is_some());
+    dropped.note(P::Prediction.as_str(), request.prediction.is_some());
+    dropped.note(P::Verbosity.as_str(), request.verbosity.is_some());
+    let parallel_off = request.parallel_tool_calls == Some(false) && !request.tools.is_empty();
+    dropped.note(P::ParallelToolCalls.as_str(), parallel_off);
+    Ok(config)
+}
+
+/// Seeds are 32 bits wide here; equal seeds stay equal.
+fn fold_seed(seed: i64) -> i32 {
+    i32::try_from(seed).unwrap_or_else(|_| {
+        let [a, b, c, d, ..] = seed.to_le_bytes();
+        i32::from_le_bytes([a, b, c, d])
+    })
+}
+
+/// The voice of the `audio` object.
+fn speech_config(request: &ChatRequest) -> Option<Value> {
+    let voice = request.audio.as_ref()?.get("voice")?.as_str()?;
+    Some(json!({"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": voice}}}))
+}
+
+/// OpenRouter's `image_config`, in Gemini's spelling.
+fn image_config(request: &ChatRequest) -> Map<String, Value> {
+    let asked = request.extra.get("image_config").and_then(Value::as_object);
+    let known = [("aspect_ratio", "aspectRatio"), ("image_size", "imageSize")];
+    known
+        .into_iter()
+        .filter_map(|(from, to)| Some((to.to_owned(), asked?.get(from)?.clone())))
+        .collect()
+}
