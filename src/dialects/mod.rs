@@ -20,7 +20,7 @@ pub mod sse;
 use crate::{
     catalog::{Dialect, Endpoint, Provider, Quirk},
     chat::{ChatRequest, Event},
-    error::{Error, Result},
+    error::{Error, ErrorType, Result},
 };
 
 /// Whom a request is written for.
@@ -74,8 +74,12 @@ pub fn error(dialect: Dialect, status: u16, body: &[u8]) -> Error {
         Dialect::Gemini => gemini::error(status, body),
     };
     if matches!(status, 401 | 403) {
-        // Providers quote the key that they refuse, and the key is the operator's.
-        error.message = "The provider refused the gateway's credentials".to_owned();
+        // Providers quote the key that they refuse, or name its owner, and the key is the operator's.
+        error.message = match error.error_type {
+            ErrorType::ContentPolicyViolation => "The provider refused the content",
+            _ => "The provider refused the gateway's credentials",
+        }
+        .to_owned();
         error.raw = None;
     }
     error

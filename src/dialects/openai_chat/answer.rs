@@ -30,12 +30,14 @@ pub(super) struct Choice<'a> {
 }
 
 impl<'a> Choice<'a> {
-    /// The content, under whichever name.
-    pub(super) fn body(&mut self) -> Body<'a> {
-        self.delta
-            .take()
-            .or(self.message.take())
-            .unwrap_or_default()
+    /// The content. Some hosts send both: an empty delta beside the whole message, or the message so far beside each delta.
+    pub(super) fn body(&mut self, whole: bool) -> Body<'a> {
+        let (first, second) = if whole {
+            (self.message.take(), self.delta.take())
+        } else {
+            (self.delta.take(), self.message.take())
+        };
+        first.or(second).unwrap_or_default()
     }
 }
 

@@ -26,6 +26,8 @@ const DESCRIPTION: [&str; 4] = ["id", "model", "service_tier", "system_fingerpri
 /// An answer that is being read.
 #[derive(Debug, Default)]
 pub(super) struct Decoder {
+    /// The answer comes in one piece.
+    whole: bool,
     think_tags: bool,
     reasoning_outside: bool,
     /// The last text of each field of [`DESCRIPTION`].
@@ -48,8 +50,9 @@ struct ChoiceState {
 }
 
 impl Decoder {
-    pub(super) fn new(quirks: &[Quirk]) -> Self {
+    pub(super) fn new(quirks: &[Quirk], whole: bool) -> Self {
         Self {
+            whole,
             think_tags: quirks.contains(&Quirk::ThinkTags),
             reasoning_outside: quirks.contains(&Quirk::ReasoningOutsideCompletion),
             ..Self::default()
@@ -149,13 +152,13 @@ impl Decoder {
         if self.choices.len() <= slot {
             self.choices.resize_with(slot + 1, ChoiceState::default);
         }
-        let think_tags = self.think_tags;
+        let (whole, think_tags) = (self.whole, self.think_tags);
         let Some(state) = self.choices.get_mut(slot) else {
             return;
         };
         state.has_begun = true;
         let mut emit = |delta| events.push(Event::delta(index, delta));
-        state.body(choice.body(), think_tags, &mut emit);
+        state.body(choice.body(whole), think_tags, &mut emit);
         if let Some(logprobs @ Value::Object(_)) = choice.logprobs {
             emit(Delta::Logprobs(logprobs));
         }

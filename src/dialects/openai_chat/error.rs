@@ -71,7 +71,7 @@ fn classify(status: u16, told: Told) -> Error {
     let message = told
         .message
         .unwrap_or_else(|| format!("The provider answered with HTTP status {status}"));
-    let kind = matches!(status, 400 | 413 | 422)
+    let kind = matches!(status, 400 | 403 | 413 | 422)
         .then(|| kind_of(told.code.as_deref().unwrap_or_default(), &message))
         .flatten();
     let mut error = Error::from_upstream_status(status, message, told.code);

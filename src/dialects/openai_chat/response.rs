@@ -10,7 +10,7 @@ use crate::{catalog::Quirk, chat::Event, dialects::splice::Fields, error::Result
 pub fn response(body: &[u8], quirks: &[Quirk]) -> Result<Vec<Event>> {
     let fields = Fields::parse(body).map_err(unreadable)?;
     let mut events = Vec::with_capacity(8);
-    let mut decoder = Decoder::new(quirks);
+    let mut decoder = Decoder::new(quirks, true);
     decoder.frame(&fields, &mut events)?;
     if !events.iter().any(Event::is_content) {
         // P112: nothing but an error is a failed request, not an empty answer.

@@ -27,7 +27,7 @@ impl Stream {
     pub fn new(quirks: &[Quirk]) -> Self {
         Self {
             sse: SseParser::default(),
-            decoder: Decoder::new(quirks),
+            decoder: Decoder::new(quirks, false),
             is_done: false,
         }
     }

@@ -144,9 +144,16 @@ pub(super) fn read(json: &str, reasoning_outside: bool) -> Option<Usage> {
         cache_write_1h: one_hour.min(written),
         completion,
         reasoning,
-        audio_in: prompt_details.audio_tokens.unwrap_or_default(),
-        audio_out: completion_details.audio_tokens.unwrap_or_default(),
-        image_out: completion_details.image_tokens.unwrap_or_default(),
+        // A part is never more than the whole, whatever a host says.
+        audio_in: prompt_details.audio_tokens.unwrap_or_default().min(prompt),
+        audio_out: completion_details
+            .audio_tokens
+            .unwrap_or_default()
+            .min(completion),
+        image_out: completion_details
+            .image_tokens
+            .unwrap_or_default()
+            .min(completion),
         upstream_cost: cost(wire.cost, wire.cost_in_usd_ticks),
         estimated: false,
     })
