@@ -138,6 +138,9 @@ function secretNames() {
   return lines.map((line) => /^\s*([A-Za-z_]\w*)\s*=\s*\S/.exec(line)?.[1]).filter(Boolean);
 }
 
+/** What the Worker is told of the demo: where its upstream listens, and the key that it asks for. */
+const demoVariables = (port) => ({ DEMO_UPSTREAM: `http://${IP}:${port}`, DEMO_UPSTREAM_KEY: "demo-key" });
+
 async function welcome(base, dev, since) {
   const body = JSON.stringify({ model: await demoModel(base), messages: [{ role: "user", content: "Hello!" }] });
   const names = secretNames();
@@ -165,7 +168,7 @@ async function serve({ port }, since) {
   await step("wrangler dev", async () => {
     wrangler = startWrangler(port, {
       OPERATOR_TOKEN: dev.operatorToken,
-      DEMO_UPSTREAM: `http://${IP}:${upstream.port}`,
+      ...demoVariables(upstream.port),
     });
     await waitUntilHealthy(base, wrangler);
     return `listens on port ${port}`;
@@ -193,7 +196,7 @@ await main(async () => {
     await ensureNpm();
     if (chosen.reset) reset();
     await ensureWorker("fast");
-    await ensureCatalog();
+    await ensureCatalog([...secretNames(), ...Object.keys(demoVariables())]);
     await ensureMigrations();
     await serve(chosen, since);
   };

@@ -15,6 +15,9 @@ async function command(program, args) {
   return verdict((await run(program, args, { show: true })).ok);
 }
 
+/** A test that hangs ends the run rather than the patience of whoever waits for it. */
+const NODE_TEST_LIMIT_MS = 600_000;
+
 /** Adds up cargo's "test result" lines; one binary that does not compile or crashes is a failure of its own. */
 export function countCargoTests(output, ok) {
   let [passed, failed, skipped] = [0, 0, 0];
@@ -44,7 +47,7 @@ async function nodeTests() {
     `--test-reporter=${name}`,
     `--test-reporter-destination=${i === 0 ? "stdout" : report}`,
   ]);
-  const { ok } = await run(process.execPath, ["--test", ...reporters, "tests/**/*.test.mjs"], { show: true });
+  const { ok } = await run(process.execPath, ["--test", `--test-timeout=${NODE_TEST_LIMIT_MS}`, ...reporters, "tests/**/*.test.mjs"], { show: true });
   return countNodeTests(readFileSync(report, "utf8"), ok);
 }
 

@@ -100,21 +100,25 @@ export async function ensureWorker(profile) {
   }, `building, profile ${profile} (the first time takes some minutes) …`);
 }
 
-/** The catalog as one document, compiled from the files in `catalog/`. */
-export async function ensureCatalog() {
-  const inputs = digest(["catalog", "src/catalog", "Cargo.lock"]);
-  const outputs = [".patchbay/catalog.json"];
+/**
+ * The catalog as one document, compiled from the files in `catalog/`. `have` names the variables that the deployment
+ * has: providers that need others are left out.
+ */
+export async function ensureCatalog(have) {
+  const names = [...have].sort().join(",");
+  const inputs = digest(["catalog", "src/catalog", "Cargo.lock"], names);
+  const out = ".patchbay/catalog.json";
   await step("catalog", async () => {
-    if (isFresh("catalog", inputs, outputs)) return "unchanged";
-    await mustRun(
+    if (isFresh("catalog", inputs, [out])) return "unchanged";
+    const { output } = await mustRun(
       "cargo",
-      ["run", "-q", "-p", "catalog-tool", "--", "compile"],
+      ["run", "-q", "-p", "catalog-tool", "--", "compile", "--out", out, "--have", names],
       "The catalog does not compile.",
       "Mend the row named above and run the command again.",
       { log: local("logs", "catalog.log") },
     );
-    if (!existsSync(at(...outputs))) throw new Stop("The catalog compiled to nothing.", `Expected ${outputs[0]}.`);
-    stamp("catalog", inputs, outputs);
-    return "compiled";
+    if (!existsSync(at(out))) throw new Stop("The catalog compiled to nothing.", `Expected ${out}.`);
+    stamp("catalog", inputs, [out]);
+    return output.trim();
   }, "compiling …");
 }

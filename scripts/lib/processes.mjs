@@ -10,6 +10,7 @@ import { Stop } from "./terminal.mjs";
 const GRACE_MS = 4000;
 
 const live = new Set();
+let ending = false;
 
 /** The environment of every child: our own tools first, and a wrangler that stays quiet and offline. */
 export function environment(extra = {}) {
@@ -24,6 +25,7 @@ export function environment(extra = {}) {
 
 /** Starts a program in its own process group; its end is `child.ended`, a promise of its exit code. */
 export function start(command, args, { env = {}, stdio = ["ignore", "pipe", "pipe"], cwd = root } = {}) {
+  if (ending) throw new Stop("The program is ending.");
   const child = spawn(command, args, { cwd, env: environment(env), stdio, detached: true });
   live.add(child);
   child.ended = new Promise((done) => {
@@ -87,7 +89,11 @@ export async function end(child) {
   signalGroup(child, "SIGKILL");
 }
 
-export const endAll = () => Promise.all([...live].map(end));
+/** Ends every child; none starts after that. */
+export const endAll = () => {
+  ending = true;
+  return Promise.all([...live].map(end));
+};
 
 /** Ctrl-C, and the ways in which npm and a closing terminal say the same. Resolves at the first of them. */
 export const interrupted = new Promise((done) => {

@@ -3,7 +3,7 @@ import { existsSync, readdirSync } from "node:fs";
 import process from "node:process";
 import { ensureNode, continueUnderNewNode } from "./node.mjs";
 import { at, local, stateDir } from "./project.mjs";
-import { mustRun, run } from "./processes.mjs";
+import { mustRun } from "./processes.mjs";
 import { digest, isFresh, stamp } from "./stamps.mjs";
 import { step } from "./terminal.mjs";
 
@@ -62,6 +62,3 @@ export async function bundle(dir = "dist") {
   );
   return output;
 }
-
-/** True where a program of this name starts. */
-export const has = async (program) => !(await run(program, ["--version"])).missing;
