@@ -6,13 +6,24 @@
 //! Spec: <https://docs.anthropic.com/en/api/messages>, <https://docs.anthropic.com/en/docs/build-with-claude/streaming>
 
 mod answer;
+mod cache;
 mod error;
+mod ids;
+mod media;
+mod messages;
+mod native;
+mod request;
+#[cfg(test)]
+mod request_tests;
 mod response;
+mod schema;
 mod stream;
+mod thinking;
 mod usage;
 mod wire;
 
 pub use answer::stop_reason;
 pub use error::error;
+pub use request::request;
 pub use response::response;
 pub use stream::Stream;
