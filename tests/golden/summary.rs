@@ -159,7 +159,15 @@ fn of_block(block: &Value) -> Value {
     fields
         .filter(|(_, value)| !value.is_null())
         .map(|(key, value)| {
-            let is_text = ["text", "summary", "data", "signature"].contains(&key.as_str());
+            let is_text = [
+                "text",
+                "summary",
+                "data",
+                "signature",
+                "arguments",
+                "result",
+            ]
+            .contains(&key.as_str());
             let kept = if is_text {
                 digest_value(value)
             } else {

@@ -24,11 +24,22 @@ const fn openai(name: &'static str, quirks: &'static [Quirk]) -> Api {
 
 const OPENAI: Api = openai("openai.chat", &[]);
 
-const ANTHROPIC: Api = Api {
-    name: "anthropic.messages",
-    dialect: Dialect::AnthropicMessages,
-    quirks: &[],
-};
+const fn messages(name: &'static str, quirks: &'static [Quirk]) -> Api {
+    Api {
+        name,
+        dialect: Dialect::AnthropicMessages,
+        quirks,
+    }
+}
+
+const ANTHROPIC: Api = messages("anthropic.messages", &[]);
+
+/// Hosts that speak Anthropic messages.
+const MESSAGES: [Api; 3] = [
+    messages("azure.anthropic_messages", &[]),
+    messages("vertex.anthropic_rawPredict", &[]),
+    messages("opencode-zen.messages", &[Quirk::UnsignedThinking]),
+];
 
 const GEMINI: Api = Api {
     name: "google.generateContent",
@@ -72,6 +83,11 @@ fn answers_of_openai() {
 #[test]
 fn answers_of_anthropic() {
     check_answers("anthropic.messages", &[ANTHROPIC]);
+}
+
+#[test]
+fn answers_of_hosts_of_anthropic_messages() {
+    check_answers("compatible.messages", &MESSAGES);
 }
 
 #[test]
