@@ -58,6 +58,9 @@ async function byDebian() {
 async function findOrInstall() {
   let found = await askXtask();
   if (found.ok) return found.output.trim();
+  if (process.env.PATCHBAY_WASM_TOOLCHAIN) {
+    throw new Stop("The toolchain named by the environment does not serve.", found.output.trim());
+  }
   for (const way of [byRustup, byDebian]) {
     if (!(await way())) continue;
     found = await askXtask();
