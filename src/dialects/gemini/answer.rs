@@ -53,6 +53,17 @@ struct Choice {
     finish: Option<(FinishReason, String)>,
 }
 
+impl Choice {
+    /// What a plain stop means: a call that waits for its result is the reason (P52).
+    fn stopped(&self) -> FinishReason {
+        if self.calls > self.answered {
+            FinishReason::ToolCalls
+        } else {
+            FinishReason::Stop
+        }
+    }
+}
+
 impl Answer {
     /// A reader for an answer in one piece.
     pub(super) fn whole() -> Self {
@@ -97,14 +108,26 @@ impl Answer {
         self.finish(finishes, events);
     }
 
-    /// The answer ended. Its end mark is a finish reason for each candidate that began; one without candidates never ends.
+    /// The answer ended. A stream's end mark is a finish reason for each candidate that began; an answer in one piece is whole
+    /// as it is, and a candidate without a reason has simply stopped.
     pub(super) fn end(&mut self, events: &mut Vec<Event>) {
         if self.failed {
             return;
         }
+        if self.whole {
+            let open = (0u32..)
+                .zip(&self.choices)
+                .filter(|(_, choice)| choice.seen && choice.finish.is_none());
+            let stopped = open.map(|(index, choice)| {
+                let native = "FINISH_REASON_UNSPECIFIED".to_owned();
+                (index, choice.stopped(), native, None)
+            });
+            let finishes = stopped.collect();
+            self.finish(finishes, events);
+        }
         let mut begun = self.choices.iter().filter(|choice| choice.seen).peekable();
         let empty = begun.peek().is_none() && !self.blocked;
-        if !empty && (self.whole || begun.all(|choice| choice.finish.is_some())) {
+        if !empty && begun.all(|choice| choice.finish.is_some()) {
             events.push(Event::Done);
         }
     }
@@ -184,7 +207,7 @@ impl Answer {
             writer.flush_code(None);
             let reason = match stop_reason(&native) {
                 // Remembered across chunks (P53); limits and filters keep their own word (P54).
-                FinishReason::Stop if choice.calls > choice.answered => FinishReason::ToolCalls,
+                FinishReason::Stop => writer.choice.stopped(),
                 reason => reason,
             };
             finishes.push((index, reason, native, candidate.finish_message));

@@ -234,6 +234,14 @@ fn candidates_keep_apart() {
 }
 
 #[test]
+fn an_answer_in_one_piece_without_a_reason_has_stopped() {
+    let body = parts(json!([call("a")])).to_string();
+    let answer = Completion::from_events(response(body.as_bytes()).unwrap());
+    assert_eq!(answer.choices[0].finish, Some(FinishReason::ToolCalls));
+    assert!(answer.done);
+}
+
+#[test]
 fn a_stream_that_breaks_off_is_not_done() {
     // P110
     assert!(!streamed(&[parts(json!([{"text": "Hal"}]))]).done);

@@ -594,6 +594,12 @@ fn effort_and_budget_become_what_the_endpoint_takes() {
         ),
         (
             budget(),
+            effort(Effort::High),
+            Some(1_000),
+            json!({"includeThoughts": true, "thinkingBudget": 999}),
+        ),
+        (
+            budget(),
             effort(Effort::Max),
             Some(60_000),
             json!({"includeThoughts": true, "thinkingBudget": 24_576}),
@@ -608,7 +614,7 @@ fn effort_and_budget_become_what_the_endpoint_takes() {
             budget(),
             tokens(9_000),
             Some(1_000),
-            json!({"includeThoughts": true, "thinkingBudget": 999}),
+            json!({"includeThoughts": true, "thinkingBudget": 9_000}),
         ),
         (
             budget(),

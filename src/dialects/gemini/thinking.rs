@@ -39,11 +39,14 @@ pub(super) fn config(
         // P90: the endpoint's own list of efforts decides.
         ReasoningWish::Effort(effort) if !able.efforts.is_empty() => level(able, effort),
         ReasoningWish::Effort(effort) => {
-            budget(able, effort.budget(limit).unwrap_or(0), request.max_tokens)
+            // Thoughts count into the answer's limit: some of it must be left for the answer (P89).
+            let below = request
+                .max_tokens
+                .map_or(u64::MAX, |most| most.saturating_sub(1));
+            budget(able, effort.budget(limit).unwrap_or(0).min(below))
         }
-        ReasoningWish::Budget(tokens) if able.budget.is_some() => {
-            budget(able, tokens, request.max_tokens)
-        }
+        // Gemini takes a budget above the answer's limit, and the client has named it.
+        ReasoningWish::Budget(tokens) if able.budget.is_some() => budget(able, tokens),
         ReasoningWish::Budget(tokens) => level(able, Effort::of_budget(tokens, limit)),
     };
     thinking.include_thoughts = (!wanted.exclude).then_some(true);
@@ -68,14 +71,13 @@ fn switched_off(wanted: &ReasoningRequest, able: &Reasoning) -> Result<Thinking>
     Ok(level(able, Effort::Minimal))
 }
 
-/// A budget within the endpoint's bounds. Thoughts count into the answer's limit, so they stay below it (P89).
-fn budget(able: &Reasoning, tokens: u64, max_tokens: Option<u64>) -> Thinking {
+/// A budget within the endpoint's bounds.
+fn budget(able: &Reasoning, tokens: u64) -> Thinking {
     let bounds = able.budget.unwrap_or_default();
     let least = bounds.min.map_or(0, u64::from);
     let most = bounds.max.map_or(u64::MAX, u64::from);
-    let below = max_tokens.map_or(u64::MAX, |limit| limit.saturating_sub(1));
     Thinking {
-        thinking_budget: Some(tokens.max(least).min(most).min(below)),
+        thinking_budget: Some(tokens.max(least).min(most)),
         ..Thinking::default()
     }
 }
