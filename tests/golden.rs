@@ -10,6 +10,7 @@ mod common;
 #[cfg(test)]
 mod golden {
     mod answers;
+    mod anthropic_requests;
     mod summary;
     mod table;
 }

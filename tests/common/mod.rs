@@ -15,6 +15,8 @@ pub struct Case {
     pub status: u16,
     /// The answer is a stream.
     pub stream: bool,
+    /// The native request, where it is known.
+    pub request: Option<Vec<u8>>,
     /// The answer.
     pub response: Vec<u8>,
     /// The lengths of the pieces in which the answer arrived, where they were kept.
@@ -76,6 +78,7 @@ fn read(root: &Path, row: &Value) -> Case {
             .try_into()
             .unwrap(),
         stream: row["stream"] == true,
+        request: std::fs::read(dir.join("request.json")).ok(),
         response: std::fs::read(dir.join(text("response_file"))).unwrap(),
         chunk_lengths: lengths
             .iter()

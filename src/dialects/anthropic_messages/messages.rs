@@ -28,7 +28,7 @@ pub(super) struct Prompt<'a> {
     pub turns: Vec<Turn<'a>>,
 }
 
-impl<'a> Prompt<'a> {
+impl Prompt<'_> {
     /// Does the model continue an answer that is already begun?
     pub fn is_prefill(&self) -> bool {
         self.turns
@@ -48,19 +48,6 @@ impl<'a> Prompt<'a> {
             }
             _ => false,
         }
-    }
-
-    /// The names of the tools that were called, in the order of their first call.
-    pub fn called_tools(&self) -> Vec<&'a str> {
-        let mut names = Vec::new();
-        for block in self.turns.iter().flat_map(|turn| &turn.content) {
-            if let Block::ToolUse { name, .. } = block
-                && !names.contains(name)
-            {
-                names.push(*name);
-            }
-        }
-        names
     }
 }
 

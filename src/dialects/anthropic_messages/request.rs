@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use serde_json::{Number, Value, json};
+use serde_json::{Number, Value};
 
 use super::{
     cache::{self, control},
@@ -51,7 +51,7 @@ pub fn request(inbound: &Inbound<'_>, target: &Target<'_>) -> Result<NativeReque
     if plan.dropped {
         dropped.push("reasoning");
     }
-    let (mut tools, tool_choice) = tools(request, endpoint, &prompt, &mut dropped)?;
+    let (mut tools, tool_choice) = tools(request, endpoint, &mut dropped)?;
     let format = response_format(request, endpoint, &mut prompt, &mut dropped);
     let effort = plan
         .effort
@@ -150,21 +150,11 @@ fn is_tool_forced(request: &ChatRequest) -> bool {
 fn tools<'a>(
     request: &'a ChatRequest,
     endpoint: &Endpoint,
-    prompt: &Prompt<'a>,
     dropped: &mut Vec<&'static str>,
 ) -> Result<(Vec<Tool<'a>>, Option<ToolChoice<'a>>)> {
+    // P60: unlike Bedrock, the API takes calls in the history without declared tools; a choice among none it does not take.
     if request.tools.is_empty() {
-        // P60: calls in the history are refused without declared tools. They are declared, and not to be called.
-        let declare = |name| Tool {
-            name,
-            description: None,
-            input_schema: Cow::Owned(json!({"type": "object"})),
-            strict: false,
-            cache_control: None,
-        };
-        let tools: Vec<_> = prompt.called_tools().into_iter().map(declare).collect();
-        let choice = (!tools.is_empty()).then_some(ToolChoice::None);
-        return Ok((tools, choice));
+        return Ok((Vec::new(), None));
     }
     let enforces = endpoint.supports(Parameter::StructuredOutputs);
     let mut tools = Vec::with_capacity(request.tools.len());

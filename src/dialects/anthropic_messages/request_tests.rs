@@ -281,18 +281,15 @@ fn tool_choice_in_all_its_forms() {
 }
 
 #[test]
-fn calls_in_the_history_have_their_tools_declared() {
+fn calls_in_the_history_stand_without_declared_tools() {
     // P60
-    let body = written(json!({"messages": [
+    let body = written(json!({"tool_choice": "none", "messages": [
         {"role": "user", "content": "Hi"},
         {"role": "assistant", "content": null, "tool_calls": [call("a", "{}")]},
         {"role": "tool", "tool_call_id": "a", "content": "x"},
     ]}));
-    assert_eq!(
-        body["tools"],
-        json!([{"name": "look", "input_schema": {"type": "object"}}])
-    );
-    assert_eq!(body["tool_choice"], json!({"type": "none"}));
+    assert_eq!(body["messages"].as_array().unwrap().len(), 3);
+    assert_eq!((body.get("tools"), body.get("tool_choice")), (None, None));
 }
 
 #[test]
