@@ -154,7 +154,7 @@ pub struct Provider {
     /// How to ask for reasoning (`openai_chat` only).
     #[serde(default)]
     pub reasoning_style: ReasoningStyle,
-    /// Deviations from the plain host of the dialect, sorted.
+    /// Deviations from the plain host of the dialect.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub quirks: Vec<Quirk>,
     /// Whether closing the connection stops the work and its billing upstream.

@@ -1,0 +1,168 @@
+//! The hand-kept overlay: `providers.toml`, each provider with how its rows are imported.
+
+use std::path::Path;
+
+use patchbay::catalog::{Parameter, Provider};
+use serde::Deserialize;
+use toml::{Spanned, Table, Value};
+
+use crate::rows::{Fault, Place, Row, text};
+
+/// `providers.toml`.
+#[derive(Debug, Default)]
+pub struct Overlay {
+    /// Providers that are offered.
+    pub providers: Vec<Row<ProviderRow>>,
+    /// Providers of the source that are left out.
+    pub excluded: Vec<Excluded>,
+}
+
+/// A provider and where its rows come from.
+#[derive(Debug, Clone)]
+pub struct ProviderRow {
+    /// The provider.
+    pub provider: Provider,
+    /// How its rows are imported; absent for hand-kept ones.
+    pub import: Option<Import>,
+}
+
+/// How a provider's rows are imported.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Import {
+    /// The provider's id at models.dev.
+    pub source: String,
+    /// Upstream ids that are left out.
+    #[serde(default)]
+    pub exclude: Vec<Exclude>,
+    /// Beginnings of upstream ids that say nothing about the model.
+    #[serde(default)]
+    pub strip_prefixes: Vec<String>,
+    /// `5p1` is 5.1.
+    #[serde(default)]
+    pub p_for_dot: bool,
+    /// A one-hour cache write costs this many times the prompt price.
+    pub cache_write_1h_factor: Option<i64>,
+    /// Parameters beside those usual for the dialect.
+    #[serde(default)]
+    pub extra_parameters: Vec<Parameter>,
+    /// Usual parameters that it does not take.
+    #[serde(default)]
+    pub omit_parameters: Vec<Parameter>,
+}
+
+/// Upstream ids that are left out.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Exclude {
+    /// Patterns; `*` stands for anything.
+    pub models: Vec<String>,
+    /// Why.
+    pub reason: String,
+}
+
+/// A provider of the source that is left out.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Excluded {
+    /// Its id at models.dev.
+    pub source: String,
+    /// Why.
+    pub reason: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    provider: Vec<Spanned<Table>>,
+    #[serde(default)]
+    excluded: Vec<Excluded>,
+}
+
+impl Overlay {
+    /// Reads the overlay; a row that is no provider is a fault.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is no TOML.
+    pub fn read(path: &Path, faults: &mut Vec<Fault>) -> Result<Self, Fault> {
+        let text = text(path)?;
+        let file: File = toml::from_str(&text).map_err(|error| Fault {
+            file: path.to_owned(),
+            line: error.span().map(|span| line_of(&text, span.start)),
+            why: error.message().to_owned(),
+        })?;
+        let mut providers = Vec::new();
+        for row in file.provider {
+            let place = Place {
+                file: path.to_owned(),
+                line: line_of(&text, row.span().start),
+            };
+            match provider_row(row.into_inner()) {
+                Ok(value) => providers.push(Row { value, place }),
+                Err(error) => faults.push(Fault::of_row(&place, error.message())),
+            }
+        }
+        Ok(Self {
+            providers,
+            excluded: file.excluded,
+        })
+    }
+}
+
+fn provider_row(mut table: Table) -> Result<ProviderRow, toml::de::Error> {
+    let import = table.remove("import").map(Value::try_into).transpose()?;
+    Ok(ProviderRow {
+        provider: Value::Table(table).try_into()?,
+        import,
+    })
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    text.bytes().take(offset).filter(|b| *b == b'\n').count() + 1
+}
+
+/// Whether a pattern with `*` for anything matches the whole text.
+pub fn matches(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(first) = parts.next() else {
+        return false;
+    };
+    let Some(mut rest) = text.strip_prefix(first) else {
+        return false;
+    };
+    let mut parts = parts.peekable();
+    if parts.peek().is_none() {
+        return rest.is_empty();
+    }
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            return rest.ends_with(part);
+        }
+        match rest.split_once(part) {
+            Some((_, after)) => rest = after,
+            None => return false,
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    #[test]
+    fn a_star_stands_for_anything() {
+        for (pattern, text, expected) in [
+            ("o1-pro", "o1-pro", true),
+            ("o1-pro", "o1-pro-x", false),
+            ("*-pro", "gpt-5-pro", true),
+            ("*-pro", "gpt-5-pro-2", false),
+            ("*codex*", "gpt-5-codex-mini", true),
+            ("gpt-*-image", "gpt-4-x-image", true),
+            ("*", "", true),
+            ("", "x", false),
+        ] {
+            assert_eq!(matches(pattern, text), expected, "{pattern} {text}");
+        }
+    }
+}
