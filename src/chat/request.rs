@@ -218,6 +218,8 @@ pub struct ChatRequest {
     pub models: Vec<String>,
     /// The conversation.
     pub messages: Vec<Message>,
+    /// The client's own messages use fields that only some chat-completions hosts take, so its bytes cannot go to all of them.
+    pub has_extensions: bool,
     /// The client wants a stream.
     pub stream: bool,
     /// Sampling parameters.

@@ -10,13 +10,20 @@ mod calls;
 pub mod client;
 mod decoder;
 mod error;
+mod messages;
+mod plain;
+mod request;
+#[cfg(test)]
+mod request_tests;
 mod response;
 mod stop;
 mod stream;
 mod think;
+mod thinking;
 mod usage;
 
 pub use error::error;
+pub use request::request;
 pub use response::response;
 pub use stop::stop_reason;
 pub use stream::Stream;

@@ -38,7 +38,7 @@ pub(super) fn convert(wire: wire::Message) -> Result<Message> {
             "instructions take text parts only",
         ));
     }
-    mark_last(&mut parts, cache_mark(wire.cache_control));
+    mark_last(&mut parts, cache_mark(wire.cache_control.flatten()));
     Ok(Message {
         role,
         name: wire.name,
@@ -49,7 +49,7 @@ pub(super) fn convert(wire: wire::Message) -> Result<Message> {
 /// Reasoning first, then content, then calls: the order in which the model wrote them.
 fn assistant(wire: wire::Message) -> Result<Message> {
     let mut parts = Vec::new();
-    match wire.reasoning_details {
+    match wire.reasoning_details.flatten() {
         Some(details) if !details.is_empty() => {
             // The list of kinds is open: blocks that this gateway cannot read have no place to go either.
             let known = details
@@ -58,7 +58,10 @@ fn assistant(wire: wire::Message) -> Result<Message> {
             parts.extend(known.map(Part::Reasoning));
         }
         _ => {
-            let text = wire.reasoning.or(wire.reasoning_content);
+            let text = wire
+                .reasoning
+                .flatten()
+                .or(wire.reasoning_content.flatten());
             parts.extend(text.filter(|text| !text.is_empty()).map(|text| {
                 Part::Reasoning(ReasoningDetail::text(ReasoningFormat::Unknown, 0, text))
             }));
@@ -77,9 +80,9 @@ fn assistant(wire: wire::Message) -> Result<Message> {
             at <= content_at || !matches!(part, Part::Text { text, .. } if text.is_empty())
         });
     }
-    mark_last(&mut parts, cache_mark(wire.cache_control));
+    mark_last(&mut parts, cache_mark(wire.cache_control.flatten()));
     parts.extend(wire.refusal.map(Part::Refusal));
-    for (at, image) in wire.images.into_iter().flatten().enumerate() {
+    for (at, image) in wire.images.flatten().into_iter().flatten().enumerate() {
         parts.push(part(image).map_err(|error| under(error, &format!("images[{at}]")))?);
     }
     for (at, call) in calls.into_iter().enumerate() {
@@ -123,7 +126,7 @@ fn tool(wire: wire::Message) -> Result<Message> {
         .ok_or_else(|| Error::invalid("content", "expected a string or a list of content parts"))?;
     let mut content = content_parts(content)?;
     // A mark on the last part of a result is a mark on the result.
-    let cache = cache_mark(wire.cache_control).or_else(|| match content.last_mut() {
+    let cache = cache_mark(wire.cache_control.flatten()).or_else(|| match content.last_mut() {
         Some(Part::Text { cache, .. } | Part::Image { cache, .. } | Part::File { cache, .. }) => {
             cache.take()
         }

@@ -12,4 +12,6 @@ mod writer;
 
 pub use error::{error_body, put_error};
 pub use request::parse_request;
-pub use writer::{ChunkWriter, Meta, UsageReport, WriterOptions, completion, put_usage};
+pub use writer::{
+    ChunkWriter, Meta, UsageReport, WriterOptions, completion, put_reasoning, put_usage,
+};

@@ -87,9 +87,12 @@ fn convert(wire: wire::Request) -> Result<ChatRequest> {
         wire.reasoning_effort,
         wire.include_reasoning,
     )?;
+    let sent = wire.messages.as_deref().unwrap_or_default();
+    let has_extensions = sent.iter().any(wire::Message::has_extensions);
     Ok(ChatRequest {
         model,
         models,
+        has_extensions,
         messages: messages(wire.messages, wire.prompt)?,
         stream: wire.stream.unwrap_or_default(),
         sampling: Sampling {

@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::{
     Deserialize, Deserializer,
-    de::{MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
+    de::{IgnoredAny, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
 };
 use serde_json::{Map, Number, Value, value::RawValue};
 
@@ -78,11 +78,40 @@ pub(super) struct Message {
     pub(super) tool_calls: Option<Vec<ToolCall>>,
     pub(super) tool_call_id: Option<String>,
     pub(super) refusal: Option<String>,
-    pub(super) reasoning: Option<String>,
-    pub(super) reasoning_content: Option<String>,
-    pub(super) reasoning_details: Option<Vec<Value>>,
-    pub(super) images: Option<Vec<Part>>,
-    pub(super) cache_control: Option<CacheControl>,
+    #[serde(default, deserialize_with = "sent")]
+    pub(super) reasoning: Sent<String>,
+    #[serde(default, deserialize_with = "sent")]
+    pub(super) reasoning_content: Sent<String>,
+    #[serde(default, deserialize_with = "sent")]
+    pub(super) reasoning_details: Sent<Vec<Value>>,
+    #[serde(default, deserialize_with = "sent")]
+    pub(super) images: Sent<Vec<Part>>,
+    #[serde(default, deserialize_with = "sent")]
+    pub(super) cache_control: Sent<CacheControl>,
+    #[serde(default, deserialize_with = "sent")]
+    configuration_update: Sent<IgnoredAny>,
+}
+
+impl Message {
+    /// Does it use fields that OpenAI's own messages do not have? Strict hosts refuse them, even as `null`.
+    pub(super) fn has_extensions(&self) -> bool {
+        self.reasoning.is_some()
+            || self.reasoning_content.is_some()
+            || self.reasoning_details.is_some()
+            || self.images.is_some()
+            || self.cache_control.is_some()
+            || self.configuration_update.is_some()
+            || matches!(&self.content, Some(Content::Parts(parts)) if parts.iter().any(Part::has_extensions))
+    }
+}
+
+/// A field that was sent, perhaps as `null`.
+pub(super) type Sent<T> = Option<Option<T>>;
+
+fn sent<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Sent<T>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 #[derive(Debug)]
@@ -118,9 +147,20 @@ pub(super) struct Part {
     pub(super) prompt_cache_breakpoint: Option<Map<String, Value>>,
 }
 
+impl Part {
+    fn has_extensions(&self) -> bool {
+        self.r#type == PartType::InputVideo
+            || self.prompt_cache_breakpoint.is_some()
+            || self.image_url.as_ref().is_some_and(|url| url.is_bare)
+            || self.video_url.as_ref().is_some_and(|url| url.is_bare)
+    }
+}
+
 /// `{url, detail}`, or the URL alone, which many clients send.
 #[derive(Debug)]
 pub(super) struct UrlField {
+    /// The URL came alone.
+    pub(super) is_bare: bool,
     pub(super) media: Media,
     pub(super) detail: Option<String>,
 }
@@ -327,11 +367,13 @@ string_or!(
     UrlField,
     "a URL or an object with a URL",
     |url| MediaUrl::parse(url).map(|media| UrlField {
+        is_bare: true,
         media,
         detail: None
     }),
     map | UrlObject { url, detail }
         | UrlField {
+            is_bare: false,
             media: url.0,
             detail
         }

@@ -301,8 +301,8 @@ fn put_image(out: &mut Vec<u8>, url: &String) {
     image.end();
 }
 
-/// A block of `reasoning_details`.
-fn put_reasoning(out: &mut Vec<u8>, detail: &ReasoningDetail) {
+/// Appends a block of `reasoning_details`.
+pub fn put_reasoning(out: &mut Vec<u8>, detail: &ReasoningDetail) {
     let mut object = ObjectWriter::new(out);
     match &detail.kind {
         ReasoningKind::Text { text, signature } => {

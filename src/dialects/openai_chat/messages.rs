@@ -1,0 +1,420 @@
+//! Canonical messages → chat-completion messages, for hosts to which the client's own bytes cannot go.
+
+use sha2::{Digest, Sha256};
+
+use super::client::put_reasoning;
+use crate::{
+    catalog::{Quirk, ReasoningHistory},
+    chat::{
+        CacheMark, CacheTtl, ChatRequest, Media, Message, Part, ReasoningDetail, ReasoningFormat,
+        ReasoningKind, Role, Tool,
+    },
+    dialects::{
+        Target,
+        splice::{ObjectWriter, put, put_array},
+    },
+    error::{Error, Result},
+};
+
+/// What a target wants of messages.
+#[derive(Debug, Clone, Copy)]
+struct Rules {
+    developer_role: bool,
+    string_content: bool,
+    short_ids: bool,
+    cache_marks: bool,
+    history: Option<ReasoningHistory>,
+}
+
+impl Rules {
+    fn of(target: &Target<'_>) -> Self {
+        let has = |quirk| target.provider.has(quirk);
+        Self {
+            developer_role: has(Quirk::DeveloperRole),
+            string_content: has(Quirk::StringContent),
+            short_ids: has(Quirk::ShortToolCallIds),
+            cache_marks: has(Quirk::CacheControlParts),
+            history: target
+                .endpoint
+                .reasoning
+                .as_ref()
+                .and_then(|reasoning| reasoning.history),
+        }
+    }
+}
+
+/// Can the client's own messages go to this target, byte for byte?
+pub(super) fn are_fit(request: &ChatRequest, target: &Target<'_>) -> bool {
+    let rules = Rules::of(target);
+    // String content cannot be told from a list of one text part once it is read.
+    if request.has_extensions || rules.string_content {
+        return false;
+    }
+    if rules.cache_marks && request.cache_control.is_some() {
+        return false;
+    }
+    request.messages.iter().all(|message| {
+        let role_fits = message.role != Role::Developer || rules.developer_role;
+        role_fits && message.parts.iter().all(|part| is_fit(part, rules))
+    })
+}
+
+fn is_fit(part: &Part, rules: Rules) -> bool {
+    if part.cache().is_some() && !rules.cache_marks {
+        return false;
+    }
+    match part {
+        // P56
+        Part::ToolCall { id, arguments, .. } => {
+            !arguments.trim().is_empty() && (!rules.short_ids || is_short(id))
+        }
+        Part::ToolResult {
+            call_id, content, ..
+        } => {
+            (!rules.short_ids || is_short(call_id))
+                && content.iter().all(|part| is_fit(part, rules))
+        }
+        Part::Reasoning(_) => false,
+        _ => true,
+    }
+}
+
+/// Appends the list of messages.
+///
+/// # Errors
+/// When a message cannot be said to this target, with its path.
+pub(super) fn put_messages(
+    out: &mut Vec<u8>,
+    request: &ChatRequest,
+    target: &Target<'_>,
+) -> Result<()> {
+    let rules = Rules::of(target);
+    // A mark on the request as a whole is a mark on the last message that can carry one.
+    let marked = request
+        .cache_control
+        .filter(|_| rules.cache_marks)
+        .and_then(|mark| {
+            let at = request.messages.iter().rposition(can_be_marked)?;
+            Some((at, mark))
+        });
+    let mut failure = None;
+    put_array(
+        out,
+        request.messages.iter().enumerate(),
+        |out, (at, message)| {
+            let mark = marked.filter(|(last, _)| *last == at).map(|(_, mark)| mark);
+            if let Err(error) = put_message(out, message, mark, rules) {
+                let inner = error.param.clone().unwrap_or_default();
+                let path = format!("messages[{at}].{inner}");
+                failure.get_or_insert(Error::invalid(path, error.message));
+            }
+        },
+    );
+    failure.map_or(Ok(()), Err)
+}
+
+fn can_be_marked(message: &Message) -> bool {
+    message.role != Role::Assistant
+        && message.parts.iter().any(|part| {
+            matches!(part, Part::ToolResult { .. })
+                || matches!(part, Part::Text { text, .. } if !text.is_empty())
+        })
+}
+
+fn put_message(
+    out: &mut Vec<u8>,
+    message: &Message,
+    mark: Option<CacheMark>,
+    rules: Rules,
+) -> Result<()> {
+    let role = match message.role {
+        Role::Developer if rules.developer_role => "developer",
+        Role::System | Role::Developer => "system",
+        Role::User => "user",
+        Role::Assistant => "assistant",
+        Role::Tool => "tool",
+    };
+    let mut object = ObjectWriter::new(out);
+    object.field("role", role);
+    object.optional("name", message.name.as_deref());
+    let result = match message.role {
+        Role::Assistant => put_assistant(&mut object, message, rules),
+        Role::Tool => put_result(&mut object, message, mark, rules),
+        _ => {
+            let parts: Vec<&Part> = message.parts.iter().collect();
+            put_content(object.key("content"), &parts, mark, rules)
+        }
+    };
+    object.end();
+    result
+}
+
+fn put_result(
+    object: &mut ObjectWriter<'_>,
+    message: &Message,
+    mark: Option<CacheMark>,
+    rules: Rules,
+) -> Result<()> {
+    let Some(Part::ToolResult {
+        call_id,
+        content,
+        cache,
+        ..
+    }) = message.parts.first()
+    else {
+        return Err(Error::invalid("content", "expected the result of a tool"));
+    };
+    object.field("tool_call_id", &id_for(call_id, rules));
+    let parts: Vec<&Part> = content.iter().collect();
+    put_content(object.key("content"), &parts, cache.or(mark), rules)
+}
+
+fn put_assistant(object: &mut ObjectWriter<'_>, message: &Message, rules: Rules) -> Result<()> {
+    let calls = message
+        .parts
+        .iter()
+        .filter(|part| matches!(part, Part::ToolCall { .. }));
+    let calls: Vec<&Part> = calls.collect();
+    let texts = message
+        .parts
+        .iter()
+        .filter(|part| matches!(part, Part::Text { .. }));
+    let texts: Vec<&Part> = texts.collect();
+    if texts.is_empty() {
+        // P96, P97: calls stand alone, and nothing at all is empty text.
+        let nothing = if calls.is_empty() { Some("") } else { None };
+        object.field("content", &nothing);
+    } else {
+        put_content(object.key("content"), &texts, None, rules)?;
+    }
+    put_history(object, message, rules);
+    for part in &message.parts {
+        if let Part::Refusal(refusal) = part {
+            object.field("refusal", refusal);
+        }
+    }
+    if !calls.is_empty() {
+        put_array(object.key("tool_calls"), calls, |out, part| {
+            if let Part::ToolCall {
+                id,
+                name,
+                arguments,
+            } = part
+            {
+                put_call(out, &id_for(id, rules), name, arguments);
+            }
+        });
+    }
+    Ok(())
+}
+
+fn put_call(out: &mut Vec<u8>, id: &str, name: &str, arguments: &str) {
+    let mut call = ObjectWriter::new(out);
+    call.field("id", id);
+    call.field("type", "function");
+    let mut function = ObjectWriter::new(call.key("function"));
+    function.field("name", name);
+    // P56
+    let is_empty = arguments.trim().is_empty();
+    function.field("arguments", if is_empty { "{}" } else { arguments });
+    function.end();
+    call.end();
+}
+
+/// Earlier reasoning, in the field in which this target wants it back; elsewhere it is left out. A field of plain words takes
+/// only plain words: what another vendor signed stays away (P87, P88).
+fn put_history(object: &mut ObjectWriter<'_>, message: &Message, rules: Rules) {
+    let Some(history) = rules.history else { return };
+    let blocks = message.parts.iter().filter_map(|part| match part {
+        Part::Reasoning(detail) => Some(detail),
+        _ => None,
+    });
+    let key = match history {
+        ReasoningHistory::ReasoningContent => "reasoning_content",
+        ReasoningHistory::Reasoning => "reasoning",
+        ReasoningHistory::ReasoningDetails => {
+            let blocks: Vec<&ReasoningDetail> = blocks.collect();
+            if !blocks.is_empty() {
+                put_array(object.key("reasoning_details"), blocks, put_reasoning);
+            }
+            return;
+        }
+    };
+    let words: String = blocks.filter_map(plain_words).collect();
+    if !words.is_empty() {
+        object.field(key, &words);
+    }
+}
+
+fn plain_words(detail: &ReasoningDetail) -> Option<&str> {
+    match &detail.kind {
+        ReasoningKind::Text {
+            text,
+            signature: None,
+        } if detail.format == ReasoningFormat::Unknown => text.as_deref(),
+        _ => None,
+    }
+}
+
+/// A string where one will do, else a list of parts.
+fn put_content(
+    out: &mut Vec<u8>,
+    parts: &[&Part],
+    mark: Option<CacheMark>,
+    rules: Rules,
+) -> Result<()> {
+    if rules.string_content {
+        let mut lines = Vec::with_capacity(parts.len());
+        for (at, part) in parts.iter().enumerate() {
+            let Part::Text { text, .. } = part else {
+                let path = format!("content[{at}].type");
+                return Err(Error::invalid(path, "this model takes text only"));
+            };
+            lines.push(text.as_str());
+        }
+        put(out, &lines.join("\n"));
+        return Ok(());
+    }
+    if let [Part::Text { text, cache }] = parts
+        && (!rules.cache_marks || cache.or(mark).is_none())
+    {
+        put(out, text);
+        return Ok(());
+    }
+    let last = parts.len().saturating_sub(1);
+    put_array(out, parts.iter().enumerate(), |out, (at, part)| {
+        let cache = part.cache().or(mark.filter(|_| at == last));
+        put_part(out, part, cache.filter(|_| rules.cache_marks));
+    });
+    Ok(())
+}
+
+fn put_part(out: &mut Vec<u8>, part: &Part, cache: Option<CacheMark>) {
+    let mut object = ObjectWriter::new(out);
+    match part {
+        Part::Text { text, .. } => {
+            object.field("type", "text");
+            object.field("text", text);
+        }
+        Part::Image { media, detail, .. } => {
+            object.field("type", "image_url");
+            let mut image = ObjectWriter::new(object.key("image_url"));
+            put_url(image.key("url"), media);
+            image.optional("detail", detail.as_deref());
+            image.end();
+        }
+        Part::File {
+            filename, media, ..
+        } => put_file(&mut object, filename.as_deref(), media),
+        Part::Audio { data, format } => {
+            object.field("type", "input_audio");
+            let mut audio = ObjectWriter::new(object.key("input_audio"));
+            audio.field("data", data);
+            audio.field("format", format);
+            audio.end();
+        }
+        Part::Video { media } => {
+            object.field("type", "video_url");
+            let mut video = ObjectWriter::new(object.key("video_url"));
+            put_url(video.key("url"), media);
+            video.end();
+        }
+        Part::Refusal(refusal) => {
+            object.field("type", "refusal");
+            object.field("refusal", refusal);
+        }
+        // These stand beside the content, never in it.
+        Part::ToolCall { .. } | Part::ToolResult { .. } | Part::Reasoning(_) => {
+            object.field("type", "text");
+            object.field("text", "");
+        }
+    }
+    if let Some(mark) = cache {
+        put_mark(object.key("cache_control"), mark);
+    }
+    object.end();
+}
+
+fn put_file(object: &mut ObjectWriter<'_>, filename: Option<&str>, media: &Media) {
+    object.field("type", "file");
+    let mut file = ObjectWriter::new(object.key("file"));
+    if let Media::FileId(id) = media {
+        file.field("file_id", id);
+    } else {
+        // OpenAI wants a name beside data.
+        file.field("filename", filename.unwrap_or("document.pdf"));
+        put_url(file.key("file_data"), media);
+    }
+    file.end();
+}
+
+fn put_url(out: &mut Vec<u8>, media: &Media) {
+    match media {
+        Media::Inline { mime, data } => {
+            let start = out.len();
+            put(out, &format!("data:{mime};base64,"));
+            // Base64 needs no escapes, so it goes in before the closing quote as it is.
+            if data
+                .bytes()
+                .all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\')
+            {
+                out.pop();
+                out.extend_from_slice(data.as_bytes());
+                out.push(b'"');
+            } else {
+                out.truncate(start);
+                put(out, &format!("data:{mime};base64,{data}"));
+            }
+        }
+        Media::Url(url) | Media::FileId(url) => put(out, url),
+    }
+}
+
+fn put_mark(out: &mut Vec<u8>, mark: CacheMark) {
+    let mut object = ObjectWriter::new(out);
+    object.field("type", "ephemeral");
+    let ttl = mark.ttl.map(|ttl| match ttl {
+        CacheTtl::FiveMinutes => "5m",
+        CacheTtl::OneHour => "1h",
+    });
+    object.optional("ttl", ttl);
+    object.end();
+}
+
+/// Appends the list of tools, without cache marks.
+pub(super) fn put_tools(out: &mut Vec<u8>, tools: &[Tool]) {
+    put_array(out, tools, |out, tool| {
+        let mut object = ObjectWriter::new(out);
+        object.field("type", "function");
+        let mut function = ObjectWriter::new(object.key("function"));
+        function.field("name", &tool.name);
+        function.optional("description", tool.description.as_deref());
+        function.optional("parameters", tool.parameters.as_ref());
+        // P78
+        function.optional("strict", tool.strict.as_ref());
+        function.end();
+        object.end();
+    });
+}
+
+/// How many characters a short id has.
+const SHORT: usize = 9;
+
+fn is_short(id: &str) -> bool {
+    id.len() == SHORT && id.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// The id as this target takes it: always the same for the same id, so that calls and results keep their pairs and the
+/// provider's cache its prefix (P69).
+fn id_for(id: &str, rules: Rules) -> String {
+    const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    if !rules.short_ids || is_short(id) {
+        return id.to_owned();
+    }
+    let hash = Sha256::digest(id.as_bytes());
+    hash.iter()
+        .take(SHORT)
+        .filter_map(|byte| LETTERS.get(usize::from(*byte) % LETTERS.len()))
+        .map(|letter| char::from(*letter))
+        .collect()
+}
