@@ -54,6 +54,18 @@ pub struct NativeRequest {
     pub dropped: Vec<&'static str>,
 }
 
+/// Writes a request as this target wants it: a stream or not, as the client asked.
+///
+/// # Errors
+/// When the request cannot be said to this target; the error names the field in the client's request.
+pub fn request(inbound: &Inbound<'_>, target: &Target<'_>) -> Result<NativeRequest> {
+    match target.provider.dialect {
+        Dialect::OpenaiChat => openai_chat::request(inbound, target),
+        Dialect::AnthropicMessages => anthropic_messages::request(inbound, target),
+        Dialect::Gemini => gemini::request(inbound, target),
+    }
+}
+
 /// Reads an upstream's whole answer.
 ///
 /// # Errors
