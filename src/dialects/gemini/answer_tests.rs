@@ -211,6 +211,25 @@ fn thoughts_are_one_block_until_something_else_comes() {
 }
 
 #[test]
+fn a_signed_thought_without_words_is_kept() {
+    // P82
+    let thought = json!({"text": "", "thought": true, "thoughtSignature": "s"});
+    let answer = streamed(&[parts(json!([thought])), end("STOP")]);
+    let signed = ReasoningKind::Text {
+        text: None,
+        signature: Some("s".into()),
+    };
+    assert_eq!(answer.choices[0].reasoning[0].kind, signed);
+}
+
+#[test]
+fn an_empty_opening_commits_to_nothing() {
+    // P116
+    let events = stream(&[parts(json!([{"text": ""}]))]);
+    assert!(!events.iter().any(Event::is_content), "{events:?}");
+}
+
+#[test]
 fn candidates_keep_apart() {
     let body = json!({"candidates": [
         {"content": {"parts": [{"text": "A"}]}, "finishReason": "STOP", "index": 0},
