@@ -74,7 +74,7 @@ CREATE TABLE catalog_versions (
 ) STRICT;
 
 CREATE TABLE catalog_models (
-    version TEXT NOT NULL REFERENCES catalog_versions (version),
+    version TEXT NOT NULL,
     slug TEXT NOT NULL,
     json TEXT NOT NULL,
     PRIMARY KEY (version, slug)

@@ -3,11 +3,17 @@
 //! This file is a table of contents: the modules of the house and, in the wasm build, the events that wake the Worker.
 //! See `ARCHITECTURE.md` for the map.
 
+pub mod api;
 pub mod catalog;
 pub mod chat;
 pub mod credits;
+pub mod database;
 pub mod dialects;
 pub mod error;
+pub mod identity;
+pub mod relay;
+pub mod routing;
+pub mod time;
 pub mod usage;
 
 #[cfg(target_arch = "wasm32")]

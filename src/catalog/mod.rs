@@ -3,6 +3,7 @@
 //! The rows live in `catalog/` at the top of the repository; `catalog/tool` checks and compiles them into what is published.
 //! Out of scope: choosing among endpoints (`routing`), charging (`credits`).
 
+pub mod cache;
 pub mod listing;
 pub mod model;
 pub mod names;
@@ -11,6 +12,7 @@ pub mod publish;
 pub mod query;
 pub mod wire;
 
+pub use cache::{CatalogCache, CatalogStore, Route, ServedModel};
 pub use model::{
     Budget, Endpoint, Modality, Model, ModelEntry, Parameter, Quantization, Reasoning,
     ReasoningHistory, Status,

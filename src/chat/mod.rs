@@ -3,6 +3,7 @@
 //! In scope: the hub's types and the fold of events into a whole answer. Out of scope: any wire format (`dialects/`).
 
 mod completion;
+pub mod estimate;
 mod event;
 mod reasoning;
 mod request;

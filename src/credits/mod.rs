@@ -1,5 +1,6 @@
 //! What did it cost, and who pays? Money, pricing and the ledger.
 
+pub mod accounts;
 pub mod decimal;
 pub mod ledger;
 pub mod money;

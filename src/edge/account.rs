@@ -1,42 +1,250 @@
-//! The Durable Object shell of an account: one RPC door, operation and JSON in, JSON out.
+//! The Durable Object shell of an account: one RPC door, operation and JSON in, JSON out; the alarm; the outbox's way to D1.
 //!
-//! The door is called by `entry.mjs`, because the class that `#[durable_object]` generates cannot do RPC. Out of scope:
-//! what the operations mean, which is the ledger's.
+//! The door is called through `entry.mjs`, because the class that `#[durable_object]` generates cannot do RPC. What the
+//! operations mean is the ledger's business. A call never awaits between its reads and its writes, and every change of more
+//! than one statement runs in `transactionSync`, which undoes it on an error or a panic.
 
-use serde_json::json;
-use wasm_bindgen::JsValue;
-use wasm_bindgen::prelude::wasm_bindgen;
-use worker::{DurableObject, Env, Error, Request, Response, Result, State, durable_object};
+use std::{
+    cell::{Cell, RefCell},
+    panic::AssertUnwindSafe,
+    rc::Rc,
+};
+
+use wasm_bindgen::{
+    JsValue,
+    prelude::{ScopedClosure, wasm_bindgen},
+};
+use worker::{
+    Date, DurableObject, Env, Error, Request, Response, Result, SqlStorage, SqlStorageValue, State,
+    durable_object,
+};
+
+use super::js;
+use crate::{
+    credits::{
+        ledger::{Ledger, MAX_FLUSH_ROWS},
+        ops::{Call, Expire, OutboxAck, OutboxFailed, OutboxPeek},
+        sql::{Row, Sql, SqlError, SqlValue},
+    },
+    usage::d1::{FLUSH, flush_param},
+};
+
+/// How many statements of D1 one alarm runs at the most; a longer backlog goes on in the next alarm.
+const FLUSHES_PER_ALARM: usize = 8;
 
 /// One account's object.
 #[durable_object]
 pub struct Account {
     state: State,
+    env: Env,
+    ledger: AssertUnwindSafe<RefCell<Option<Rc<Ledger<Storage>>>>>,
+    /// When the alarm is known to be set; absent when that is not known. Both cells hold whole values at every await and
+    /// every panic, so unwinding past them is safe.
+    alarm_at: AssertUnwindSafe<Cell<Option<i64>>>,
 }
 
 impl DurableObject for Account {
-    fn new(state: State, _env: Env) -> Self {
-        Self { state }
+    fn new(state: State, env: Env) -> Self {
+        Self {
+            state,
+            env,
+            ledger: AssertUnwindSafe(RefCell::new(None)),
+            alarm_at: AssertUnwindSafe(Cell::new(None)),
+        }
     }
 
     async fn fetch(&self, _request: Request) -> Result<Response> {
         Response::error("this object speaks RPC", 404)
+    }
+
+    async fn alarm(&self) -> Result<Response> {
+        self.alarm_at.set(None);
+        let ledger = self.ledger()?;
+        loop {
+            let expired = self.ask(&ledger, &Expire {})?;
+            if !expired.more {
+                break;
+            }
+        }
+        for _ in 0..FLUSHES_PER_ALARM {
+            if !self.flush(&ledger).await? {
+                break;
+            }
+        }
+        self.arm(&ledger)?;
+        Response::empty()
     }
 }
 
 #[wasm_bindgen]
 impl Account {
     /// Runs one operation.
-    pub fn call(&self, op: String, _json: String) -> std::result::Result<String, JsValue> {
-        self.run(&op).map_err(JsValue::from)
+    pub fn call(&self, op: String, json: String) -> std::result::Result<String, JsValue> {
+        self.run(&op, &json).map_err(JsValue::from)
     }
 }
 
 impl Account {
-    fn run(&self, op: &str) -> Result<String> {
-        match op {
-            "ping" => Ok(json!({ "id": self.state.id().to_string() }).to_string()),
-            _ => Err(Error::RustError(format!("no operation named {op}"))),
+    fn run(&self, op: &str, json: &str) -> Result<String> {
+        super::fault::in_object(&self.env, op);
+        let ledger = self.ledger()?;
+        let answer = ledger.call(op, json, now());
+        self.arm(&ledger)?;
+        Ok(answer)
+    }
+
+    /// The ledger, its tables made on first use. A store that failed is asked again at the next call.
+    fn ledger(&self) -> Result<Rc<Ledger<Storage>>> {
+        if let Some(ledger) = &*self.ledger.borrow() {
+            return Ok(Rc::clone(ledger));
+        }
+        let storage = Storage {
+            sql: self.state.storage().sql(),
+            storage: self.state.storage(),
+        };
+        let ledger = Ledger::new(storage).map_err(|error| Error::RustError(error.to_string()))?;
+        let ledger = Rc::new(ledger);
+        *self.ledger.borrow_mut() = Some(Rc::clone(&ledger));
+        Ok(ledger)
+    }
+
+    fn ask<C: Call>(&self, ledger: &Ledger<Storage>, call: &C) -> Result<C::Reply> {
+        let failed = |error: crate::credits::ops::LedgerError| Error::RustError(error.to_string());
+        let json = call.encode().map_err(failed)?;
+        C::decode(&ledger.call(C::OP, &json, now())).map_err(failed)
+    }
+
+    /// Sets the alarm where the ledger needs an earlier one than is set.
+    fn arm(&self, ledger: &Ledger<Storage>) -> Result<()> {
+        let due = ledger
+            .next_alarm()
+            .map_err(|error| Error::RustError(error.to_string()))?;
+        let Some(due) = due else {
+            return Ok(());
+        };
+        if self
+            .alarm_at
+            .get()
+            .is_some_and(|at| at <= due && at > now())
+        {
+            return Ok(());
+        }
+        // The write is part of this event: the runtime holds the answer back until it is durable.
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "milliseconds stay far below 2^53"
+        )]
+        js::set_alarm(self.state.storage().as_raw(), due as f64)?;
+        self.alarm_at.set(Some(due));
+        Ok(())
+    }
+
+    /// Sends the oldest usage rows to D1. Answers whether there may be more.
+    async fn flush(&self, ledger: &Ledger<Storage>) -> Result<bool> {
+        let max = i64::try_from(MAX_FLUSH_ROWS).unwrap_or(i64::MAX);
+        let rows = self.ask(ledger, &OutboxPeek { max })?;
+        if rows.is_empty() {
+            return Ok(false);
+        }
+        let param = flush_param(&rows).map_err(|error| Error::RustError(error.to_string()))?;
+        match self.write_usage(&param).await {
+            Ok(()) => {
+                let seqs = rows.iter().map(|row| row.seq).collect();
+                Ok(self.ask(ledger, &OutboxAck { seqs })?.more)
+            }
+            Err(error) => {
+                worker::console_error!("usage rows wait in the outbox, D1 failed: {error}");
+                self.ask(ledger, &OutboxFailed {})?;
+                Ok(false)
+            }
         }
     }
+
+    async fn write_usage(&self, param: &str) -> Result<()> {
+        let database = self.env.d1("DB")?;
+        let statement = database.prepare(FLUSH).bind(&[param.into()])?;
+        let result = statement.run().await?;
+        match result.error() {
+            Some(error) => Err(Error::RustError(error)),
+            None => Ok(()),
+        }
+    }
+}
+
+fn now() -> i64 {
+    i64::try_from(Date::now().as_millis()).unwrap_or(i64::MAX)
+}
+
+/// The object's SQL as the ledger's store.
+struct Storage {
+    sql: SqlStorage,
+    storage: worker::Storage,
+}
+
+impl Sql for Storage {
+    fn exec(&self, sql: &str, params: &[SqlValue]) -> std::result::Result<Vec<Row>, SqlError> {
+        let mut bound = Vec::with_capacity(params.len());
+        for param in params {
+            if !param.in_range() {
+                return Err(SqlError(
+                    "an integer beyond 2^53 was to be bound".to_owned(),
+                ));
+            }
+            bound.push(match param {
+                SqlValue::Int(value) => SqlStorageValue::Integer(*value),
+                SqlValue::Text(text) => SqlStorageValue::String(text.clone()),
+                SqlValue::Null => SqlStorageValue::Null,
+            });
+        }
+        let cursor = self.sql.exec(sql, bound).map_err(failed)?;
+        let mut rows = Vec::new();
+        // raw() is the one cursor method whose errors can be caught, and it does not end at one: stop there.
+        for row in cursor.raw() {
+            let row = row.map_err(failed)?;
+            rows.push(
+                row.into_iter()
+                    .map(value)
+                    .collect::<std::result::Result<_, _>>()?,
+            );
+        }
+        Ok(rows)
+    }
+
+    fn transaction(&self, body: &mut dyn FnMut() -> bool) -> std::result::Result<(), SqlError> {
+        let undone = Cell::new(false);
+        let outcome = {
+            let mut run = || {
+                if body() {
+                    Ok(JsValue::UNDEFINED)
+                } else {
+                    undone.set(true);
+                    Err(JsValue::from_str("undo"))
+                }
+            };
+            let closure = ScopedClosure::borrow_mut_assert_unwind_safe(&mut run);
+            js::transaction_sync(self.storage.as_raw(), &closure)
+        };
+        match outcome {
+            Err(error) if !undone.get() => Err(failed(Error::from(error))),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn value(value: SqlStorageValue) -> std::result::Result<SqlValue, SqlError> {
+    Ok(match value {
+        SqlStorageValue::Null => SqlValue::Null,
+        SqlStorageValue::Integer(value) => SqlValue::Int(value),
+        SqlStorageValue::Boolean(value) => SqlValue::Int(value.into()),
+        SqlStorageValue::String(text) => SqlValue::Text(text),
+        SqlStorageValue::Float(_) | SqlStorageValue::Blob(_) => {
+            return Err(SqlError(
+                "the store returned a value of another type".to_owned(),
+            ));
+        }
+    })
+}
+
+fn failed(error: Error) -> SqlError {
+    SqlError(error.to_string())
 }

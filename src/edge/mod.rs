@@ -1,19 +1,146 @@
-//! The platform: everything that names the `worker` crate, JavaScript or wasm-bindgen.
+//! How do we touch the platform? Everything that names the `worker` crate, JavaScript or wasm-bindgen.
 //!
 //! Out of scope: any decision. This folder only carries bytes, bindings and time to the modules that decide.
 
 mod account;
+mod fault;
+mod js;
+mod upstream;
+mod world;
 
-use serde_json::json;
-use worker::{Context, Env, Method, Request, Response, Result};
+use std::{cell::Cell, panic::AssertUnwindSafe, rc::Rc};
+
+use futures::{
+    FutureExt, StreamExt,
+    channel::oneshot,
+    future::{Either, LocalBoxFuture, select},
+};
+use wasm_bindgen::prelude::Closure;
+use worker::{Context, Env, Headers, Request, Response, ResponseBuilder, Result, console_error};
+
+use crate::{
+    api::{
+        self,
+        http::{self, Body, MAX_BODY_BYTES, too_large},
+    },
+    error::{Error, ErrorType, Next, Source},
+};
+use fault::Faults;
+use world::Edge;
 
 /// Answers one request.
-pub async fn fetch(request: Request, _env: Env, _context: Context) -> Result<Response> {
-    match (request.method(), request.path().as_str()) {
-        (Method::Get, "/health") => Response::from_json(&json!({ "status": "ok" })),
-        _ => Ok(
-            Response::from_json(&json!({ "error": { "code": 404, "message": "Not Found" } }))?
-                .with_status(404),
-        ),
+///
+/// The work runs inside `wait_until`, raced against the client's abort signal: a request whose client left is dropped with
+/// all it holds, which the runtime by itself would leak for ever. A request that detached itself runs on to its end.
+pub async fn fetch(request: Request, env: Env, context: Context) -> Result<Response> {
+    let context = Rc::new(context);
+    let signal = request.inner().signal();
+    let detached = Rc::new(Cell::new(false));
+    let faults = Faults::of(&env, request.headers().get(fault::HEADER)?.as_deref());
+    let edge = Edge::new(env, Rc::clone(&context), faults, Rc::clone(&detached));
+    let work = AssertUnwindSafe(answer(edge, request)).catch_unwind();
+
+    let (left, client_left) = oneshot::channel::<()>();
+    let mut left = Some(left);
+    let callback = Closure::<dyn FnMut()>::own_assert_unwind_safe(move || {
+        if let Some(left) = left.take() {
+            // The receiver is gone when the answer was ready first.
+            let _ = left.send(());
+        }
+    });
+    js::on_abort(&signal, callback.as_ref());
+    let (done, answered) = oneshot::channel();
+    context.wait_until(async move {
+        let outcome = match select(Box::pin(work), client_left).await {
+            Either::Left((outcome, _)) => outcome,
+            Either::Right((_, work)) if detached.get() => work.await,
+            Either::Right(_) => Ok(render(http::Response::error(&client_closed()))),
+        };
+        // A listener left behind would call a dropped closure.
+        js::off_abort(&signal, callback.as_ref());
+        drop(callback);
+        let response = outcome.unwrap_or_else(|_| {
+            console_error!("a request panicked");
+            render(http::Response::error(&Error::internal(
+                "a request panicked",
+            )))
+        });
+        // The runtime stops waiting for an answer when the client has left.
+        let _ = done.send(response);
+    });
+    match answered.await {
+        Ok(response) => response,
+        Err(_) => render(http::Response::error(&Error::internal(
+            "a request was dropped",
+        ))),
     }
+}
+
+async fn answer(edge: Edge, request: Request) -> Result<Response> {
+    if edge.faults().has("panic") {
+        fault::panic_now("in a request");
+    }
+    let url = request.url()?;
+    let headers = request.headers().clone();
+    let incoming = http::Request {
+        method: request.inner().method(),
+        path: url.path().to_owned(),
+        query: url.query_pairs().into_owned().collect(),
+        header: Box::new(move |name| headers.get(name).ok().flatten()),
+        body: body(request),
+    };
+    render(api::handle(edge, incoming).await)
+}
+
+/// Reads the body when it is asked for, and no further than the limit.
+fn body(mut request: Request) -> LocalBoxFuture<'static, crate::error::Result<Vec<u8>>> {
+    async move {
+        let unreadable = |error: worker::Error| {
+            Error::invalid("body", format!("The body could not be read: {error}"))
+        };
+        let length = request.headers().get("content-length").ok().flatten();
+        let length: Option<usize> = length.and_then(|text| text.parse().ok());
+        if length.is_some_and(|length| length > MAX_BODY_BYTES) {
+            return Err(too_large());
+        }
+        if length.is_some() {
+            return request.bytes().await.map_err(unreadable);
+        }
+        let mut stream = request.stream().map_err(unreadable)?;
+        let mut whole = Vec::new();
+        while let Some(chunk) = stream.next().await {
+            let chunk = chunk.map_err(unreadable)?;
+            if whole.len() + chunk.len() > MAX_BODY_BYTES {
+                return Err(too_large());
+            }
+            whole.extend_from_slice(&chunk);
+        }
+        Ok(whole)
+    }
+    .boxed_local()
+}
+
+fn render(response: http::Response) -> Result<Response> {
+    let headers = Headers::new();
+    for (name, value) in &response.headers {
+        headers.set(name, value)?;
+    }
+    let builder = ResponseBuilder::new()
+        .with_status(response.status)
+        .with_headers(headers);
+    Ok(match response.body {
+        Body::Empty => builder.empty(),
+        Body::Bytes(bytes) => builder.fixed(bytes),
+        Body::Shared(text) => builder.fixed(text.as_bytes().to_vec()),
+        Body::Stream(chunks) => builder.from_stream(chunks.map(Ok::<_, worker::Error>))?,
+    })
+}
+
+fn client_closed() -> Error {
+    Error::new(
+        Source::Client,
+        Next::Final,
+        ErrorType::ClientClosed,
+        "The client closed the request",
+    )
 }

@@ -1,0 +1,220 @@
+//! What a key's owner may see: `/key`, `/credits`, `/generation`.
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::{
+    World,
+    http::{Request, Response},
+    principal,
+};
+use crate::{
+    credits::{
+        money::{Nanos, dollars},
+        ops,
+        periods::Reset,
+    },
+    error::{Error, ErrorType, Next, Result, Source},
+    time::rfc3339,
+    usage::{
+        Generation,
+        d1::{SELECT_GENERATION, read_generation},
+    },
+};
+
+/// `GET /key`.
+pub async fn key<W: World>(world: &W, request: &Request) -> Result<Response> {
+    let key = principal(world, request).await?;
+    let view = world
+        .call(&key.account, &ops::KeyGet { hash: key.hash })
+        .await?;
+    if view.disabled || view.deleted {
+        return Err(Error::new(
+            Source::Client,
+            Next::Final,
+            ErrorType::Authentication,
+            "This API key is disabled",
+        ));
+    }
+    Ok(Response::json(200, &json_data(&KeyBody::from(view))))
+}
+
+/// What `/key` and the operator's routes tell of a key. Amounts are exact decimal dollars.
+#[derive(Serialize)]
+pub struct KeyBody {
+    hash: String,
+    name: String,
+    label: String,
+    disabled: bool,
+    #[serde(with = "dollars::option")]
+    limit: Option<Nanos>,
+    #[serde(with = "dollars::option")]
+    limit_remaining: Option<Nanos>,
+    limit_reset: Option<Reset>,
+    #[serde(with = "dollars")]
+    usage: Nanos,
+    #[serde(with = "dollars")]
+    usage_daily: Nanos,
+    #[serde(with = "dollars")]
+    usage_weekly: Nanos,
+    #[serde(with = "dollars")]
+    usage_monthly: Nanos,
+    byok_usage: u8,
+    byok_usage_daily: u8,
+    byok_usage_weekly: u8,
+    byok_usage_monthly: u8,
+    include_byok_in_limit: bool,
+    is_free_tier: bool,
+    is_management_key: bool,
+    is_provisioning_key: bool,
+    created_at: String,
+    updated_at: String,
+    last_used_at: Option<String>,
+    expires_at: Option<String>,
+}
+
+impl From<ops::KeyView> for KeyBody {
+    fn from(view: ops::KeyView) -> Self {
+        Self {
+            hash: view.hash,
+            name: view.name,
+            label: view.label,
+            disabled: view.disabled,
+            limit: view.limit,
+            limit_remaining: view.limit_remaining,
+            limit_reset: view.limit_reset,
+            usage: view.usage,
+            usage_daily: view.usage_daily,
+            usage_weekly: view.usage_weekly,
+            usage_monthly: view.usage_monthly,
+            byok_usage: 0,
+            byok_usage_daily: 0,
+            byok_usage_weekly: 0,
+            byok_usage_monthly: 0,
+            include_byok_in_limit: false,
+            is_free_tier: false,
+            is_management_key: false,
+            is_provisioning_key: false,
+            created_at: rfc3339(view.created_at),
+            updated_at: rfc3339(view.updated_at),
+            last_used_at: view.last_used_at.map(rfc3339),
+            expires_at: view.expires_at.map(rfc3339),
+        }
+    }
+}
+
+/// `{"data": …}`.
+pub fn json_data<T: Serialize>(data: &T) -> impl Serialize {
+    #[derive(Serialize)]
+    struct Envelope<'a, T> {
+        data: &'a T,
+    }
+    Envelope { data }
+}
+
+/// `GET /credits`.
+pub async fn credits<W: World>(world: &W, request: &Request) -> Result<Response> {
+    let key = principal(world, request).await?;
+    let totals = world.call(&key.account, &ops::GetSnapshot {}).await?;
+    #[derive(Serialize)]
+    struct Totals {
+        #[serde(with = "dollars")]
+        total_credits: Nanos,
+        #[serde(with = "dollars")]
+        total_usage: Nanos,
+    }
+    let data = Totals {
+        total_credits: totals.granted,
+        total_usage: totals.charged,
+    };
+    Ok(Response::json(200, &json_data(&data)))
+}
+
+/// `GET /generation?id=`. The row arrives a moment after its answer; until then it is 404.
+pub async fn generation<W: World>(world: &W, request: &Request) -> Result<Response> {
+    let key = principal(world, request).await?;
+    let id = request
+        .query("id")
+        .filter(|id| !id.is_empty())
+        .ok_or_else(|| Error::invalid("id", "The query parameter id is missing"))?;
+    let rows = world
+        .query(SELECT_GENERATION, &[id.into(), key.account.as_str().into()])
+        .await?;
+    let text = rows.first().and_then(|row| row.get("generation")?.as_str());
+    let text = text.ok_or_else(|| {
+        let message = format!("No generation {id} is on record for this account (yet)");
+        Error::new(Source::Client, Next::Final, ErrorType::NotFound, message)
+    })?;
+    let generation = read_generation(text)
+        .map_err(|error| Error::internal(format!("usage row {id}: {error}")))?;
+    Ok(Response::json(200, &json_data(&render(&generation))))
+}
+
+#[derive(Serialize)]
+struct Record {
+    #[serde(flatten)]
+    facts: serde_json::Value,
+    #[serde(with = "dollars")]
+    total_cost: Nanos,
+    #[serde(with = "dollars")]
+    usage: Nanos,
+}
+
+fn render(generation: &Generation) -> Record {
+    let row = &generation.row;
+    let responses: Vec<_> = row
+        .attempts
+        .iter()
+        .map(|attempt| {
+            json!({
+                "provider_name": attempt.provider, "endpoint_id": attempt.endpoint,
+                "model_permaslug": attempt.model, "status": attempt.status,
+                "latency": attempt.latency_ms, "id": attempt.upstream_id, "error": attempt.error,
+                "is_byok": false,
+            })
+        })
+        .collect();
+    let facts = json!({
+        "id": generation.id,
+        "request_id": row.request_id,
+        "upstream_id": row.upstream_id,
+        "created_at": rfc3339(row.created_at),
+        "model": row.model,
+        "provider_name": row.provider,
+        "router": null, "preset_id": null,
+        "session_id": row.origin.session_id,
+        "external_user": row.origin.external_user,
+        "app_id": null,
+        "origin": row.origin.http_referer.as_deref().unwrap_or_default(),
+        "http_referer": row.origin.http_referer,
+        "app_title": row.origin.app_title,
+        "user_agent": row.origin.user_agent,
+        "api_type": row.api_type,
+        "streamed": row.streamed,
+        "cancelled": row.cancelled,
+        "status": generation.status,
+        "finish_reason": row.finish_reason,
+        "native_finish_reason": row.native_finish_reason,
+        "tokens_prompt": row.usage.prompt,
+        "tokens_completion": row.usage.completion,
+        "native_tokens_prompt": row.usage.prompt,
+        "native_tokens_completion": row.usage.completion,
+        "native_tokens_reasoning": row.usage.reasoning,
+        "native_tokens_cached": row.usage.cache_read,
+        "native_tokens_cache_write": row.usage.cache_write(),
+        "native_tokens_completion_images": row.usage.image_out,
+        "usage_estimated": row.usage.estimated,
+        "latency": row.latency_ms,
+        "generation_time": row.generation_ms,
+        "is_byok": false,
+        "upstream_inference_cost": null,
+        "error": row.error,
+        "charge": row.charge,
+        "provider_responses": responses,
+    });
+    Record {
+        facts,
+        total_cost: generation.cost,
+        usage: generation.cost,
+    }
+}

@@ -1,0 +1,154 @@
+//! `POST /chat/completions`.
+
+use std::rc::Rc;
+
+use futures::StreamExt;
+
+use super::{
+    World,
+    http::{Body, Request, Response, check_depth},
+    principal,
+};
+use crate::{
+    catalog::ServedModel,
+    chat::{ChatRequest, estimate},
+    dialects::openai_chat::client,
+    error::{Error, Result},
+    identity::KeyRecord,
+    relay::{self, Head, Job, Origin, Output},
+    routing::{self, ProviderPreferences},
+};
+
+/// The most models that one request may name.
+pub const MAX_MODELS: usize = 16;
+
+/// Answers with a completion or a stream of chunks.
+pub async fn completions<W: World>(
+    world: &W,
+    request: Request,
+    generation: &str,
+    request_id: &str,
+) -> Result<Response> {
+    let started_ms = world.now_ms();
+    let key = principal(world, &request).await?;
+    let mut origin = origin(&request, &key, request_id);
+    let raw = request.body.await?;
+    check_depth(&raw)?;
+    let chat = client::parse_request(&raw)?;
+    let models = models(world, &chat, started_ms).await?;
+    let preferences = ProviderPreferences::parse(chat.provider.as_deref())?;
+    let prompt_tokens = estimate::prompt_tokens(&chat);
+    let plan = routing::plan(&chat, prompt_tokens, &models, &preferences, |provider| {
+        world.can_call(provider)
+    })?;
+    origin.account = key.account;
+    let job = Job {
+        id: generation.to_owned(),
+        started_ms,
+        request: chat,
+        raw,
+        prompt_tokens,
+        plan,
+        origin,
+    };
+    answer(world, job).await
+}
+
+async fn answer<W: World>(world: &W, job: Job) -> Result<Response> {
+    let started_ms = job.started_ms;
+    let mut outputs = relay::run(world.clone(), job);
+    match outputs.next().await {
+        Some(Output::Answer { head, body, tokens }) => {
+            let mut response = Response::json_bytes(200, body);
+            describe(
+                &mut response,
+                &head,
+                world.now_ms().saturating_sub(started_ms),
+            );
+            response.header("x-patchbay-prompt-tokens", tokens.0.to_string());
+            response.header("x-patchbay-completion-tokens", tokens.1.to_string());
+            Ok(response)
+        }
+        Some(Output::Begin(head)) => {
+            let chunks = outputs.filter_map(|output| async {
+                match output {
+                    Output::Chunk(bytes) => Some(bytes),
+                    _ => None,
+                }
+            });
+            let mut response = Response {
+                status: 200,
+                headers: vec![
+                    ("content-type".into(), "text/event-stream".into()),
+                    ("cache-control".into(), "no-cache".into()),
+                ],
+                body: Body::Stream(chunks.boxed_local()),
+            };
+            describe(
+                &mut response,
+                &head,
+                world.now_ms().saturating_sub(started_ms),
+            );
+            Ok(response)
+        }
+        Some(Output::Failed(error)) => Err(*error),
+        Some(Output::Chunk(_)) | None => Err(Error::internal("the relay sent no head")),
+    }
+}
+
+/// Who served, after how many attempts, and where the time went: the gateway's own is what is left after waiting upstream.
+fn describe(response: &mut Response, head: &Head, total_ms: u64) {
+    if let Some(provider) = &head.provider {
+        response.header("x-patchbay-provider", provider.clone());
+    }
+    if let Some(model) = &head.model {
+        response.header("x-patchbay-model", model.clone());
+    }
+    response.header("x-patchbay-attempts", head.attempts.to_string());
+    let own = total_ms.saturating_sub(head.upstream_ms);
+    response.header(
+        "server-timing",
+        format!(
+            "gateway;dur={own}, upstream;dur={}, total;dur={total_ms}",
+            head.upstream_ms
+        ),
+    );
+}
+
+fn origin(request: &Request, key: &KeyRecord, request_id: &str) -> Origin {
+    Origin {
+        account: key.account.clone(),
+        key_hash: key.hash.clone(),
+        request_id: request_id.to_owned(),
+        referer: request
+            .header("http-referer")
+            .or_else(|| request.header("referer")),
+        title: request
+            .header("x-openrouter-title")
+            .or_else(|| request.header("x-title")),
+        user_agent: request.header("user-agent"),
+    }
+}
+
+async fn models<W: World>(
+    world: &W,
+    chat: &ChatRequest,
+    now_ms: u64,
+) -> Result<Vec<Rc<ServedModel>>> {
+    if chat.models.len() >= MAX_MODELS {
+        let message = format!("At most {MAX_MODELS} models may be named");
+        return Err(Error::invalid("models", message));
+    }
+    let memory = world.memory();
+    let mut found = Vec::with_capacity(1 + chat.models.len());
+    for (index, name) in std::iter::once(&chat.model).chain(&chat.models).enumerate() {
+        let model = memory.catalog.model(world, name, now_ms).await;
+        found.push(model.map_err(|mut error| {
+            if index > 0 && error.param.is_some() {
+                error.param = Some(format!("models[{}]", index - 1));
+            }
+            error
+        })?);
+    }
+    Ok(found)
+}

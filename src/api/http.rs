@@ -1,0 +1,212 @@
+//! Requests and responses as the API sees them: no platform types.
+
+use std::{borrow::Cow, rc::Rc};
+
+use futures::{future::LocalBoxFuture, stream::LocalBoxStream};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    dialects::openai_chat::client,
+    error::{Error, ErrorType, Next, Result, Source},
+};
+
+/// The largest request body, in bytes.
+pub const MAX_BODY_BYTES: usize = 25 * 1024 * 1024;
+/// The deepest nesting of a JSON body.
+pub const MAX_JSON_DEPTH: usize = 64;
+/// The longest `X-Request-Id` that is honoured.
+pub const MAX_REQUEST_ID: usize = 128;
+
+/// Finds a header by its lower-case name.
+pub type HeaderLookup = Box<dyn Fn(&str) -> Option<String>>;
+
+/// A request. The body is read only by the handlers that want it.
+pub struct Request {
+    /// `GET`, `POST` …
+    pub method: String,
+    /// Path without the query.
+    pub path: String,
+    /// Decoded query pairs in order.
+    pub query: Vec<(String, String)>,
+    /// Looks a header up by its lower-case name.
+    pub header: HeaderLookup,
+    /// The body, at most [`MAX_BODY_BYTES`]; longer ones fail with 413 before they are read to their end.
+    pub body: LocalBoxFuture<'static, Result<Vec<u8>>>,
+}
+
+impl Request {
+    /// A header's value.
+    pub fn header(&self, name: &str) -> Option<String> {
+        (self.header)(name)
+    }
+
+    /// A query parameter's value.
+    pub fn query(&self, name: &str) -> Option<&str> {
+        let found = self.query.iter().find(|(key, _)| key == name);
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// The body as JSON of a known shape.
+    ///
+    /// # Errors
+    /// 400 where it is not, 413 where it is too long.
+    pub async fn json<T: DeserializeOwned>(self) -> Result<T> {
+        let body = self.body.await?;
+        check_depth(&body)?;
+        serde_json::from_slice(&body).map_err(|error| Error::invalid("body", error.to_string()))
+    }
+}
+
+/// What follows the head of a response.
+pub enum Body {
+    /// Nothing.
+    Empty,
+    /// Bytes.
+    Bytes(Vec<u8>),
+    /// Text that many responses share.
+    Shared(Rc<str>),
+    /// Bytes as they come; dropping the stream ends the work behind it.
+    Stream(LocalBoxStream<'static, Vec<u8>>),
+}
+
+/// A response.
+pub struct Response {
+    /// HTTP status.
+    pub status: u16,
+    /// Headers in order.
+    pub headers: Vec<(Cow<'static, str>, String)>,
+    /// The body.
+    pub body: Body,
+}
+
+impl Response {
+    /// A JSON response.
+    pub fn json(status: u16, value: &impl Serialize) -> Self {
+        match serde_json::to_vec(value) {
+            Ok(bytes) => Self::json_bytes(status, bytes),
+            Err(error) => Self::error(&Error::internal(error.to_string())),
+        }
+    }
+
+    /// A response of JSON text.
+    pub fn json_bytes(status: u16, bytes: Vec<u8>) -> Self {
+        Self {
+            status,
+            headers: vec![("content-type".into(), "application/json".into())],
+            body: Body::Bytes(bytes),
+        }
+    }
+
+    /// A response of shared JSON text.
+    pub fn json_shared(text: Rc<str>) -> Self {
+        Self {
+            body: Body::Shared(text),
+            ..Self::json_bytes(200, Vec::new())
+        }
+    }
+
+    /// An error in the documented envelope.
+    pub fn error(error: &Error) -> Self {
+        let (status, body) = client::error_body(error);
+        let mut response = Self::json_bytes(status, body);
+        if let Some(seconds) = error.retry_after {
+            response.header("retry-after", seconds.to_string());
+        }
+        response
+    }
+
+    /// Adds a header.
+    pub fn header(&mut self, name: &'static str, value: impl Into<String>) {
+        self.headers.push((name.into(), value.into()));
+    }
+}
+
+/// Refuses JSON that is nested deeper than [`MAX_JSON_DEPTH`], before anything is built from it.
+///
+/// # Errors
+/// 400 with the depth.
+pub fn check_depth(json: &[u8]) -> Result<()> {
+    let mut depth = 0usize;
+    let mut bytes = json.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'{' | b'[' => {
+                depth += 1;
+                if depth > MAX_JSON_DEPTH {
+                    let message = format!("The body is nested deeper than {MAX_JSON_DEPTH} levels");
+                    return Err(Error::invalid("body", message));
+                }
+            }
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            b'"' => skip_string(&mut bytes),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Moves past a string whose opening quote was read.
+fn skip_string(bytes: &mut std::slice::Iter<'_, u8>) {
+    loop {
+        let rest = bytes.as_slice();
+        let Some(at) = rest.iter().position(|byte| matches!(byte, b'"' | b'\\')) else {
+            *bytes = [].iter();
+            return;
+        };
+        let escaped = rest.get(at) == Some(&b'\\');
+        let past = if escaped { at + 2 } else { at + 1 };
+        *bytes = rest.get(past..).unwrap_or_default().iter();
+        if !escaped {
+            return;
+        }
+    }
+}
+
+/// The body is longer than [`MAX_BODY_BYTES`].
+pub fn too_large() -> Error {
+    Error::new(
+        Source::Client,
+        Next::Final,
+        ErrorType::PayloadTooLarge,
+        format!("Request payload too large: the limit is {MAX_BODY_BYTES} bytes"),
+    )
+}
+
+/// The request id to echo: the client's own where it is short and printable.
+pub fn request_id(sent: Option<String>, otherwise: &str) -> String {
+    sent.filter(|id| {
+        !id.is_empty()
+            && id.len() <= MAX_REQUEST_ID
+            && id.bytes().all(|byte| byte.is_ascii_graphic())
+    })
+    .unwrap_or_else(|| otherwise.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nesting_is_limited_and_strings_do_not_count() {
+        let nested = |n: usize| [vec![b'['; n], vec![b']'; n]].concat();
+        assert!(check_depth(&nested(MAX_JSON_DEPTH)).is_ok());
+        assert_eq!(
+            check_depth(&nested(MAX_JSON_DEPTH + 1)).unwrap_err().status,
+            400
+        );
+        let text = format!(r#"{{"a":"{}\"[","b":[]}}"#, "[".repeat(1_000));
+        assert!(check_depth(text.as_bytes()).is_ok());
+        let after_string = format!(r#"{{"a":"\\"}}{}"#, "[".repeat(MAX_JSON_DEPTH + 1));
+        assert!(check_depth(after_string.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn a_request_id_is_echoed_only_when_it_is_sane() {
+        let id = |text: &str| request_id(Some(text.to_owned()), "own");
+        assert_eq!(id("req-1"), "req-1");
+        assert_eq!(id(&"x".repeat(MAX_REQUEST_ID)), "x".repeat(MAX_REQUEST_ID));
+        for bad in ["", "a b", "a\nb", &"x".repeat(MAX_REQUEST_ID + 1)] {
+            assert_eq!(id(bad), "own");
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! What does a client see? The routes, and one file per family of them: parse, call, render.
+//!
+//! Paths are under `/api/v1`, with `/v1` as an alias. Spec: OpenRouter's API. Out of scope: the platform, which is reached
+//! through [`World`].
+
+mod account;
+mod admin;
+mod chat;
+pub mod http;
+mod models;
+
+pub use admin::{SELECT_KEY, kv_key, select_catalog};
+
+use std::rc::Rc;
+
+use http::{Body, Request, Response, request_id};
+use serde_json::json;
+
+use crate::{
+    catalog::{CatalogCache, CatalogStore, Provider},
+    credits::accounts::Accounts,
+    database::Database,
+    error::{Error, ErrorType, Next, Result, Source},
+    identity::{Directory, KeyCache, KeyRecord, authenticate},
+    relay::Platform,
+};
+
+/// What this isolate remembers between requests.
+#[derive(Default)]
+pub struct Memory {
+    /// Keys.
+    pub keys: KeyCache,
+    /// The catalog.
+    pub catalog: CatalogCache,
+}
+
+/// Everything the API needs of the world.
+pub trait World: Platform + Directory + CatalogStore + Database + Accounts {
+    /// What this isolate remembers.
+    fn memory(&self) -> Rc<Memory>;
+
+    /// Random bytes.
+    fn random(&self) -> Result<[u8; 32]>;
+
+    /// A variable or secret of the deployment.
+    fn var(&self, name: &str) -> Option<String>;
+
+    /// Whether the deployment can call a provider: its key and the variables of its base URL are there.
+    fn can_call(&self, provider: &Provider) -> bool;
+
+    /// Writes to KV: key and text.
+    fn put_kv(&self, writes: &[(String, String)]) -> impl Future<Output = Result<()>>;
+
+    /// Deletes from KV.
+    fn delete_kv(&self, keys: &[String]) -> impl Future<Output = Result<()>>;
+
+    /// Reports a failure to the operator's log.
+    fn report(&self, message: &str);
+}
+
+/// The methods that a path knows; `None` where there is no such path.
+fn methods(segments: &[&str]) -> Option<&'static [&'static str]> {
+    Some(match segments {
+        ["chat", "completions"] => &["POST"],
+        ["models" | "providers" | "key" | "credits" | "generation"]
+        | ["auth", "key"]
+        | ["models", "count"]
+        | ["model", _, _]
+        | ["models", _, _, "endpoints"]
+        | ["admin", "accounts", _] => &["GET"],
+        ["admin", "accounts"] | ["admin", "accounts", _, "keys"] => &["GET", "POST"],
+        ["admin", "accounts", _, "grants"] => &["POST"],
+        ["admin", "keys", _] => &["GET", "PATCH", "DELETE"],
+        ["admin", "catalog"] => &["GET", "POST"],
+        _ => return None,
+    })
+}
+
+/// Answers a request.
+pub async fn handle<W: World>(world: W, request: Request) -> Response {
+    let generation = match generation_id(&world) {
+        Ok(id) => id,
+        Err(error) => return Response::error(&error),
+    };
+    let request_id = request_id(request.header("x-request-id"), &generation);
+    let mut response = match route(&world, request, &generation, &request_id).await {
+        Ok(response) => response,
+        Err(error) => {
+            if error.source == Source::Gateway {
+                world.report(&format!("{generation}: {error}"));
+            }
+            Response::error(&error)
+        }
+    };
+    response.header("x-generation-id", generation);
+    response.header("x-request-id", request_id);
+    cors(&mut response);
+    response
+}
+
+async fn route<W: World>(
+    world: &W,
+    request: Request,
+    generation: &str,
+    request_id: &str,
+) -> Result<Response> {
+    let path = request.path.trim_end_matches('/').to_owned();
+    if path == "/health" {
+        return Ok(Response::json(200, &json!({"status": "ok"})));
+    }
+    let under = path
+        .strip_prefix("/api/v1/")
+        .or_else(|| path.strip_prefix("/v1/"));
+    let segments: Vec<&str> = under.unwrap_or_default().split('/').collect();
+    let allowed = methods(&segments).ok_or_else(|| not_found(&path))?;
+    let method = match request.method.as_str() {
+        "OPTIONS" => return Ok(preflight(allowed)),
+        "HEAD" => "GET".to_owned(),
+        method => method.to_owned(),
+    };
+    if !allowed.contains(&method.as_str()) {
+        return Ok(wrong_method(&path, allowed));
+    }
+    match (method.as_str(), segments.as_slice()) {
+        (_, ["chat", "completions"]) => {
+            chat::completions(world, request, generation, request_id).await
+        }
+        (_, ["models"]) => models::list(world, &request).await,
+        (_, ["models", "count"]) => models::count(world, &request).await,
+        (_, ["model", author, slug]) => models::one(world, author, slug).await,
+        (_, ["models", author, slug, "endpoints"]) => models::endpoints(world, author, slug).await,
+        (_, ["providers"]) => models::providers(world).await,
+        (_, ["key"] | ["auth", "key"]) => account::key(world, &request).await,
+        (_, ["credits"]) => account::credits(world, &request).await,
+        (_, ["generation"]) => account::generation(world, &request).await,
+        (method, ["admin", rest @ ..]) => admin::handle(world, request, method, rest).await,
+        _ => Err(not_found(&path)),
+    }
+}
+
+/// Who sends the request.
+async fn principal<W: World>(world: &W, request: &Request) -> Result<KeyRecord> {
+    let memory = world.memory();
+    let header = request.header("authorization");
+    authenticate(world, &memory.keys, header.as_deref(), world.now_ms()).await
+}
+
+/// `gen-<unix seconds>-<20 letters and digits>`.
+fn generation_id<W: World>(world: &W) -> Result<String> {
+    let seconds = world.now_ms() / 1_000;
+    Ok(format!("gen-{seconds}-{}", word(&world.random()?)))
+}
+
+/// 20 letters and digits out of random bytes: 119 bits.
+fn word(random: &[u8; 32]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234567890a";
+    let letter = |byte: &u8| {
+        ALPHABET
+            .get(usize::from(byte & 63))
+            .copied()
+            .unwrap_or(b'0')
+    };
+    random.iter().take(20).map(letter).map(char::from).collect()
+}
+
+fn not_found(path: &str) -> Error {
+    Error::new(
+        Source::Client,
+        Next::Final,
+        ErrorType::NotFound,
+        format!("There is nothing at {path}: the API is under /api/v1"),
+    )
+}
+
+fn wrong_method(path: &str, allowed: &[&str]) -> Response {
+    let allowed = allowed.join(", ");
+    let error = Error::new(
+        Source::Client,
+        Next::Final,
+        ErrorType::MethodNotAllowed,
+        format!("{path} takes {allowed}"),
+    );
+    let mut response = Response::error(&error);
+    response.header("allow", allowed);
+    response
+}
+
+fn preflight(allowed: &[&str]) -> Response {
+    let mut response = Response {
+        status: 204,
+        headers: Vec::new(),
+        body: Body::Empty,
+    };
+    response.header(
+        "access-control-allow-methods",
+        format!("{}, OPTIONS", allowed.join(", ")),
+    );
+    response.header("access-control-allow-headers", "*, Authorization");
+    response.header("access-control-max-age", "86400");
+    response
+}
+
+/// Keys travel in a header that no browser sends by itself, so any origin may read the answers.
+fn cors(response: &mut Response) {
+    response.header("access-control-allow-origin", "*");
+    response.header("access-control-expose-headers", "*");
+}

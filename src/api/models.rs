@@ -1,0 +1,121 @@
+//! The public catalog: `/models`, `/models/count`, `/model/…`, `/models/…/endpoints`, `/providers`.
+
+use serde_json::json;
+
+use super::{
+    World,
+    http::{Request, Response},
+};
+use crate::{
+    catalog::{
+        Provider,
+        listing::{self, ListEntry},
+        publish::{index_key, list_key, providers_key},
+        query::ListQuery,
+        wire,
+    },
+    error::{Error, ErrorType, Result},
+};
+
+/// `GET /models`: pre-rendered where nothing is filtered.
+pub async fn list<W: World>(world: &W, request: &Request) -> Result<Response> {
+    let query = query(request)?;
+    let memory = world.memory();
+    let now_ms = world.now_ms();
+    if query.is_plain() {
+        let text = memory.catalog.text(world, list_key, now_ms).await?;
+        return Ok(Response::json_shared(text));
+    }
+    let index = index(world).await?;
+    let seconds = i64::try_from(now_ms / 1_000).unwrap_or(i64::MAX);
+    let page = listing::page(&index, &query, seconds);
+    let next = page.next_offset.map(|offset| next_page(request, offset));
+    let body = page.body(next.as_deref());
+    Ok(Response::json_bytes(200, body.into_bytes()))
+}
+
+/// `GET /models/count`.
+pub async fn count<W: World>(world: &W, request: &Request) -> Result<Response> {
+    let query = query(request)?;
+    let index = index(world).await?;
+    let seconds = i64::try_from(world.now_ms() / 1_000).unwrap_or(i64::MAX);
+    let total = listing::page(&index, &query, seconds).total;
+    Ok(Response::json(200, &json!({"data": {"count": total}})))
+}
+
+/// `GET /model/{author}/{slug}`.
+pub async fn one<W: World>(world: &W, author: &str, slug: &str) -> Result<Response> {
+    let memory = world.memory();
+    let name = format!("{author}/{slug}");
+    let model = memory.catalog.model(world, &name, world.now_ms()).await;
+    let model = model.map_err(missing)?;
+    Ok(Response::json(200, &wire::model_body(&model.entry)))
+}
+
+/// `GET /models/{author}/{slug}/endpoints`.
+pub async fn endpoints<W: World>(world: &W, author: &str, slug: &str) -> Result<Response> {
+    let memory = world.memory();
+    let name = format!("{author}/{slug}");
+    let model = memory.catalog.model(world, &name, world.now_ms()).await;
+    let model = model.map_err(missing)?;
+    Ok(Response::json(200, &wire::endpoints_body(&model.entry)))
+}
+
+/// `GET /providers`.
+pub async fn providers<W: World>(world: &W) -> Result<Response> {
+    let memory = world.memory();
+    let text = memory
+        .catalog
+        .text(world, providers_key, world.now_ms())
+        .await?;
+    let providers: Vec<Provider> = serde_json::from_str(&text)
+        .map_err(|error| Error::internal(format!("published providers: {error}")))?;
+    Ok(Response::json(200, &wire::providers_body(&providers)))
+}
+
+fn query(request: &Request) -> Result<ListQuery> {
+    let pairs = request
+        .query
+        .iter()
+        .map(|(key, value)| (key.as_str(), value.as_str()));
+    ListQuery::parse(pairs).map_err(|bad| Error::invalid(bad.parameter.clone(), bad.to_string()))
+}
+
+async fn index<W: World>(world: &W) -> Result<Vec<ListEntry>> {
+    let memory = world.memory();
+    let text = memory
+        .catalog
+        .text(world, index_key, world.now_ms())
+        .await?;
+    serde_json::from_str(&text)
+        .map_err(|error| Error::internal(format!("published index: {error}")))
+}
+
+/// The same request with another offset.
+fn next_page(request: &Request, offset: usize) -> String {
+    let mut link = format!("{}?offset={offset}", request.path);
+    for (key, value) in request.query.iter().filter(|(key, _)| key != "offset") {
+        for text in ["&", key.as_str(), "="] {
+            link.push_str(text);
+        }
+        for byte in value.bytes() {
+            match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b',' => {
+                    link.push(char::from(byte));
+                }
+                byte => link.push_str(&format!("%{byte:02X}")),
+            }
+        }
+    }
+    link
+}
+
+/// A path that names no model is 404, where a body that does is 400.
+fn missing(mut error: Error) -> Error {
+    if error.error_type == ErrorType::InvalidRequest {
+        error.error_type = ErrorType::NotFound;
+        error.status = 404;
+        error.param = None;
+    }
+    error
+}

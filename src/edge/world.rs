@@ -1,0 +1,337 @@
+//! The platform as the traits that the other folders own: time, upstreams, accounts, KV, D1.
+
+use std::{cell::Cell, rc::Rc, time::Duration};
+
+use futures::{FutureExt, future::LocalBoxFuture, future::try_join_all};
+use wasm_bindgen::JsValue;
+use wasm_bindgen_futures::JsFuture;
+use worker::{Context, Date, Delay, Env, console_error, console_warn};
+
+use super::{
+    fault::Faults,
+    js,
+    upstream::{self, UpstreamBody},
+};
+use crate::{
+    api::{Memory, World, kv_key},
+    catalog::{CatalogStore, Provider, provider::resolve_base_url},
+    credits::{
+        accounts::{Accounts, explain},
+        money::Nanos,
+        ops::{self, Call},
+        sql::SqlValue,
+    },
+    database::{Database, Row},
+    error::{Error, ErrorType, Next, Result, Source},
+    identity::{Directory, KeyRecord},
+    relay::{Bill, Hold, Platform, UpstreamCall, UpstreamResponse},
+};
+
+thread_local! {
+    static MEMORY: Rc<Memory> = Rc::default();
+}
+
+/// How long a location may keep its own copy of a KV value, in seconds (the least the platform allows).
+const KV_CACHE_SECONDS: u64 = 30;
+/// How long the copy of a key lives in KV, in seconds.
+const KEY_COPY_SECONDS: u64 = 3_600;
+
+/// One request's view of the platform. Clones share it.
+#[derive(Clone)]
+pub struct Edge(Rc<Inner>);
+
+struct Inner {
+    env: Env,
+    context: Rc<Context>,
+    faults: Faults,
+    detached: Rc<Cell<bool>>,
+}
+
+impl Edge {
+    /// The view of one request. `detached` is raised when the client's leaving must no longer end the request.
+    pub fn new(env: Env, context: Rc<Context>, faults: Faults, detached: Rc<Cell<bool>>) -> Self {
+        Self(Rc::new(Inner {
+            env,
+            context,
+            faults,
+            detached,
+        }))
+    }
+
+    /// The faults that this request asked for.
+    pub fn faults(&self) -> &Faults {
+        &self.0.faults
+    }
+
+    async fn rpc(&self, account: &str, op: &str, json: &str) -> Result<String> {
+        let namespace: JsValue = js_sys::Reflect::get(&self.0.env, &"ACCOUNT".into())
+            .map_err(|error| unreachable_account(&error))?;
+        let promise = js::rpc(&namespace, account, op, json);
+        let promise = promise.map_err(|error| unreachable_account(&error))?;
+        let answer = JsFuture::from(promise).await;
+        let answer = answer.map_err(|error| unreachable_account(&error))?;
+        answer
+            .as_string()
+            .ok_or_else(|| unreachable_account(&JsValue::from_str("the answer is no text")))
+    }
+
+    async fn rpc_call<C: Call>(&self, account: &str, call: &C) -> Result<C::Reply> {
+        let json = call.encode().map_err(explain)?;
+        let answer = self.rpc(account, C::OP, &json).await?;
+        C::decode(&answer).map_err(explain)
+    }
+
+    fn kv(&self) -> Result<worker::kv::KvStore> {
+        if self.0.faults.has("kv") {
+            return Err(Error::internal("injected outage of KV"));
+        }
+        self.0
+            .env
+            .kv("KV")
+            .map_err(|error| store_failed("KV", &error))
+    }
+
+    fn d1(&self) -> Result<worker::D1Database> {
+        if self.0.faults.has("d1") {
+            return Err(Error::internal("injected outage of D1"));
+        }
+        self.0
+            .env
+            .d1("DB")
+            .map_err(|error| store_failed("D1", &error))
+    }
+
+    fn binding(&self, name: &str) -> Option<String> {
+        let value = js_sys::Reflect::get(&self.0.env, &name.into()).ok()?;
+        value.as_string().filter(|text| !text.is_empty())
+    }
+}
+
+impl Platform for Edge {
+    type Body = UpstreamBody;
+
+    fn now_ms(&self) -> u64 {
+        Date::now().as_millis()
+    }
+
+    fn sleep(&self, ms: u64) -> LocalBoxFuture<'static, ()> {
+        Delay::from(Duration::from_millis(ms)).boxed_local()
+    }
+
+    fn send(
+        &self,
+        call: UpstreamCall,
+    ) -> LocalBoxFuture<'static, Result<UpstreamResponse<UpstreamBody>>> {
+        let edge = self.clone();
+        async move { upstream::send(call, |name| edge.binding(name)).await }.boxed_local()
+    }
+
+    fn hold(&self, hold: Hold) -> LocalBoxFuture<'static, Result<ops::HoldReply>> {
+        let edge = self.clone();
+        async move { edge.rpc_call(&hold.account, &hold.call).await }.boxed_local()
+    }
+
+    fn settle(&self, bill: Bill) -> LocalBoxFuture<'static, Result<()>> {
+        let edge = self.clone();
+        async move {
+            let settled = match &bill {
+                Bill::Settle { account, call } => edge.rpc_call(account, call).await,
+                Bill::Void { account, call } => edge.rpc_call(account, call).await,
+            };
+            if let Err(error) = &settled {
+                console_error!("a request could not be settled yet: {error}");
+            }
+            settled.map(|_| ())
+        }
+        .boxed_local()
+    }
+
+    fn spawn(&self, task: LocalBoxFuture<'static, ()>) {
+        self.0.context.wait_until(task);
+    }
+
+    fn detach(&self) {
+        self.0.detached.set(true);
+    }
+}
+
+impl Directory for Edge {
+    async fn key_in_kv(&self, hash: &str) -> Result<Option<KeyRecord>> {
+        let kv = self.kv()?;
+        let text = kv
+            .get(&kv_key(hash))
+            .cache_ttl(KV_CACHE_SECONDS)
+            .text()
+            .await;
+        match text.map_err(|error| store_failed("KV", &error))? {
+            Some(text) => serde_json::from_str(&text)
+                .map(Some)
+                .map_err(|error| Error::internal(format!("a key's copy in KV: {error}"))),
+            None => Ok(None),
+        }
+    }
+
+    async fn key_in_d1(&self, hash: &str) -> Result<Option<KeyRecord>> {
+        let sql = crate::api::SELECT_KEY;
+        let rows = self.query(sql, &[hash.into()]).await?;
+        rows.into_iter().next().map(key_record).transpose()
+    }
+
+    async fn copy_key_to_kv(&self, key: &KeyRecord) -> Result<()> {
+        let text = serde_json::to_string(key)
+            .map_err(|error| Error::internal(format!("a key's record: {error}")))?;
+        let put = self.kv()?.put(&kv_key(&key.hash), text);
+        let put = put.map_err(|error| store_failed("KV", &error))?;
+        let put = put.expiration_ttl(KEY_COPY_SECONDS).execute().await;
+        put.map_err(|error| store_failed("KV", &error))
+    }
+
+    fn warn(&self, message: &str) {
+        console_warn!("{message}");
+    }
+}
+
+fn key_record(row: Row) -> Result<KeyRecord> {
+    let text = |name: &str| {
+        row.get(name)
+            .and_then(|value| value.as_str())
+            .map(str::to_owned)
+    };
+    let number = |name: &str| row.get(name).and_then(serde_json::Value::as_i64);
+    let record = || {
+        Some(KeyRecord {
+            hash: text("hash")?,
+            account: text("account")?,
+            name: text("name")?,
+            label: text("label")?,
+            disabled: number("disabled")? != 0,
+            limit: number("limit_nanos").map(Nanos::new).transpose().ok()?,
+            limit_reset: text("limit_reset")
+                .and_then(|word| crate::credits::periods::Reset::parse(&word)),
+            created_at: number("created_at")?,
+            expires_at: number("expires_at"),
+        })
+    };
+    record()
+        .ok_or_else(|| Error::internal("a key's row in D1 does not have the columns of the schema"))
+}
+
+impl CatalogStore for Edge {
+    async fn catalog_text(&self, key: &str) -> Result<Option<String>> {
+        let read = async {
+            let kv = self.kv()?;
+            let text = kv.get(key).cache_ttl(KV_CACHE_SECONDS).text().await;
+            text.map_err(|error| store_failed("KV", &error))
+        };
+        match read.await {
+            Ok(Some(text)) => Ok(Some(text)),
+            Ok(None) => Ok(None),
+            Err(error) => {
+                CatalogStore::warn(self, &format!("the catalog is read from D1: {error}"));
+                let (sql, params) = crate::api::select_catalog(key);
+                let rows = self.query(sql, &params).await?;
+                let text = rows.first().and_then(|row| row.get("json")?.as_str());
+                Ok(text.map(str::to_owned))
+            }
+        }
+    }
+
+    fn warn(&self, message: &str) {
+        console_warn!("{message}");
+    }
+}
+
+impl Database for Edge {
+    async fn query(&self, sql: &str, params: &[SqlValue]) -> Result<Vec<Row>> {
+        let mut bound = Vec::with_capacity(params.len());
+        for param in params {
+            if !param.in_range() {
+                return Err(Error::internal("an integer beyond 2^53 was to be bound"));
+            }
+            bound.push(match param {
+                #[expect(clippy::cast_precision_loss, reason = "the value is within 2^53")]
+                SqlValue::Int(value) => JsValue::from_f64(*value as f64),
+                SqlValue::Text(text) => JsValue::from_str(text),
+                SqlValue::Null => JsValue::NULL,
+            });
+        }
+        let failed = |error: worker::Error| store_failed("D1", &error);
+        let statement = self.d1()?.prepare(sql).bind(&bound).map_err(failed)?;
+        let result = statement.all().await.map_err(failed)?;
+        result.results::<Row>().map_err(failed)
+    }
+}
+
+impl Accounts for Edge {
+    async fn call<C: Call>(&self, account: &str, call: &C) -> Result<C::Reply> {
+        if self.0.faults.has("object-panic") {
+            self.rpc(account, "panic", "{}").await?;
+        }
+        self.rpc_call(account, call).await
+    }
+}
+
+impl World for Edge {
+    fn memory(&self) -> Rc<Memory> {
+        MEMORY.with(Rc::clone)
+    }
+
+    fn random(&self) -> Result<[u8; 32]> {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes).map_err(|error| Error::internal(error.to_string()))?;
+        Ok(bytes)
+    }
+
+    fn var(&self, name: &str) -> Option<String> {
+        self.binding(name)
+    }
+
+    fn can_call(&self, provider: &Provider) -> bool {
+        self.binding(&provider.secret).is_some()
+            && resolve_base_url(&provider.base_url, |name| self.binding(name)).is_ok()
+    }
+
+    async fn put_kv(&self, writes: &[(String, String)]) -> Result<()> {
+        let kv = self.kv()?;
+        let failed = |error: worker::kv::KvError| store_failed("KV", &error);
+        let puts = writes.iter().map(|(key, text)| {
+            let put = kv.put(key, text.as_str());
+            async move { put.map_err(failed)?.execute().await.map_err(failed) }
+        });
+        try_join_all(puts).await?;
+        Ok(())
+    }
+
+    async fn delete_kv(&self, keys: &[String]) -> Result<()> {
+        let kv = self.kv()?;
+        for key in keys {
+            kv.delete(key)
+                .await
+                .map_err(|error| store_failed("KV", &error))?;
+        }
+        Ok(())
+    }
+
+    fn report(&self, message: &str) {
+        console_error!("{message}");
+    }
+}
+
+fn store_failed(store: &str, error: &dyn std::fmt::Display) -> Error {
+    Error::new(
+        Source::Gateway,
+        Next::SameAgain,
+        ErrorType::ProviderOverloaded,
+        format!("{store} failed: {error}"),
+    )
+}
+
+fn unreachable_account(error: &JsValue) -> Error {
+    console_error!("the account's object failed: {error:?}");
+    Error::new(
+        Source::Gateway,
+        Next::SameAgain,
+        ErrorType::ProviderOverloaded,
+        "The account cannot be reached right now: try again",
+    )
+}

@@ -1,0 +1,126 @@
+//! API keys: their form, their digest, and the record kept of each.
+//!
+//! A key is `sk-pb-v1-` and 64 hex digits. Only the SHA-256 of the whole text is ever stored; the text is shown once.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::credits::{money::Nanos, periods::Reset};
+
+/// What every key begins with.
+pub const PREFIX: &str = "sk-pb-v1-";
+/// The longest text that is looked at as a key.
+pub const MAX_LENGTH: usize = 256;
+/// How old a copy of a key's record may be, in milliseconds.
+pub const MAX_AGE_MS: u64 = 60_000;
+/// How long it is remembered that a key does not exist, in milliseconds.
+pub const MAX_ABSENCE_MS: u64 = 5_000;
+
+/// What is known of a key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyRecord {
+    /// SHA-256 of the key, in hex.
+    pub hash: String,
+    /// The account that pays.
+    pub account: String,
+    /// The owner's name for it.
+    pub name: String,
+    /// The masked key.
+    pub label: String,
+    /// Whether it is switched off.
+    #[serde(default)]
+    pub disabled: bool,
+    /// The most it may spend per period (or ever).
+    #[serde(default)]
+    pub limit: Option<Nanos>,
+    /// The period of the limit.
+    #[serde(default)]
+    pub limit_reset: Option<Reset>,
+    /// When it was made, unix milliseconds.
+    pub created_at: i64,
+    /// When it ends, unix milliseconds.
+    #[serde(default)]
+    pub expires_at: Option<i64>,
+}
+
+/// A new key: the only time that its text exists.
+#[derive(Debug, Clone)]
+pub struct MintedKey {
+    /// The text for the owner.
+    pub secret: String,
+    /// What is stored.
+    pub hash: String,
+    /// What is shown.
+    pub label: String,
+}
+
+impl MintedKey {
+    /// Makes a key out of 32 random bytes.
+    pub fn new(random: &[u8; 32]) -> Self {
+        let digits = hex(random);
+        let secret = format!("{PREFIX}{digits}");
+        let tail = digits.get(digits.len() - 3..).unwrap_or_default();
+        let head = digits.get(..3).unwrap_or_default();
+        Self {
+            hash: hash(&secret),
+            label: format!("{PREFIX}{head}...{tail}"),
+            secret,
+        }
+    }
+}
+
+/// SHA-256 of a key's text, in hex.
+pub fn hash(secret: &str) -> String {
+    hex(&Sha256::digest(secret.as_bytes()))
+}
+
+/// The key in an `Authorization` header.
+pub fn bearer(header: &str) -> Option<&str> {
+    let (scheme, key) = header.trim().split_once(' ')?;
+    let key = key.trim();
+    let fits = scheme.eq_ignore_ascii_case("bearer") && !key.is_empty() && key.len() <= MAX_LENGTH;
+    fits.then_some(key)
+}
+
+/// Lower-case hex digits.
+pub fn hex(bytes: &[u8]) -> String {
+    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
+    bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_shown_once_and_stored_as_its_digest() {
+        let key = MintedKey::new(&[0xab; 32]);
+        assert_eq!(key.secret.len(), PREFIX.len() + 64);
+        assert_eq!(key.hash, hash(&key.secret));
+        assert_eq!(key.label, "sk-pb-v1-aba...bab");
+        assert!(!key.hash.contains(&key.secret));
+    }
+
+    #[test]
+    fn the_digest_is_sha_256() {
+        assert_eq!(
+            hash("abc"),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
+    }
+
+    #[test]
+    fn only_a_bearer_token_of_sane_length_is_a_key() {
+        assert_eq!(bearer("Bearer sk-1"), Some("sk-1"));
+        assert_eq!(bearer("bearer   sk-1 "), Some("sk-1"));
+        assert_eq!(bearer("Basic sk-1"), None);
+        assert_eq!(bearer("Bearer "), None);
+        assert_eq!(
+            bearer(&format!("Bearer {}", "x".repeat(MAX_LENGTH + 1))),
+            None
+        );
+    }
+}

@@ -1,0 +1,89 @@
+//! What the relay needs of the world: time, upstreams, the account, and work that outlives the response.
+//!
+//! `edge` implements this on the platform; tests implement it with a clock that they move and upstreams that they script.
+
+use std::rc::Rc;
+
+use futures::{Stream, future::LocalBoxFuture};
+
+use crate::{catalog::Provider, credits::ops, dialects::NativeRequest, error::Result};
+
+/// A call of a provider. The implementation resolves the base URL, adds the operator's key and follows no redirects.
+#[derive(Debug, Clone)]
+pub struct UpstreamCall {
+    /// Whom to call, and how to authenticate.
+    pub provider: Rc<Provider>,
+    /// What to send.
+    pub request: NativeRequest,
+}
+
+/// The head of a provider's answer, with its body still to read.
+pub struct UpstreamResponse<B> {
+    /// HTTP status.
+    pub status: u16,
+    /// `content-type`, lower case, without parameters.
+    pub content_type: String,
+    /// `retry-after` in seconds, where it is a number.
+    pub retry_after: Option<u32>,
+    /// The body; dropping it aborts the call.
+    pub body: B,
+}
+
+/// A request for credits at the account's object.
+#[derive(Debug, Clone)]
+pub struct Hold {
+    /// Whose credits.
+    pub account: String,
+    /// The call.
+    pub call: ops::Hold,
+}
+
+/// The end of a request at the account's object. Repeating a bill changes nothing.
+#[derive(Debug, Clone)]
+pub enum Bill {
+    /// Charge.
+    Settle {
+        /// Whose credits.
+        account: String,
+        /// The call.
+        call: ops::Settle,
+    },
+    /// Release the hold without a charge.
+    Void {
+        /// Whose credits.
+        account: String,
+        /// The call.
+        call: ops::Void,
+    },
+}
+
+/// The world around a relayed request. Clones share the same request.
+pub trait Platform: Clone + 'static {
+    /// The bytes of an upstream's body as they arrive.
+    type Body: Stream<Item = Result<Vec<u8>>> + Unpin + 'static;
+
+    /// Unix time in milliseconds.
+    fn now_ms(&self) -> u64;
+
+    /// Ends after `ms` milliseconds.
+    fn sleep(&self, ms: u64) -> LocalBoxFuture<'static, ()>;
+
+    /// Calls a provider. Dropping the future or the body aborts the call.
+    fn send(
+        &self,
+        call: UpstreamCall,
+    ) -> LocalBoxFuture<'static, Result<UpstreamResponse<Self::Body>>>;
+
+    /// Holds credits. An error means that the account could not be asked.
+    fn hold(&self, hold: Hold) -> LocalBoxFuture<'static, Result<ops::HoldReply>>;
+
+    /// Settles or voids the hold of a request, counts its usage and keeps its usage row. Repeating a bill changes nothing.
+    fn settle(&self, bill: Bill) -> LocalBoxFuture<'static, Result<()>>;
+
+    /// Runs a task that outlives the response and the client's connection.
+    fn spawn(&self, task: LocalBoxFuture<'static, ()>);
+
+    /// From now on the client's leaving does not end the request: a whole answer that the provider bills in full is read and
+    /// charged in full (P28).
+    fn detach(&self);
+}

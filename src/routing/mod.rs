@@ -1,0 +1,10 @@
+//! Who should serve this request, and who next? Preferences and the plan of attempts.
+//!
+//! The planner is pure: the same request, catalog and preferences give the same plan. The order of this planner is price.
+//! Out of scope: running the plan (`relay`).
+
+mod plan;
+mod preferences;
+
+pub use plan::{Exclusion, Plan, plan};
+pub use preferences::{MaxPrice, ProviderPreferences, Sort, SortBy};

@@ -1,0 +1,140 @@
+//! Plans over small made-up catalogs.
+
+use serde_json::{json, value::RawValue};
+
+use super::*;
+use crate::catalog::ModelEntry;
+
+fn entry(endpoints: &[(&str, i64, serde_json::Value)]) -> Rc<ServedModel> {
+    let provider = |slug: &str| {
+        json!({
+            "slug": slug, "name": slug.to_uppercase(), "dialect": "openai_chat",
+            "base_url": "https://example.invalid", "auth": {"kind": "bearer"}, "secret": slug,
+            "data_policy": {"training": false, "retention_days": if slug == "b" { 0 } else { 365 }},
+        })
+    };
+    let endpoint = |(slug, price, extra): &(&str, i64, serde_json::Value)| {
+        let mut row = json!({
+            "model": "m/m", "provider": slug, "tag": slug, "upstream_model_id": "m",
+            "context_length": 1000, "max_completion_tokens": 500,
+            "prices": {"prompt": price, "completion": price},
+            "supported_parameters": ["temperature", "max_tokens"],
+            "input_modalities": ["text"], "output_modalities": ["text"],
+        });
+        row.as_object_mut()
+            .unwrap()
+            .extend(extra.as_object().unwrap().clone());
+        row
+    };
+    let providers: Vec<_> = endpoints.iter().map(|(slug, ..)| provider(slug)).collect();
+    let rows: Vec<_> = endpoints.iter().map(endpoint).collect();
+    let entry: ModelEntry = serde_json::from_value(json!({
+        "model": {
+            "slug": "m/m", "canonical_slug": "m/m", "name": "M", "description": "", "created": 0,
+            "context_length": 1000, "input_modalities": ["text"], "output_modalities": ["text"], "tokenizer": "Other",
+        },
+        "endpoints": rows, "providers": providers,
+    }))
+    .unwrap();
+    Rc::new(ServedModel::from(entry))
+}
+
+fn three() -> Rc<ServedModel> {
+    entry(&[
+        ("a", 3_000_000_000, json!({})),
+        ("b", 1_000_000_000, json!({})),
+        ("c", 2_000_000_000, json!({})),
+    ])
+}
+
+fn tags(request: &ChatRequest, entry: Rc<ServedModel>, preferences: &str) -> Result<Vec<String>> {
+    let raw = RawValue::from_string(preferences.to_owned()).unwrap();
+    let preferences = ProviderPreferences::parse(Some(&raw)).unwrap();
+    let plan = plan(request, 100, &[entry], &preferences, |_| true)?;
+    Ok(plan
+        .attempts
+        .into_iter()
+        .map(|a| a.endpoint.tag.clone())
+        .collect())
+}
+
+#[test]
+fn endpoints_are_tried_in_the_order_of_price() {
+    let request = ChatRequest::default();
+    assert_eq!(tags(&request, three(), "{}").unwrap(), ["b", "c", "a"]);
+}
+
+#[test]
+fn preferences_order_filter_and_cap() {
+    let request = ChatRequest::default();
+    let cases = [
+        (r#"{"order":["C","a"]}"#, vec!["c", "a", "b"]),
+        (r#"{"order":["c"],"allow_fallbacks":false}"#, vec!["c"]),
+        (r#"{"allow_fallbacks":false}"#, vec!["b"]),
+        (r#"{"only":["a","c"]}"#, vec!["c", "a"]),
+        (r#"{"ignore":["b"]}"#, vec!["c", "a"]),
+        (r#"{"zdr":true}"#, vec!["b"]),
+        (r#"{"data_collection":"deny"}"#, vec!["b"]),
+        (r#"{"max_price":{"prompt":"2"}}"#, vec!["b", "c"]),
+        (r#"{"max_price":{"completion":1.5}}"#, vec!["b"]),
+    ];
+    for (preferences, expected) in cases {
+        assert_eq!(
+            tags(&request, three(), preferences).unwrap(),
+            expected,
+            "{preferences}"
+        );
+    }
+}
+
+#[test]
+fn nothing_left_says_why() {
+    let request = ChatRequest {
+        model: "m/m".into(),
+        ..ChatRequest::default()
+    };
+    let error = tags(&request, three(), r#"{"only":["zzz"]}"#).unwrap_err();
+    assert_eq!(error.status, 404);
+    assert_eq!(error.metadata["excluded_by"], json!(["allowed_providers"]));
+    let error = plan(
+        &request,
+        1,
+        &[three()],
+        &ProviderPreferences::default(),
+        |_| false,
+    )
+    .unwrap_err();
+    assert!(error.message.contains("holds no key"), "{}", error.message);
+}
+
+#[test]
+fn a_soft_parameter_prefers_the_endpoints_that_have_it_and_is_ignored_where_none_does() {
+    let tool = crate::chat::Tool {
+        name: "t".into(),
+        description: None,
+        parameters: None,
+        strict: None,
+        cache: None,
+    };
+    let request = ChatRequest {
+        tools: vec![tool],
+        ..ChatRequest::default()
+    };
+    let able = json!({"supported_parameters": ["tools"]});
+    let some = entry(&[("a", 1, json!({})), ("b", 2, able)]);
+    assert_eq!(tags(&request, some, "{}").unwrap(), ["b"]);
+    assert_eq!(tags(&request, three(), "{}").unwrap().len(), 3);
+    assert!(tags(&request, three(), r#"{"require_parameters":true}"#).is_err());
+}
+
+#[test]
+fn limits_exclude_endpoints_that_are_too_small() {
+    let request = ChatRequest {
+        max_tokens: Some(400),
+        ..ChatRequest::default()
+    };
+    let small = json!({"max_completion_tokens": 300});
+    let short = json!({"context_length": 50});
+    let entry = entry(&[("a", 1, small), ("b", 2, short), ("c", 3, json!({}))]);
+    assert_eq!(tags(&request, entry, "{}").unwrap(), ["c"]);
+}
