@@ -12,6 +12,8 @@ mod ids;
 mod media;
 mod messages;
 mod native;
+#[cfg(test)]
+mod properties;
 mod request;
 #[cfg(test)]
 mod request_tests;

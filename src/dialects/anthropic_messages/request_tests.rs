@@ -240,7 +240,8 @@ fn foreign_call_ids_are_made_plain_alike_in_call_and_result_and_never_repeat() {
                 .chars()
                 .all(|c| c.is_ascii_alphanumeric() || c == '_')
     );
-    assert_eq!(&ids[1..], ["call_0", "call_0_2"]);
+    assert_eq!(ids[1], "call_0");
+    assert!(ids[2].starts_with("call_0_"));
 }
 
 #[test]
