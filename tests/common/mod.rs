@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 /// One exchange.
+#[derive(Clone)]
 pub struct Case {
     /// Its name, unique within its API.
     pub name: String,

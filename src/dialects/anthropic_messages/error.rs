@@ -34,7 +34,16 @@ fn build(status: u16, envelope: Envelope, body: &[u8]) -> Error {
     let message = envelope
         .message
         .unwrap_or_else(|| format!("The provider answered with HTTP status {status}"));
-    let known = special(status, envelope.kind.as_deref(), &message);
+    if is_about_the_account(status, envelope.kind.as_deref(), &message) {
+        // The client must not take it for a word about its own credits.
+        let mut error = Error::upstream(
+            ErrorType::ProviderUnavailable,
+            "The provider does not serve the gateway's account at the moment",
+        );
+        error.provider_code = envelope.kind;
+        return error;
+    }
+    let known = special(status, &message);
     let mut error = Error::from_upstream_status(status, message, envelope.kind);
     if let Some(error_type) = known {
         error.error_type = error_type;
@@ -81,21 +90,22 @@ fn status_of(kind: Option<&str>) -> u16 {
     }
 }
 
+/// Is the gateway's own account empty or blocked?
+fn is_about_the_account(status: u16, kind: Option<&str>, message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    let words = [
+        "credit balance",
+        "usage limits",
+        "organization has been disabled",
+    ];
+    kind == Some("billing_error")
+        || (status < 500 && words.iter().any(|word| message.contains(word)))
+}
+
 /// Failures that the status does not tell apart: Anthropic says "invalid request" to all of them.
-fn special(status: u16, kind: Option<&str>, message: &str) -> Option<ErrorType> {
+fn special(status: u16, message: &str) -> Option<ErrorType> {
     let message = message.to_ascii_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
-    if kind == Some("billing_error")
-        || (status < 500
-            && says(&[
-                "credit balance",
-                "usage limits",
-                "organization has been disabled",
-            ]))
-    {
-        // The gateway's own account is empty or blocked, which is no fault of the client's.
-        return Some(ErrorType::ProviderUnavailable);
-    }
     if status != 400 && status != 413 && status != 422 {
         return None;
     }
@@ -188,6 +198,7 @@ mod tests {
         ] {
             let error = error(status, &envelope(kind, message));
             assert_eq!(error.status, 502, "{status}");
+            assert!(!error.message.contains("credit") && error.raw.is_none());
             assert_eq!(
                 (error.source, error.next),
                 (Source::Upstream, Next::NextAttempt)
