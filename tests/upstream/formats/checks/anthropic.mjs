@@ -220,7 +220,8 @@ function checkThinking(body) {
   if (body.temperature !== undefined && body.temperature !== 1) refuse('`temperature` may only be set to 1 when thinking is enabled.');
   if (body.top_k !== undefined) refuse('`top_k` must be unset when thinking is enabled.');
   if (['any', 'tool'].includes(body.tool_choice?.type)) refuse('Thinking may not be enabled when tool_choice forces tool use.');
-  checkThinkingReplay(body.messages);
+  // Adaptive thinking may skip a turn, so its blocks cannot be insisted on.
+  if (thinking.type === 'enabled') checkThinkingReplay(body.messages);
 }
 
 /** While a tool loop is open, its assistant turn has to begin with the thinking that led to it. */
