@@ -45,6 +45,7 @@ impl<'a> Choice<'a> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Body<'a> {
+    pub(super) role: Option<Text>,
     pub(super) content: Option<Content>,
     pub(super) refusal: Option<Text>,
     /// DeepSeek, and most hosts of open models.
@@ -82,6 +83,12 @@ pub(super) struct Function<'a> {
 }
 
 impl Function<'_> {
+    /// Are the arguments what the specification wants, a string or nothing?
+    pub(super) fn is_regular(&self) -> bool {
+        self.arguments
+            .is_none_or(|arguments| arguments.get().starts_with('"'))
+    }
+
     /// The arguments, or a piece of them, as JSON text.
     pub(super) fn arguments(&self) -> Cow<'_, str> {
         match self.arguments.map(RawValue::get) {
@@ -159,6 +166,7 @@ impl<'de> Deserialize<'de> for Text {
 pub(super) enum Content {
     Text(String),
     Parts(Vec<Part>),
+    Object(String),
 }
 
 impl<'de> Deserialize<'de> for Content {
@@ -181,7 +189,7 @@ impl<'de> Deserialize<'de> for Content {
             }
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Content, A::Error> {
                 let value = Value::deserialize(MapAccessDeserializer::new(map))?;
-                Ok(Content::Text(value.to_string()))
+                Ok(Content::Object(value.to_string()))
             }
         }
         deserializer.deserialize_any(Any)
@@ -204,7 +212,7 @@ pub(super) struct Thinking(pub(super) String);
 impl<'de> Deserialize<'de> for Thinking {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let words = match Content::deserialize(deserializer)? {
-            Content::Text(text) => text,
+            Content::Text(text) | Content::Object(text) => text,
             Content::Parts(parts) => parts
                 .into_iter()
                 .filter_map(|part| filled(part.text))

@@ -5,6 +5,15 @@
 use super::answer::{Call, Function, filled};
 use crate::chat::{Completion, Delta};
 
+/// Whether a client can read a call as the host wrote it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// As the specification has it.
+    Regular,
+    /// Its index, id or arguments had to be put right.
+    Irregular,
+}
+
 #[derive(Debug, Default)]
 struct Seen {
     /// The host's index, if it sent one.
@@ -26,10 +35,16 @@ impl Calls {
         !self.0.is_empty()
     }
 
-    /// Reads one delta, or one whole call.
-    pub(super) fn feed(&mut self, call: Call<'_>, emit: &mut impl FnMut(Delta)) {
+    /// Reads one delta, or one whole call (which needs no index).
+    pub(super) fn feed(
+        &mut self,
+        call: Call<'_>,
+        whole: bool,
+        emit: &mut impl FnMut(Delta),
+    ) -> Form {
         let id = filled(call.id);
         let mut function = call.function.unwrap_or_default();
+        let mut is_regular = function.is_regular();
         let name = filled(function.name.take());
         let arguments = function.arguments();
         let arguments = arguments.as_ref();
@@ -37,7 +52,7 @@ impl Calls {
             Some(at) => at,
             None => {
                 if self.0.len() >= Completion::MAX_INDEX as usize {
-                    return;
+                    return Form::Irregular;
                 }
                 self.0.push(Seen {
                     index: call.index,
@@ -47,12 +62,16 @@ impl Calls {
             }
         };
         let (Some(seen), Ok(index)) = (self.0.get_mut(at), u32::try_from(at)) else {
-            return;
+            return Form::Irregular;
         };
+        is_regular &= whole || call.index == Some(index);
         seen.id = seen.id.take().or(id);
         if seen.name.is_none() {
             seen.held.push_str(arguments);
-            let Some(name) = name else { return };
+            let Some(name) = name else {
+                return Form::Irregular;
+            };
+            is_regular &= seen.id.is_some() && seen.held == arguments;
             emit(Delta::ToolCallStart {
                 index,
                 id: seen.id.clone().unwrap_or_else(|| made_up_id(index, &name)),
@@ -64,6 +83,11 @@ impl Calls {
         } else {
             seen.push(index, arguments, emit);
         }
+        if is_regular {
+            Form::Regular
+        } else {
+            Form::Irregular
+        }
     }
 
     /// Reads the form before tools: one call at most, without an id.
@@ -73,16 +97,19 @@ impl Calls {
             id: None,
             function: Some(function),
         };
-        self.feed(call, emit);
+        self.feed(call, true, emit);
     }
 
     /// The choice ended: a call without arguments gets the empty object (P55).
-    pub(super) fn end(&mut self, emit: &mut impl FnMut(Delta)) {
+    pub(super) fn end(&mut self, emit: &mut impl FnMut(Delta)) -> Form {
+        let mut form = Form::Regular;
         for (index, seen) in (0_u32..).zip(&mut self.0) {
             if seen.name.is_some() && !seen.has_arguments {
                 seen.push(index, "{}", emit);
+                form = Form::Irregular;
             }
         }
+        form
     }
 
     /// The call that a delta continues, if it continues one.

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     answer::{self, Body, Choice, Content, Part, Thinking, filled},
-    calls::Calls,
+    calls::{Calls, Form},
     error::in_band,
     stop,
     think::{Piece, Think},
@@ -15,7 +15,10 @@ use super::{
 };
 use crate::{
     catalog::Quirk,
-    chat::{Completion, Delta, Event, ReasoningDetail, ReasoningFormat, ReasoningKind, Usage},
+    chat::{
+        Completion, Delta, Event, FinishReason, ReasoningDetail, ReasoningFormat, ReasoningKind,
+        Usage,
+    },
     dialects::splice::Fields,
     error::{Error, ErrorType, Result},
 };
@@ -35,6 +38,21 @@ pub(super) struct Decoder {
     usage_text: String,
     usage: Option<Usage>,
     choices: Vec<ChoiceState>,
+    notes: Vec<Note>,
+}
+
+/// What one choice of the last frame was like, for those who pass it on as it came.
+#[derive(Debug, Default)]
+pub(super) struct Note {
+    pub(super) index: u32,
+    pub(super) has_role: bool,
+    /// Reasoning in plain words only, without `reasoning_details`.
+    pub(super) has_plain_reasoning: bool,
+    pub(super) has_reasoning: bool,
+    /// It ended in this frame, for this reason.
+    pub(super) ended: Option<(FinishReason, String)>,
+    /// A client would read it otherwise than its events say.
+    pub(super) is_irregular: bool,
 }
 
 /// What is known of one choice.
@@ -61,6 +79,7 @@ impl Decoder {
 
     /// Reads one chunk, or the whole answer.
     pub(super) fn frame(&mut self, fields: &Fields<'_>, events: &mut Vec<Event>) -> Result<()> {
+        self.notes.clear();
         self.describe(fields, events);
         if let Some(choices) = fields.get("choices") {
             let choices: Vec<Choice<'_>> = serde_json::from_str(choices).map_err(unreadable)?;
@@ -74,6 +93,11 @@ impl Decoder {
             events.push(Event::Error(in_band(&error)));
         }
         Ok(())
+    }
+
+    /// The choices of the last frame, in its order.
+    pub(super) fn notes(&self) -> &[Note] {
+        &self.notes
     }
 
     /// Has every answer that began also ended? Hosts without `[DONE]` end so (P122).
@@ -157,8 +181,18 @@ impl Decoder {
             return;
         };
         state.has_begun = true;
+        let mut note = Note {
+            index,
+            is_irregular: choice.index.is_none() || think_tags,
+            ..Note::default()
+        };
         let mut emit = |delta| events.push(Event::delta(index, delta));
-        state.body(choice.body(whole), think_tags, &mut emit);
+        state.body(
+            choice.body(whole),
+            (whole, think_tags),
+            &mut note,
+            &mut emit,
+        );
         if let Some(logprobs @ Value::Object(_)) = choice.logprobs {
             emit(Delta::Logprobs(logprobs));
         }
@@ -166,17 +200,20 @@ impl Decoder {
             && !state.has_ended
         {
             state.has_ended = true;
-            state.end(&mut emit);
+            state.end(&mut note, &mut emit);
             if index == 0 {
-                cited(fields, &mut emit);
+                note.is_irregular |= cited(fields, &mut emit);
             }
+            let reason = stop::with_calls(&native, state.calls.any());
+            note.ended = Some((reason, native.clone()));
             events.push(Event::Finish {
                 choice: index,
-                reason: stop::with_calls(&native, state.calls.any()),
+                reason,
                 native,
                 stop_sequence: filled(choice.stop_reason),
             });
         }
+        self.notes.push(note);
         if let Some(error @ Value::Object(_)) = choice.error {
             events.push(Event::Error(in_band(&error)));
         }
@@ -193,10 +230,18 @@ impl Decoder {
 }
 
 impl ChoiceState {
-    fn body(&mut self, body: Body<'_>, think_tags: bool, emit: &mut impl FnMut(Delta)) {
+    fn body(
+        &mut self,
+        body: Body<'_>,
+        (whole, think_tags): (bool, bool),
+        note: &mut Note,
+        emit: &mut impl FnMut(Delta),
+    ) {
+        note.has_role = body.role.is_some();
         // Hosts that send blocks send the same words beside them once more.
         match body.reasoning_details {
             Some(details) if !details.is_empty() => {
+                note.has_reasoning = true;
                 for detail in details {
                     let detail = answer::reasoning_detail(detail, ReasoningFormat::Unknown);
                     if let Some(detail) = detail {
@@ -207,13 +252,20 @@ impl ChoiceState {
             _ => {
                 let words = filled(body.reasoning_content).or_else(|| filled(body.reasoning));
                 if let Some(words) = words {
+                    note.has_reasoning = true;
+                    note.has_plain_reasoning = true;
                     emit(thought(words));
                 }
             }
         }
         match body.content {
             Some(Content::Text(text)) => self.text(text, think_tags, emit),
+            Some(Content::Object(text)) => {
+                note.is_irregular = true;
+                self.text(text, think_tags, emit);
+            }
             Some(Content::Parts(parts)) => {
+                note.is_irregular = true;
                 for part in parts {
                     self.part(part, think_tags, emit);
                 }
@@ -234,9 +286,10 @@ impl ChoiceState {
             emit(Delta::Annotation(annotation));
         }
         for call in body.tool_calls.into_iter().flatten() {
-            self.calls.feed(call, emit);
+            note.is_irregular |= self.calls.feed(call, whole, emit) == Form::Irregular;
         }
         if let Some(function) = body.function_call {
+            note.is_irregular = true;
             self.calls.feed_function(function, emit);
         }
     }
@@ -273,9 +326,9 @@ impl ChoiceState {
         emit_pieces(pieces, emit);
     }
 
-    fn end(&mut self, emit: &mut impl FnMut(Delta)) {
+    fn end(&mut self, note: &mut Note, emit: &mut impl FnMut(Delta)) {
         self.flush_text(emit);
-        self.calls.end(emit);
+        note.is_irregular |= self.calls.end(emit) == Form::Irregular;
     }
 
     /// Gives a block without an index the index of the block that it goes on with, or a new one.
@@ -306,14 +359,14 @@ fn thought(words: String) -> Delta {
     Delta::Reasoning(ReasoningDetail::text(ReasoningFormat::Unknown, 0, words))
 }
 
-/// Sources that a host lists beside the answer (Perplexity) as annotations.
-fn cited(fields: &Fields<'_>, emit: &mut impl FnMut(Delta)) {
-    let Some(results) = fields.get("search_results") else {
-        return;
-    };
+/// Sources that a host lists beside the answer (Perplexity) as annotations. Were there any?
+fn cited(fields: &Fields<'_>, emit: &mut impl FnMut(Delta)) -> bool {
+    let results = fields.get("search_results").unwrap_or("[]");
     let results: Vec<Value> = serde_json::from_str(results).unwrap_or_default();
+    let mut any = false;
     for result in results {
         if let Some(url) = result.get("url").and_then(Value::as_str) {
+            any = true;
             let title = result.get("title").and_then(Value::as_str);
             emit(Delta::Annotation(serde_json::json!({
                 "type": "url_citation",
@@ -321,6 +374,7 @@ fn cited(fields: &Fields<'_>, emit: &mut impl FnMut(Delta)) {
             })));
         }
     }
+    any
 }
 
 /// An answer that is not JSON, or not of this form.

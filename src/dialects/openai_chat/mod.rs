@@ -11,6 +11,9 @@ pub mod client;
 mod decoder;
 mod error;
 mod messages;
+mod passthrough;
+#[cfg(test)]
+mod passthrough_tests;
 mod plain;
 mod request;
 #[cfg(test)]
@@ -23,6 +26,7 @@ mod thinking;
 mod usage;
 
 pub use error::error;
+pub use passthrough::{Passthrough, WholeAnswer};
 pub use request::request;
 pub use response::response;
 pub use stop::stop_reason;

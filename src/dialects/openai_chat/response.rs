@@ -8,6 +8,14 @@ use crate::{catalog::Quirk, chat::Event, dialects::splice::Fields, error::Result
 /// # Errors
 /// When the body is not JSON or not a chat completion, or when it is an error under status 200.
 pub fn response(body: &[u8], quirks: &[Quirk]) -> Result<Vec<Event>> {
+    read(body, quirks).map(|(events, ..)| events)
+}
+
+/// The same, with what was found on the way.
+pub(super) fn read<'a>(
+    body: &'a [u8],
+    quirks: &[Quirk],
+) -> Result<(Vec<Event>, Fields<'a>, Decoder)> {
     let fields = Fields::parse(body).map_err(unreadable)?;
     let mut events = Vec::with_capacity(8);
     let mut decoder = Decoder::new(quirks, true);
@@ -23,5 +31,5 @@ pub fn response(body: &[u8], quirks: &[Quirk]) -> Result<Vec<Event>> {
     }
     decoder.flush(&mut events);
     events.push(Event::Done);
-    Ok(events)
+    Ok((events, fields, decoder))
 }

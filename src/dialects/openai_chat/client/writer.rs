@@ -61,6 +61,7 @@ struct Ended {
 /// Writes one streamed answer.
 #[derive(Debug)]
 pub struct ChunkWriter {
+    meta: Meta,
     /// Everything of a chunk before its choices; the same for all chunks.
     head: Vec<u8>,
     /// Everything after the choices, from what the upstream said of itself.
@@ -74,15 +75,10 @@ pub struct ChunkWriter {
 impl ChunkWriter {
     /// A writer for one answer.
     pub fn new(meta: &Meta, options: WriterOptions) -> Self {
-        let mut head = b"data: ".to_vec();
-        let mut object = ObjectWriter::new(&mut head);
-        object.field("id", &meta.id);
-        object.field("object", "chat.completion.chunk");
-        object.field("created", &meta.created);
-        object.field("model", &meta.model);
-        object.field("provider", &meta.provider);
+        let created = meta.created.to_string();
         Self {
-            head,
+            head: head(meta, &created),
+            meta: meta.clone(),
             tail: Vec::new(),
             options,
             started: 0,
@@ -188,11 +184,35 @@ impl ChunkWriter {
     }
 
     /// Notes that a choice has its role; true for the first time.
-    fn start(&mut self, choice: u32) -> bool {
+    pub(in crate::dialects::openai_chat) fn start(&mut self, choice: u32) -> bool {
         let bit = 1_u128.checked_shl(choice).unwrap_or_default();
         let is_first = self.started & bit == 0;
         self.started |= bit;
         is_first
+    }
+
+    /// Notes how a choice ended whose last chunk somebody else wrote.
+    pub(in crate::dialects::openai_chat) fn note_end(
+        &mut self,
+        choice: u32,
+        reason: FinishReason,
+        native: &str,
+    ) {
+        self.ended.push(Ended {
+            choice,
+            reason,
+            native: native.to_owned(),
+        });
+    }
+
+    /// Takes over the upstream's time of creation, as JSON text.
+    pub(in crate::dialects::openai_chat) fn set_created(&mut self, created: &str) {
+        self.head = head(&self.meta, created);
+    }
+
+    /// `data: {` and the gateway's own fields, without a comma at the end.
+    pub(in crate::dialects::openai_chat) fn head(&self) -> &[u8] {
+        &self.head
     }
 
     fn describe(&mut self, service_tier: Option<&str>, system_fingerprint: Option<&str>) {
@@ -230,6 +250,17 @@ impl ChunkWriter {
         out.extend_from_slice(&self.tail);
         out.extend_from_slice(b"}\n\n");
     }
+}
+
+fn head(meta: &Meta, created: &str) -> Vec<u8> {
+    let mut head = b"data: ".to_vec();
+    let mut object = ObjectWriter::new(&mut head);
+    object.field("id", &meta.id);
+    object.field("object", "chat.completion.chunk");
+    object.raw("created", created);
+    object.field("model", &meta.model);
+    object.field("provider", &meta.provider);
+    head
 }
 
 fn put_ended(out: &mut Vec<u8>, ended: Option<&Ended>) {
