@@ -9,9 +9,9 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::{
-    answer::image_id,
     body::{Content, Part, PartData, System},
     media,
+    parts::image_id,
     results::{Call, gather, tool_response},
 };
 use crate::{

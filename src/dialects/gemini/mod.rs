@@ -12,6 +12,7 @@ mod contents;
 mod error;
 mod grounding;
 mod media;
+mod parts;
 mod request;
 #[cfg(test)]
 mod request_tests;

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     catalog::{Endpoint, Parameter},
-    chat::{ChatRequest, ResponseFormat, ToolChoice},
+    chat::{self, ChatRequest, ResponseFormat, ToolChoice},
     dialects::{Inbound, NativeRequest, Target},
     error::{Error, ErrorType, Next, Result, Source},
 };
@@ -27,12 +27,12 @@ pub fn request(inbound: &Inbound<'_>, target: &Target<'_>) -> Result<NativeReque
         names: Vec::new(),
     };
     let (system_instruction, contents) = conversation(&request.messages, signs_calls(endpoint))?;
-    let tools = tools(request, &mut dropped);
+    let functions = functions(request, &mut dropped);
     let body = Body {
         system_instruction,
         contents,
-        tool_config: tool_config(request),
-        tools,
+        tools: tools(request, functions, &mut dropped),
+        tool_config: tool_config(request, functions, &mut dropped),
         generation_config: generation_config(request, &mut dropped)?,
     };
     let body = serde_json::to_vec(&body)
@@ -93,24 +93,34 @@ impl Dropped<'_> {
         None
     }
 
-    fn note(&mut self, name: &'static str, given: bool) {
+    fn note(&mut self, parameter: Parameter, given: bool) {
         if given {
-            self.names.push(name);
+            self.names.push(parameter.as_str());
         }
     }
 }
 
-fn tools<'a>(request: &'a ChatRequest, dropped: &mut Dropped<'_>) -> Vec<Tool<'a>> {
+/// The client's functions, if the endpoint takes any.
+fn functions<'a>(request: &'a ChatRequest, dropped: &mut Dropped<'_>) -> &'a [chat::Tool] {
+    let given = (!request.tools.is_empty()).then_some(request.tools.as_slice());
+    dropped.keep(Parameter::Tools, given).unwrap_or_default()
+}
+
+fn tools<'a>(
+    request: &ChatRequest,
+    functions: &'a [chat::Tool],
+    dropped: &mut Dropped<'_>,
+) -> Vec<Tool<'a>> {
     let search = dropped.keep(
         Parameter::WebSearchOptions,
         request.web_search_options.as_ref(),
     );
-    if request.tools.is_empty() {
+    if functions.is_empty() {
         return search.map(|_| Tool::GoogleSearch {}).into_iter().collect();
     }
     // Search and functions exclude each other.
-    dropped.note(Parameter::WebSearchOptions.as_str(), search.is_some());
-    let declarations = request.tools.iter().map(|tool| Declaration {
+    dropped.note(Parameter::WebSearchOptions, search.is_some());
+    let declarations = functions.iter().map(|tool| Declaration {
         name: &tool.name,
         description: tool.description.as_deref(),
         parameters_json_schema: schema::parameters(tool.parameters.as_ref()),
@@ -118,12 +128,17 @@ fn tools<'a>(request: &'a ChatRequest, dropped: &mut Dropped<'_>) -> Vec<Tool<'a
     vec![Tool::FunctionDeclarations(declarations.collect())]
 }
 
-/// Without tools there is nothing to choose from (P61).
-fn tool_config(request: &ChatRequest) -> Option<ToolConfig<'_>> {
-    if request.tools.is_empty() {
-        return None;
-    }
-    let (mode, allowed_function_names) = match request.tool_choice.as_ref()? {
+/// Without functions there is nothing to choose from (P61).
+fn tool_config<'a>(
+    request: &'a ChatRequest,
+    functions: &[chat::Tool],
+    dropped: &mut Dropped<'_>,
+) -> Option<ToolConfig<'a>> {
+    let choice = request
+        .tool_choice
+        .as_ref()
+        .filter(|_| !functions.is_empty());
+    let (mode, allowed_function_names) = match dropped.keep(Parameter::ToolChoice, choice)? {
         ToolChoice::Auto => ("AUTO", None),
         ToolChoice::None => ("NONE", None),
         ToolChoice::Required => ("ANY", None),
@@ -137,6 +152,29 @@ fn tool_config(request: &ChatRequest) -> Option<ToolConfig<'_>> {
     })
 }
 
+/// The type and the schema of the answer. An endpoint that takes no schema may still promise JSON.
+fn response_format(
+    request: &ChatRequest,
+    dropped: &mut Dropped<'_>,
+) -> (Option<&'static str>, Option<Value>) {
+    const JSON: Option<&str> = Some("application/json");
+    match &request.response_format {
+        None | Some(ResponseFormat::Text) => (None, None),
+        Some(ResponseFormat::JsonSchema(format)) => {
+            match dropped.keep(Parameter::StructuredOutputs, Some(format)) {
+                Some(format) => (JSON, Some(schema::convert(&format.schema))),
+                None if dropped.endpoint.supports(Parameter::ResponseFormat) => (JSON, None),
+                None => (None, None),
+            }
+        }
+        Some(ResponseFormat::JsonObject) => (dropped.keep(Parameter::ResponseFormat, JSON), None),
+        Some(ResponseFormat::Other(_)) => {
+            dropped.note(Parameter::ResponseFormat, true);
+            (None, None)
+        }
+    }
+}
+
 fn generation_config<'a>(
     request: &'a ChatRequest,
     dropped: &mut Dropped<'_>,
@@ -144,19 +182,8 @@ fn generation_config<'a>(
     use Parameter as P;
     let sampling = &request.sampling;
     let thinking = thinking::config(request, dropped.endpoint)?;
-    dropped.note(P::Reasoning.as_str(), thinking == Some(None));
-    let (response_mime_type, response_json_schema) = match &request.response_format {
-        None | Some(ResponseFormat::Text) => (None, None),
-        Some(ResponseFormat::JsonObject) => (Some("application/json"), None),
-        Some(ResponseFormat::JsonSchema(format)) => {
-            let schema = schema::convert(&format.schema);
-            (Some("application/json"), Some(schema))
-        }
-        Some(ResponseFormat::Other(_)) => {
-            dropped.note(P::ResponseFormat.as_str(), true);
-            (None, None)
-        }
-    };
+    dropped.note(P::Reasoning, thinking == Some(None));
+    let (response_mime_type, response_json_schema) = response_format(request, dropped);
     let config = GenerationConfig {
         temperature: dropped.keep(P::Temperature, sampling.temperature.as_ref()),
         top_p: dropped.keep(P::TopP, sampling.top_p.as_ref()),
@@ -165,7 +192,12 @@ fn generation_config<'a>(
         // P104
         candidate_count: request.n.filter(|n| *n > 1),
         max_output_tokens: request.max_tokens,
-        stop_sequences: &request.stop,
+        stop_sequences: dropped
+            .keep(
+                P::Stop,
+                (!request.stop.is_empty()).then_some(request.stop.as_slice()),
+            )
+            .unwrap_or_default(),
         seed: dropped.keep(P::Seed, sampling.seed).map(fold_seed),
         presence_penalty: dropped.keep(P::PresencePenalty, sampling.presence_penalty.as_ref()),
         frequency_penalty: dropped.keep(P::FrequencyPenalty, sampling.frequency_penalty.as_ref()),
@@ -182,17 +214,14 @@ fn generation_config<'a>(
         image_config: image_config(request),
         thinking_config: thinking.flatten(),
     };
-    dropped.note(P::MinP.as_str(), sampling.min_p.is_some());
-    dropped.note(P::TopA.as_str(), sampling.top_a.is_some());
-    dropped.note(
-        P::RepetitionPenalty.as_str(),
-        sampling.repetition_penalty.is_some(),
-    );
-    dropped.note(P::LogitBias.as_str(), request.logit_bias.is_some());
-    dropped.note(P::Prediction.as_str(), request.prediction.is_some());
-    dropped.note(P::Verbosity.as_str(), request.verbosity.is_some());
+    dropped.note(P::MinP, sampling.min_p.is_some());
+    dropped.note(P::TopA, sampling.top_a.is_some());
+    dropped.note(P::RepetitionPenalty, sampling.repetition_penalty.is_some());
+    dropped.note(P::LogitBias, request.logit_bias.is_some());
+    dropped.note(P::Prediction, request.prediction.is_some());
+    dropped.note(P::Verbosity, request.verbosity.is_some());
     let parallel_off = request.parallel_tool_calls == Some(false) && !request.tools.is_empty();
-    dropped.note(P::ParallelToolCalls.as_str(), parallel_off);
+    dropped.note(P::ParallelToolCalls, parallel_off);
     Ok(config)
 }
 

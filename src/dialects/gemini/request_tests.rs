@@ -549,16 +549,48 @@ fn sampling_limits_and_formats_take_geminis_names() {
 }
 
 #[test]
+fn an_endpoint_without_schemas_still_promises_json() {
+    let mut request = hi();
+    request.response_format = Some(ResponseFormat::JsonSchema(JsonSchema {
+        name: "x".into(),
+        description: None,
+        schema: json!({"type": "object"}),
+        strict: None,
+    }));
+    let mut plain = endpoint(None);
+    plain.supported_parameters = vec![Parameter::ResponseFormat];
+    let config = body_for(&request, &plain)["generationConfig"].clone();
+    assert_eq!(config, json!({"responseMimeType": "application/json"}));
+    let native = native(&request, &plain).unwrap();
+    assert_eq!(native.dropped, ["structured_outputs"]);
+}
+
+#[test]
 fn what_the_target_cannot_take_is_left_out_and_told() {
     let mut request = hi();
     request.sampling.min_p = "0.1".parse().ok();
     request.sampling.seed = Some(1);
     request.logit_bias = Some(Map::new());
     request.reasoning = Some(ReasoningRequest::default());
+    request.tools = vec![tool("a", None)];
+    request.tool_choice = Some(ToolChoice::Auto);
+    request.stop = vec!["END".into()];
+    request.response_format = Some(ResponseFormat::JsonObject);
     let mut plain = endpoint(None);
     plain.supported_parameters = vec![Parameter::Temperature];
     let native = native(&request, &plain).unwrap();
-    assert_eq!(native.dropped, ["reasoning", "seed", "min_p", "logit_bias"]);
+    assert_eq!(
+        native.dropped,
+        [
+            "tools",
+            "reasoning",
+            "response_format",
+            "stop",
+            "seed",
+            "min_p",
+            "logit_bias"
+        ]
+    );
     assert_eq!(
         native.body,
         br#"{"contents":[{"role":"user","parts":[{"text":"hi"}]}]}"#
@@ -672,8 +704,16 @@ fn effort_and_budget_become_what_the_endpoint_takes() {
     }
     let mut request = hi();
     request.reasoning = Some(effort(Effort::None));
-    let error = native(&request, &endpoint(Some(levels()))).unwrap_err();
-    assert_eq!(param(error), "reasoning.effort");
+    let mandatory = Reasoning {
+        mandatory: true,
+        ..Reasoning::default()
+    };
+    for always in [levels(), mandatory] {
+        let error = native(&request, &endpoint(Some(always))).unwrap_err();
+        assert_eq!(param(error), "reasoning.effort");
+    }
+    let plain = native(&request, &endpoint(None)).unwrap();
+    assert!(plain.dropped.is_empty(), "there is nothing to switch off");
 }
 
 #[test]

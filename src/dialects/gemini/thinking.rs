@@ -22,9 +22,14 @@ pub(super) fn config(
     let Some(wanted) = &request.reasoning else {
         return Ok(None);
     };
+    let wish = wanted.wish();
     let Some(able) = &endpoint.reasoning else {
-        return Ok(Some(None));
+        // Nothing to switch off is nothing lost.
+        return Ok((wish != ReasoningWish::Off).then_some(None));
     };
+    if wish == ReasoningWish::Off {
+        return switched_off(wanted, able).map(Some).map(Some);
+    }
     if able.budget.is_none() && able.efforts.is_empty() {
         return Ok(Some(None));
     }
@@ -33,9 +38,8 @@ pub(super) fn config(
         .or(endpoint.max_completion_tokens)
         .or(able.budget.and_then(|budget| budget.max).map(u64::from))
         .unwrap_or(endpoint.context_length);
-    let mut thinking = match wanted.wish() {
-        ReasoningWish::Off => return switched_off(wanted, able).map(Some).map(Some),
-        ReasoningWish::Default => Thinking::default(),
+    let mut thinking = match wish {
+        ReasoningWish::Off | ReasoningWish::Default => Thinking::default(),
         // P90: the endpoint's own list of efforts decides.
         ReasoningWish::Effort(effort) if !able.efforts.is_empty() => level(able, effort),
         ReasoningWish::Effort(effort) => {
