@@ -70,7 +70,9 @@ async function deploy() {
   });
   console.log(`
 The first time, give the Worker its operator token: npx wrangler secret put OPERATOR_TOKEN
-Then publish the catalog to its address: POST /api/v1/admin/catalog with .patchbay/catalog.json and that token.`);
+Each provider needs its key: npx wrangler secret put OPENAI_API_KEY, and so on; then publish the catalog:
+  cargo run -p catalog-tool -- compile
+  PATCHBAY_OPERATOR_TOKEN=… npm run operator -- catalog publish --url <address of the Worker>`);
 }
 
 exitOnInterrupt();

@@ -1,6 +1,15 @@
 // The operator's HTTP routes, as the scripts use them.
 import { Stop } from "./terminal.mjs";
 
+/** The message of an error answer, or its first line where it is no JSON. */
+function reason(text) {
+  try {
+    return JSON.parse(text).error.message;
+  } catch {
+    return text.split("\n")[0].slice(0, 300);
+  }
+}
+
 /** Calls routes under `/api/v1/admin` of a running Worker. */
 export class Operator {
   constructor(base, token) {
@@ -8,17 +17,23 @@ export class Operator {
     this.token = token;
   }
 
-  async #post(path, body) {
-    const response = await fetch(`${this.base}/api/v1/admin/${path}`, {
-      method: "POST",
+  /** Calls one route; what the Worker refuses is said in its own words. */
+  async call(method, path, body) {
+    const url = `${this.base}/api/v1/admin/${path}`;
+    const response = await fetch(url, {
+      method,
       headers: { authorization: `Bearer ${this.token}`, "content-type": "application/json" },
-      body: typeof body === "string" ? body : JSON.stringify(body),
+      body: body === undefined || typeof body === "string" ? body : JSON.stringify(body),
+    }).catch((error) => {
+      throw new Stop(`${this.base} cannot be reached (${error.cause?.code ?? error.message}).`, "Is it running? Name another with --url.");
     });
     const text = await response.text();
-    if (!response.ok) {
-      throw new Stop(`The Worker refused ${path}: ${response.status} ${text.slice(0, 300)}`);
-    }
+    if (!response.ok) throw new Stop(`${method} ${path}: ${response.status} ${reason(text)}`);
     return JSON.parse(text);
+  }
+
+  #post(path, body) {
+    return this.call("POST", path, body);
   }
 
   publishCatalog(json) {

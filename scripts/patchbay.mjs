@@ -1,0 +1,117 @@
+// The operator's command line: accounts, credits, keys and the catalog of a running gateway. See `--help`.
+import { randomUUID } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
+import process from "node:process";
+import { parseArgs } from "node:util";
+import { Operator } from "./lib/operator.mjs";
+import { local, readJson } from "./lib/project.mjs";
+import { main, Stop } from "./lib/terminal.mjs";
+
+const HELP = `npm run operator -- <command> [options]
+
+  accounts                            list accounts
+  accounts create <name>              open an account
+  accounts show <account>             balance, holds, totals
+  grant <account> <dollars>           add credits; --id makes a repeat harmless, --note says why
+  keys <account>                      list an account's keys
+  keys create <account> <name>        make a key; it is shown once
+       --limit <dollars> --reset daily|weekly|monthly --expires 2027-01-31T00:00:00Z
+  keys show|disable|enable|delete <hash>
+  keys limit <hash> <dollars|none>    change a key's limit; --reset as above
+  catalog                             the version in force
+  catalog publish [file]              publish .patchbay/catalog.json, or another snapshot
+
+  --url <address>     the gateway (PATCHBAY_URL, else http://127.0.0.1:8787)
+  --token <token>     the operator's token (PATCHBAY_OPERATOR_TOKEN, else that of npm start)
+  --json              print what the gateway answered`;
+
+const OPTIONS = {
+  url: { type: "string" },
+  token: { type: "string" },
+  id: { type: "string" },
+  note: { type: "string" },
+  limit: { type: "string" },
+  reset: { type: "string" },
+  expires: { type: "string" },
+  json: { type: "boolean" },
+  help: { type: "boolean" },
+};
+
+const segment = encodeURIComponent;
+
+/** Each command: how many words it takes after its name, and what it asks of the gateway. */
+const COMMANDS = {
+  "accounts": [0, (to) => to.call("GET", "accounts")],
+  "accounts create": [1, (to, [name]) => to.call("POST", "accounts", { name })],
+  "accounts show": [1, (to, [id]) => to.call("GET", `accounts/${segment(id)}`)],
+  "grant": [2, (to, [id, amount], { id: grant = randomUUID(), note }) =>
+    to.call("POST", `accounts/${segment(id)}/grants`, { id: grant, amount_usd: amount, note })],
+  "keys": [1, (to, [id]) => to.call("GET", `accounts/${segment(id)}/keys`)],
+  "keys create": [2, (to, [id, name], { limit, reset, expires }) =>
+    to.call("POST", `accounts/${segment(id)}/keys`, { name, limit, limit_reset: reset, expires_at: expires })],
+  "keys show": [1, (to, [hash]) => to.call("GET", `keys/${segment(hash)}`)],
+  "keys disable": [1, (to, [hash]) => to.call("PATCH", `keys/${segment(hash)}`, { disabled: true })],
+  "keys enable": [1, (to, [hash]) => to.call("PATCH", `keys/${segment(hash)}`, { disabled: false })],
+  "keys delete": [1, (to, [hash]) => to.call("DELETE", `keys/${segment(hash)}`)],
+  "keys limit": [2, (to, [hash, limit], { reset }) =>
+    to.call("PATCH", `keys/${segment(hash)}`, { limit: limit === "none" ? null : limit, limit_reset: reset })],
+  "catalog": [0, (to) => to.call("GET", "catalog")],
+  "catalog publish": [[0, 1], (to, [file = local("catalog.json")]) => to.publishCatalog(snapshot(file))],
+};
+
+function snapshot(file) {
+  if (!existsSync(file)) {
+    throw new Stop(`There is no ${file}.`, "Make it with: cargo run -p catalog-tool -- compile");
+  }
+  return readFileSync(file, "utf8");
+}
+
+/** The longest command that the words begin with, and the words after it. */
+function find(words) {
+  for (const length of [2, 1]) {
+    const [arity, run] = COMMANDS[words.slice(0, length).join(" ")] ?? [];
+    const rest = words.slice(length);
+    if (run && [arity].flat().includes(rest.length)) return { run, rest };
+  }
+  throw new Stop(words.length ? `Not a command: ${words.join(" ")}` : "Which command?", HELP);
+}
+
+/** Rows as a table, one object as lines; a new key stands apart because it is shown only now. */
+function print({ data = {}, key, ...rest }) {
+  if (Array.isArray(data)) {
+    table(data);
+  } else {
+    for (const [name, value] of Object.entries({ ...data, ...rest })) console.log(`${name.padEnd(22)} ${value ?? "–"}`);
+  }
+  if (key) console.log(`\nkey (shown only now)  ${key}`);
+}
+
+/** The columns that tell one row from another, as wide as their widest value. */
+function table(rows) {
+  if (rows.length === 0) return console.log("none");
+  const all = ["id", "hash", "name", "label", "disabled", "limit", "limit_remaining", "limit_reset", "usage", "created_at"];
+  const columns = all.filter((name) => name in rows[0]);
+  const lines = [columns, ...rows.map((row) => columns.map((name) => `${row[name] ?? "–"}`))];
+  const widths = columns.map((_, at) => Math.max(...lines.map((line) => line[at].length)));
+  for (const line of lines) console.log(line.map((cell, at) => cell.padEnd(widths[at])).join("  ").trimEnd());
+}
+
+function parse() {
+  try {
+    return parseArgs({ options: OPTIONS, allowPositionals: true });
+  } catch (error) {
+    throw new Stop(error.message, HELP);
+  }
+}
+
+await main(async () => {
+  const { values, positionals } = parse();
+  if (values.help) return console.log(HELP);
+  const { run, rest } = find(positionals);
+  const url = (values.url ?? process.env.PATCHBAY_URL ?? "http://127.0.0.1:8787").replace(/\/+$/, "");
+  const token = values.token ?? process.env.PATCHBAY_OPERATOR_TOKEN ?? readJson(local("dev.json"), {}).operatorToken;
+  if (!token) throw new Stop("There is no operator's token.", "Set PATCHBAY_OPERATOR_TOKEN, or run npm start once.");
+  const answer = await run(new Operator(url, token), rest, values);
+  if (values.json) console.log(JSON.stringify(answer, null, 2));
+  else print(answer);
+});
