@@ -3,8 +3,12 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use patchbay::{
+    catalog::Dialect,
     chat::{Choice, Completion, Event, FinishReason},
-    dialects::{self, StreamReader, openai_chat::client},
+    dialects::{
+        self, StreamReader,
+        openai_chat::{Passthrough, WholeAnswer, client},
+    },
     error::Error,
 };
 use serde_json::Value;
@@ -67,6 +71,7 @@ fn summarise(api: &Api, case: &Case) -> Value {
         return match dialects::response(api.dialect, &case.response, api.quirks) {
             Ok(events) => {
                 check_chunks(case, &events);
+                check_pass(api, case, &events);
                 summary::of_events(&events)
             }
             Err(error) => summary::of_error(&error),
@@ -86,6 +91,7 @@ fn summarise(api: &Api, case: &Case) -> Value {
         );
     }
     check_chunks(case, &whole);
+    check_pass(api, case, &whole);
     summary::of_events(&whole)
 }
 
@@ -134,6 +140,44 @@ fn cut(mut bytes: &[u8], lengths: impl Iterator<Item = usize>) -> Vec<&[u8]> {
     pieces
 }
 
+/// What is passed on to a client of the same dialect means what the upstream said.
+fn check_pass(api: &Api, case: &Case, events: &[Event]) {
+    if api.dialect != Dialect::OpenaiChat {
+        return;
+    }
+    let (meta, options) = (client::Meta::default(), client::WriterOptions::default());
+    let report = client::UsageReport::default();
+    let passed = if case.stream {
+        let (mut out, mut seen) = (Vec::new(), Vec::new());
+        let mut pass = Passthrough::new(&meta, options, api.quirks);
+        for piece in case.response.chunks(1000) {
+            pass.feed(piece, &mut out, &mut seen).unwrap();
+        }
+        pass.end(&mut out, &mut seen).unwrap();
+        assert!(seen == events, "{}: the relay sees other events", case.name);
+        pass.finish(&report, &mut out);
+        let mut reader = dialects::openai_chat::Stream::new(&[]);
+        let mut read = Vec::new();
+        reader.feed(&out, &mut read).unwrap();
+        read
+    } else {
+        let answer = WholeAnswer::read(&case.response, api.quirks).unwrap();
+        assert!(
+            answer.events == events,
+            "{}: the relay sees other events",
+            case.name
+        );
+        let body = answer.write(&meta, &report, options);
+        dialects::openai_chat::response(&body, &[]).unwrap()
+    };
+    assert_eq!(
+        told(&passed),
+        told(events),
+        "{}: what is passed on",
+        case.name
+    );
+}
+
 /// The chunks that the client gets say the same as the answer in one piece.
 fn check_chunks(case: &Case, events: &[Event]) {
     let mut out = Vec::new();
@@ -146,28 +190,30 @@ fn check_chunks(case: &Case, events: &[Event]) {
     let mut reader = dialects::openai_chat::Stream::new(&[]);
     let mut read = Vec::new();
     reader.feed(&out, &mut read).unwrap();
-    let told = |events: &[Event]| -> Vec<Choice> {
-        let mut choices = Completion::from_events(events.iter().cloned()).choices;
-        for choice in &mut choices {
-            // The native word and the stop sequence have fields of their own, which hosts do not send.
-            choice.native_finish = None;
-            choice.stop_sequence = None;
-            // An answer with calls that says `stop` is read as wanting its tools to run (P52).
-            if !choice.tool_calls.is_empty() {
-                choice.finish = choice.finish.map(|_| FinishReason::ToolCalls);
-            }
-            // Empty text is as good as none (P116).
-            choice.content = choice.content.take().filter(|text| !text.is_empty());
-            for block in &mut choice.reasoning {
-                block.index = None;
-            }
-        }
-        choices
-    };
     assert_eq!(
         told(&read),
         told(events),
         "{}: the client's chunks",
         case.name
     );
+}
+
+/// The choices that an answer comes to, in one spelling.
+fn told(events: &[Event]) -> Vec<Choice> {
+    let mut choices = Completion::from_events(events.iter().cloned()).choices;
+    for choice in &mut choices {
+        // The native word and the stop sequence have fields of their own, which hosts do not send.
+        choice.native_finish = None;
+        choice.stop_sequence = None;
+        // An answer with calls that says `stop` is read as wanting its tools to run (P52).
+        if !choice.tool_calls.is_empty() {
+            choice.finish = choice.finish.map(|_| FinishReason::ToolCalls);
+        }
+        // Empty text is as good as none (P116).
+        choice.content = choice.content.take().filter(|text| !text.is_empty());
+        for block in &mut choice.reasoning {
+            block.index = None;
+        }
+    }
+    choices
 }

@@ -22,7 +22,7 @@ const fn openai(name: &'static str, quirks: &'static [Quirk]) -> Api {
     }
 }
 
-const OPENAI: Api = openai("openai.chat", &[]);
+pub const OPENAI: Api = openai("openai.chat", &[]);
 
 const fn messages(name: &'static str, quirks: &'static [Quirk]) -> Api {
     Api {
@@ -48,7 +48,7 @@ const GEMINI: Api = Api {
 };
 
 /// Hosts that speak chat completions in their own ways.
-const COMPATIBLE: [Api; 24] = [
+pub const COMPATIBLE: [Api; 24] = [
     openai("ai21.chat", &[]),
     openai("aihubmix.chat", &[]),
     openai("alibaba.chat", &[]),

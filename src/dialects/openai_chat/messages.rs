@@ -44,13 +44,31 @@ impl Rules {
 }
 
 /// Can the client's own messages go to this target, byte for byte?
-pub(super) fn are_fit(request: &ChatRequest, target: &Target<'_>) -> bool {
-    let rules = Rules::of(target);
+pub(super) fn are_fit(request: &ChatRequest, raw: &str, target: &Target<'_>) -> bool {
+    let mut rules = Rules::of(target);
+    let has_marks = request
+        .messages
+        .iter()
+        .flat_map(|message| &message.parts)
+        .any(|part| part.cache().is_some());
+    if has_marks {
+        // OpenAI has a mark of its own, `prompt_cache_breakpoint`; neither form may reach the hosts of the other.
+        let (takes_own, takes_anthropics) = (
+            target.provider.has(Quirk::PromptCacheKey),
+            rules.cache_marks,
+        );
+        if (!takes_own && raw.contains("\"prompt_cache_breakpoint\""))
+            || (!takes_anthropics && raw.contains("\"cache_control\""))
+        {
+            return false;
+        }
+        rules.cache_marks = true;
+    }
     // String content cannot be told from a list of one text part once it is read.
     if request.has_extensions || rules.string_content {
         return false;
     }
-    if rules.cache_marks && request.cache_control.is_some() {
+    if target.provider.has(Quirk::CacheControlParts) && request.cache_control.is_some() {
         return false;
     }
     request.messages.iter().all(|message| {

@@ -275,7 +275,6 @@ fn put_body(out: &mut Vec<u8>, body: &str, edit: &Edit<'_>) -> Result<()> {
             block.field("type", "reasoning.text");
             block.raw("text", words);
             block.field("format", "unknown");
-            block.raw("id", "null");
             block.field("index", &0);
             block.end();
         });

@@ -154,7 +154,7 @@ fn plain_reasoning_has_one_name_and_a_block() {
             Value::Null,
         )]);
         let expected = json!({"role": "assistant", "content": null, "reasoning": "why \"so\"", "reasoning_details": [
-            {"type": "reasoning.text", "text": "why \"so\"", "format": "unknown", "id": null, "index": 0}]});
+            {"type": "reasoning.text", "text": "why \"so\"", "format": "unknown", "index": 0}]});
         assert_eq!(deltas(&seen), [&expected]);
     }
     let options = WriterOptions {

@@ -190,7 +190,7 @@ impl Writer<'_, '_> {
     }
 
     fn messages(&mut self, raw: &str) -> Result<()> {
-        if self.has_raw && !raw.is_empty() && messages::are_fit(self.request, self.target) {
+        if self.has_raw && !raw.is_empty() && messages::are_fit(self.request, raw, self.target) {
             self.object.raw("messages", raw);
             return Ok(());
         }

@@ -270,6 +270,19 @@ fn cache_marks_go_only_where_they_are_known() {
     );
 }
 
+#[test]
+fn openais_own_cache_marks_reach_openai_alone() {
+    let body = messages(json!([{"role": "user", "content": [
+        {"type": "text", "text": "long", "prompt_cache_breakpoint": {"mode": "explicit"}}]}]));
+    let sent = host(&[Quirk::PromptCacheKey]).sent(&body);
+    assert_eq!(sent["messages"], body["messages"]);
+    assert_eq!(host(&[]).sent(&body)["messages"][0]["content"], "long");
+    let marked = host(&[Quirk::CacheControlParts]).sent(&body);
+    let expected =
+        json!([{"type": "text", "text": "long", "cache_control": {"type": "ephemeral"}}]);
+    assert_eq!(marked["messages"][0]["content"], expected);
+}
+
 fn conversation() -> Value {
     json!([
         {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]},

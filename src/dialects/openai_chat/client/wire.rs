@@ -150,7 +150,6 @@ pub(super) struct Part {
 impl Part {
     fn has_extensions(&self) -> bool {
         self.r#type == PartType::InputVideo
-            || self.prompt_cache_breakpoint.is_some()
             || self.image_url.as_ref().is_some_and(|url| url.is_bare)
             || self.video_url.as_ref().is_some_and(|url| url.is_bare)
     }

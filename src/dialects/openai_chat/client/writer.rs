@@ -361,7 +361,7 @@ pub fn put_reasoning(out: &mut Vec<u8>, detail: &ReasoningDetail) {
         }
     }
     object.field("format", &detail.format);
-    object.field("id", &detail.id);
+    object.optional("id", detail.id.as_deref());
     object.optional("index", detail.index.as_ref());
     object.end();
 }
@@ -594,7 +594,7 @@ mod tests {
         let expected = [
             // P72: the role comes once, with the first delta.
             json!({"role": "assistant", "reasoning": "hm", "reasoning_details": [
-                {"type": "reasoning.text", "text": "hm", "format": "anthropic-claude-v1", "id": null, "index": 0}]}),
+                {"type": "reasoning.text", "text": "hm", "format": "anthropic-claude-v1", "index": 0}]}),
             json!({"tool_calls": [{"index": 0, "id": "c1", "type": "function",
                 "function": {"name": "f", "arguments": ""}}]}),
             // P71: a continuation names nothing again.
@@ -666,7 +666,7 @@ mod tests {
             \"system_fingerprint\":null,\"service_tier\":null,\"choices\":[{\"index\":0,\"logprobs\":null,\
             \"finish_reason\":\"tool_calls\",\"native_finish_reason\":\"tool_use\",\"message\":{\"role\":\"assistant\",\"content\":null,\
             \"refusal\":null,\"reasoning\":\"hm\",\"reasoning_details\":[{\"type\":\"reasoning.text\",\"text\":\"hm\",\
-            \"format\":\"anthropic-claude-v1\",\"id\":null,\"index\":0}],\"tool_calls\":[{\"id\":\"c1\",\"type\":\"function\",\
+            \"format\":\"anthropic-claude-v1\",\"index\":0}],\"tool_calls\":[{\"id\":\"c1\",\"type\":\"function\",\
             \"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]}}],\"usage\":";
         assert!(text.starts_with(expected), "{text}");
     }
