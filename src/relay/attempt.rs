@@ -7,15 +7,15 @@ use super::{
         AFTER_FINISH_MS, ERROR_BODY_MS, FIRST_CONTENT_MS, IDLE_MS, MAX_ANSWER_BYTES,
         MAX_ERROR_BYTES, STREAM_HEADERS_MS, TOTAL_MS, WHOLE_ANSWER_MS,
     },
-    pipe::{Pipe, options},
+    pipe::{Pipe, Whole},
     ports::{Platform, UpstreamCall, UpstreamResponse},
     run::{Job, Output, Running, read_all},
     watch::Waited,
 };
 use crate::{
     catalog::Route,
-    chat::{Completion, Event},
-    dialects::{self, Inbound, Target, openai_chat::client},
+    chat::Event,
+    dialects::{self, Inbound, Target},
     error::{Error, ErrorType, Next, Result},
 };
 
@@ -150,18 +150,14 @@ async fn whole<P: Platform>(
         Some(Err(error)) => return Ok(Attempted::Failed(error)),
         None => return Ok(Attempted::Failed(timed_out("the whole answer"))),
     };
-    let target = Target {
-        endpoint: &attempt.endpoint,
-        provider: &attempt.provider,
-    };
-    let events = match dialects::response(attempt.provider.dialect, &body, &attempt.provider.quirks)
-    {
-        Ok(events) => events,
-        Err(error) => return Ok(Attempted::Failed(error.with_raw(&body))),
+    let provider = &attempt.provider;
+    let answer = match Whole::read(&body, provider.dialect, &provider.quirks) {
+        Ok(answer) => answer,
+        Err(error) => return Ok(Attempted::Failed(error)),
     };
     let now = running.platform.now_ms();
     let mut failure = None;
-    for event in &events {
+    for event in answer.events() {
         match event {
             Event::Error(error) => failure = Some(error.clone()),
             event => running.tab().see(event, now),
@@ -174,20 +170,15 @@ async fn whole<P: Platform>(
     let report = running.settle().await;
     let meta = running.tab().meta();
     if job.request.stream {
-        let mut pipe = Pipe::new(job, &target, &meta);
-        let mut bytes = Vec::new();
-        pipe.write(&events, &mut bytes);
-        pipe.finish(&report, &mut bytes);
-        running.write(bytes).await;
+        running
+            .write(answer.write_chunks(job, &meta, &report))
+            .await;
     } else {
-        let completion = Completion::from_events(events);
-        let body = client::completion(&meta, &completion, &report, options(job));
+        let body = answer.write(job, &meta, &report);
         let head = running.tab().head();
         let tokens = (report.usage.prompt, report.usage.completion);
-        running
-            .outlet
-            .send(Output::Answer { head, body, tokens })
-            .await;
+        let output = Output::Answer { head, body, tokens };
+        running.outlet.send(output).await;
     }
     Ok(Attempted::Answered)
 }
