@@ -3,7 +3,8 @@ import { readFileSync } from "node:fs";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { runParts, STATIC, summarise, wasmSize } from "./lib/checks.mjs";
-import { ensureWorker } from "./lib/compiler.mjs";
+import { ensureCatalog, ensureWorker } from "./lib/compiler.mjs";
+import { Operator } from "./lib/operator.mjs";
 import { endAll, exitOnInterrupt, mustRun } from "./lib/processes.mjs";
 import { at, manifest } from "./lib/project.mjs";
 import { bundle, ensureNpm, wranglerProgram } from "./lib/setup.mjs";
@@ -25,6 +26,8 @@ function options() {
     throw new Stop(error.message, HELP);
   }
 }
+
+const CATALOG = "dist/catalog.json";
 
 /** The ids in `wrangler.toml` that stand for resources of an account that has none yet. */
 const PLACEHOLDERS = [
@@ -59,20 +62,39 @@ const wrangler = (args, problem) =>
     { show: true, env: { CI: "1" } },
   );
 
+/** Publishes what this deployment has the keys for, or says how to. */
+async function publishCatalog(deployed) {
+  const { output } = await wrangler(["secret", "list", "--format", "json"], "wrangler does not list the secrets.");
+  const secrets = JSON.parse(output.slice(output.indexOf("["))).map(({ name }) => name);
+  await ensureCatalog(CATALOG, secrets);
+  const url = process.env.PATCHBAY_URL ?? /https:\/\/\S+\.workers\.dev/.exec(deployed)?.[0] ?? "<the Worker's URL>";
+  const token = process.env.PATCHBAY_OPERATOR_TOKEN;
+  if (!secrets.includes("OPERATOR_TOKEN")) {
+    console.log("\nThis Worker has no operator yet: `npx wrangler secret put OPERATOR_TOKEN`, 24 characters or more.");
+  }
+  if (token && url.startsWith("http")) {
+    await step("publish catalog", async () => {
+      await new Operator(url, token).publishCatalog(readFileSync(at(CATALOG), "utf8"));
+      return "published";
+    });
+  } else {
+    console.log(`
+The catalog is compiled but not published; set PATCHBAY_OPERATOR_TOKEN to have it done here, or run
+curl ${url}/api/v1/admin/catalog -H "Authorization: Bearer $OPERATOR_TOKEN" --data-binary @${CATALOG}`);
+  }
+}
+
 async function deploy() {
   await step("D1 migrations", async () => {
     await wrangler(["d1", "migrations", "apply", "DB", "--remote"], "The migrations were not applied; nothing was deployed.");
     return "applied";
   });
+  let deployed = "";
   await step("deploy", async () => {
-    await wrangler(["deploy"], "wrangler did not deploy.");
+    deployed = (await wrangler(["deploy"], "wrangler did not deploy.")).output;
     return "deployed";
   });
-  console.log(`
-The first time, give the Worker its operator token: npx wrangler secret put OPERATOR_TOKEN
-Each provider needs its key: npx wrangler secret put OPENAI_API_KEY, and so on; then publish the catalog:
-  cargo run -p catalog-tool -- compile
-  PATCHBAY_OPERATOR_TOKEN=… npm run operator -- catalog publish --url <address of the Worker>`);
+  await publishCatalog(deployed);
 }
 
 exitOnInterrupt();
@@ -88,6 +110,7 @@ await main(async () => {
   await ensureWorker("release");
   await step("wasm size", async () => requireBudget());
   if (values["dry-run"]) {
+    await ensureCatalog(CATALOG);
     console.log(/^Total Upload.*$/m.exec(await bundle())?.[0] ?? "");
     return console.log("Dry run: nothing was deployed.");
   }

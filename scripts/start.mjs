@@ -23,6 +23,7 @@ const IP = "127.0.0.1";
 const READY_LIMIT_MS = 60_000;
 const GRANT_USD = "5";
 const devFile = local("dev.json");
+const catalogFile = ".patchbay/catalog.json";
 
 function options() {
   try {
@@ -104,9 +105,9 @@ async function waitUntilHealthy(base, wrangler) {
 
 async function publishCatalog(operator, dev) {
   await step("publish catalog", async () => {
-    const hash = digest([".patchbay/catalog.json"]);
+    const hash = digest([catalogFile]);
     if (dev.catalog === hash) return "unchanged";
-    await operator.publishCatalog(readFileSync(local("catalog.json"), "utf8"));
+    await operator.publishCatalog(readFileSync(at(catalogFile), "utf8"));
     dev.catalog = hash;
     writeJson(devFile, dev);
     return "published";
@@ -194,9 +195,10 @@ await main(async () => {
   const work = async () => {
     await requireFreePort(chosen.port);
     await ensureNpm();
-    if (chosen.reset) reset();
+    // What is remembered of the state goes with it.
+    if (chosen.reset || !existsSync(stateDir)) reset();
     await ensureWorker("fast");
-    await ensureCatalog([...secretNames(), ...Object.keys(demoVariables())]);
+    await ensureCatalog(catalogFile, [...secretNames(), ...Object.keys(demoVariables())]);
     await ensureMigrations();
     await serve(chosen, since);
   };

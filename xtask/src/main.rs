@@ -52,9 +52,12 @@ fn run(args: &[String]) -> Outcome<()> {
     }
 }
 
-/// The root of the repository: the folder above this crate.
+/// The root of the repository: the folder above this crate. Asked of `cargo run` first: two checkouts that share a target
+/// directory share this program too.
 fn repository() -> Outcome<PathBuf> {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    let here =
+        std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    Path::new(&here)
         .parent()
         .map(Path::to_path_buf)
         .ok_or_else(|| "the xtask crate has no parent folder".into())
