@@ -69,19 +69,20 @@ async function publishCatalog(deployed) {
   await ensureCatalog(CATALOG, secrets);
   const url = process.env.PATCHBAY_URL ?? /https:\/\/\S+\.workers\.dev/.exec(deployed)?.[0] ?? "<the Worker's URL>";
   const token = process.env.PATCHBAY_OPERATOR_TOKEN;
-  if (!secrets.includes("OPERATOR_TOKEN")) {
-    console.log("\nThis Worker has no operator yet: `npx wrangler secret put OPERATOR_TOKEN`, 24 characters or more.");
-  }
   if (token && url.startsWith("http")) {
-    await step("publish catalog", async () => {
+    return step("publish catalog", async () => {
       await new Operator(url, token).publishCatalog(readFileSync(at(CATALOG), "utf8"));
       return "published";
     });
-  } else {
-    console.log(`
-The catalog is compiled but not published; set PATCHBAY_OPERATOR_TOKEN to have it done here, or run
-curl ${url}/api/v1/admin/catalog -H "Authorization: Bearer $OPERATOR_TOKEN" --data-binary @${CATALOG}`);
   }
+  if (!secrets.includes("OPERATOR_TOKEN")) {
+    console.log("\nThe Worker has no operator yet: npx wrangler secret put OPERATOR_TOKEN (24 characters or more)");
+  }
+  if (secrets.every((name) => !name.endsWith("_API_KEY"))) {
+    console.log("Each provider needs its key: npx wrangler secret put OPENAI_API_KEY, and so on; then deploy again.");
+  }
+  console.log(`The catalog is compiled for the secrets that are set, but not published. To publish it:
+  PATCHBAY_OPERATOR_TOKEN=… npm run operator -- catalog publish ${CATALOG} --url ${url}`);
 }
 
 async function deploy() {
