@@ -1,0 +1,154 @@
+// The catalog of the tests: rows as the real catalog has them, compiled by the catalog's own tool.
+//
+// Two providers for each dialect, `one-…` cheaper than `two-…`, each with a prefix of its own at the local upstream, so that a
+// script can make one of them fail. Models: `test/openai`, `test/anthropic` and `test/gemini`, each at both providers of its
+// dialect; `test/everywhere` at the first of every dialect, in that order; `test/spare` at a provider whose secret is not set.
+import { execFile } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { local, root } from "../../scripts/lib/project.mjs";
+import { digest } from "../../scripts/lib/stamps.mjs";
+
+export const DIALECTS = ["openai", "anthropic", "gemini"];
+
+/** How the providers of a dialect are reached: `native` is the dialect's word in the catalog. */
+const WIRES = {
+  openai: { native: "openai_chat", path: "openai/v1", auth: `{ kind = "bearer" }` },
+  anthropic: { native: "anthropic_messages", path: "anthropic", auth: `{ kind = "header", name = "x-api-key" }` },
+  gemini: { native: "gemini", path: "gemini/v1beta", auth: `{ kind = "header", name = "x-goog-api-key" }` },
+};
+
+const PARAMETERS = {
+  openai: [
+    "temperature", "top_p", "frequency_penalty", "presence_penalty", "max_tokens", "max_completion_tokens", "logprobs",
+    "top_logprobs", "seed", "response_format", "structured_outputs", "stop", "tools", "tool_choice", "parallel_tool_calls",
+    "include_reasoning", "reasoning", "reasoning_effort",
+  ],
+  anthropic: [
+    "temperature", "top_p", "top_k", "max_tokens", "max_completion_tokens", "response_format", "structured_outputs", "stop",
+    "tools", "tool_choice", "parallel_tool_calls", "include_reasoning", "reasoning",
+  ],
+  gemini: [
+    "temperature", "top_p", "top_k", "frequency_penalty", "presence_penalty", "max_tokens", "max_completion_tokens", "seed",
+    "response_format", "structured_outputs", "stop", "tools", "tool_choice", "include_reasoning", "reasoning",
+  ],
+};
+
+const REASONING = {
+  openai: { efforts: ["high", "medium", "low", "minimal", "none"], history: "reasoning_content" },
+  anthropic: { budget: { min: 1024 } },
+  gemini: { budget: { min: 0, max: 24576 }, toggle: true },
+};
+
+/** Nano-dollars for a million tokens; odd numbers, so that a charge hardly ever comes out round. */
+const PRICES = {
+  prompt: 1_000_003_001,
+  completion: 4_000_007_003,
+  cache_read: 100_000_019,
+  cache_write_5m: 1_250_000_027,
+  cache_write_1h: 2_000_000_011,
+  reasoning: 5_000_000_029,
+  tiers: [{ min_prompt_tokens: 200_000, prompt: 2_000_000_033, completion: 6_000_000_091, cache_read: 200_000_017 }],
+};
+
+const scaled = (prices, factor) =>
+  Object.fromEntries(
+    Object.entries(prices).map(([name, value]) => {
+      if (name === "tiers") return [name, value.map((tier) => scaled(tier, factor))];
+      return [name, name === "min_prompt_tokens" ? value : value * factor];
+    }),
+  );
+
+/** One provider's row as TOML. */
+function provider({ slug, dialect, secret = "TEST_UPSTREAM_KEY" }) {
+  const { native, path, auth } = WIRES[dialect];
+  const quirks = dialect === "openai" ? `\nquirks = ["developer_role", "max_completion_tokens"]` : "";
+  return `[[provider]]
+slug = "${slug}"
+name = "Test ${slug}"
+dialect = "${native}"
+base_url = "\${TEST_UPSTREAM}/p/${slug}/${path}"
+auth = ${auth}
+secret = "${secret}"
+data_policy = { training = false, retention_days = 0 }${quirks}
+can_cancel = true
+`;
+}
+
+/** One endpoint's row. `factor` scales the prices; `fields` replaces any field of the row. */
+export function endpoint({ model, provider, dialect, factor = 1, fields = {} }) {
+  return {
+    model,
+    provider,
+    tag: provider,
+    upstream_model_id: model.replace("/", "-"),
+    context_length: 1_000_000,
+    max_completion_tokens: 64_000,
+    prices: scaled(PRICES, factor),
+    supported_parameters: PARAMETERS[dialect],
+    reasoning: REASONING[dialect],
+    input_modalities: ["text", "image", "file"],
+    output_modalities: ["text"],
+    ...fields,
+  };
+}
+
+export function model(slug, fields = {}) {
+  return {
+    slug,
+    canonical_slug: slug,
+    name: `Test: ${slug}`,
+    description: "Answered by the local upstream, for tests.",
+    created: 1_782_950_400,
+    context_length: 1_000_000,
+    input_modalities: ["text", "image", "file"],
+    output_modalities: ["text"],
+    tokenizer: "Other",
+    ...fields,
+  };
+}
+
+/** The rows that tests get unless they bring their own: `{providers, models, endpoints, aliases}`. */
+export function testCatalog() {
+  const pairs = DIALECTS.flatMap((dialect) => [
+    { slug: `one-${dialect}`, dialect, factor: 1 },
+    { slug: `two-${dialect}`, dialect, factor: 2 },
+  ]);
+  return {
+    providers: [...pairs, { slug: "spare", dialect: "openai", secret: "SPARE_KEY" }].map(provider),
+    models: [...DIALECTS.map((dialect) => `test/${dialect}`), "test/everywhere", "test/spare"].map((slug) => model(slug)),
+    endpoints: [
+      ...pairs.map(({ slug, dialect, factor }) => endpoint({ model: `test/${dialect}`, provider: slug, dialect, factor })),
+      ...DIALECTS.map((dialect, at) => endpoint({ model: "test/everywhere", provider: `one-${dialect}`, dialect, factor: 1 + at })),
+      endpoint({ model: "test/spare", provider: "spare", dialect: "openai" }),
+    ],
+    aliases: [{ alias: "test/former-name", model: "test/openai" }],
+  };
+}
+
+const TOOL_INPUTS = ["catalog/tool", "src/catalog", "src/credits", "src/chat", "Cargo.lock"];
+
+/** The snapshot that is published, compiled by the catalog's tool; the same rows are compiled once. */
+export async function compile(rows) {
+  const lines = (list) => list.map((row) => `${JSON.stringify(row)}\n`).join("");
+  const files = {
+    "providers.toml": rows.providers.join("\n"),
+    "models.jsonl": lines(rows.models),
+    "endpoints.jsonl": lines(rows.endpoints),
+    "aliases.jsonl": lines(rows.aliases),
+    "local/models.jsonl": "",
+    "local/endpoints.jsonl": "",
+  };
+  const key = createHash("sha256").update(JSON.stringify(files)).update(digest(TOOL_INPUTS)).digest("hex").slice(0, 16);
+  const out = local("e2e", `catalog-${key}.json`);
+  if (existsSync(out)) return readFileSync(out, "utf8");
+  const folder = local("e2e", `catalog-${key}`);
+  mkdirSync(join(folder, "local"), { recursive: true });
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
+  const args = ["run", "-q", "-p", "catalog-tool", "--", "compile", "--dir", folder, "--out", out];
+  await promisify(execFile)("cargo", args, { cwd: root });
+  rmSync(folder, { recursive: true });
+  return readFileSync(out, "utf8");
+}
