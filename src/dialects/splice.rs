@@ -20,7 +20,9 @@ impl<'a> Fields<'a> {
     /// # Errors
     /// When it is not.
     pub fn parse(json: &'a [u8]) -> serde_json::Result<Self> {
-        serde_json::from_slice(json)
+        // Checked once as a whole, text is not checked again field by field.
+        let text = std::str::from_utf8(json).map_err(serde::de::Error::custom)?;
+        serde_json::from_str(text)
     }
 
     /// The text of a field's value; nothing where the field is missing or `null`.

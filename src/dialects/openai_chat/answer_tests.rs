@@ -80,6 +80,15 @@ fn a_usage_chunk_without_choices_counts_and_ends_nothing() {
 }
 
 #[test]
+fn an_empty_role_delta_commits_to_nothing() {
+    // P116
+    let events = read(&[delta(
+        json!({"role": "assistant", "content": "", "refusal": null}),
+    )]);
+    assert!(!events.iter().any(Event::is_content));
+}
+
+#[test]
 fn usage_on_every_chunk_is_cumulative() {
     // P14
     let with_usage = |n: u64| {

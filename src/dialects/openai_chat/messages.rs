@@ -1,20 +1,31 @@
 //! Canonical messages → chat-completion messages, for hosts to which the client's own bytes cannot go.
 
-use sha2::{Digest, Sha256};
-
-use super::client::put_reasoning;
+use super::{
+    client::put_reasoning,
+    ids::{is_short, short_id},
+    parts::put_part,
+};
 use crate::{
     catalog::{Quirk, ReasoningHistory},
     chat::{
-        CacheMark, CacheTtl, ChatRequest, Media, Message, Part, ReasoningDetail, ReasoningFormat,
-        ReasoningKind, Role, Tool,
+        CacheMark, ChatRequest, Message, Part, ReasoningDetail, ReasoningFormat, ReasoningKind,
+        Role, Tool,
     },
     dialects::{
         Target,
         splice::{ObjectWriter, put, put_array},
     },
-    error::{Error, Result},
+    error::{Error, Next, Result},
 };
+
+/// A call's id as this target takes it.
+fn id_for(id: &str, rules: Rules) -> std::borrow::Cow<'_, str> {
+    if rules.short_ids {
+        short_id(id).into()
+    } else {
+        id.into()
+    }
+}
 
 /// What a target wants of messages.
 #[derive(Debug, Clone, Copy)]
@@ -124,7 +135,10 @@ pub(super) fn put_messages(
             if let Err(error) = put_message(out, message, mark, rules) {
                 let inner = error.param.clone().unwrap_or_default();
                 let path = format!("messages[{at}].{inner}");
-                failure.get_or_insert(Error::invalid(path, error.message));
+                let mut error = Error::invalid(path, error.message);
+                // Another host of the model may take it.
+                error.next = Next::NextAttempt;
+                failure.get_or_insert(error);
             }
         },
     );
@@ -307,98 +321,6 @@ fn put_content(
     Ok(())
 }
 
-fn put_part(out: &mut Vec<u8>, part: &Part, cache: Option<CacheMark>) {
-    let mut object = ObjectWriter::new(out);
-    match part {
-        Part::Text { text, .. } => {
-            object.field("type", "text");
-            object.field("text", text);
-        }
-        Part::Image { media, detail, .. } => {
-            object.field("type", "image_url");
-            let mut image = ObjectWriter::new(object.key("image_url"));
-            put_url(image.key("url"), media);
-            image.optional("detail", detail.as_deref());
-            image.end();
-        }
-        Part::File {
-            filename, media, ..
-        } => put_file(&mut object, filename.as_deref(), media),
-        Part::Audio { data, format } => {
-            object.field("type", "input_audio");
-            let mut audio = ObjectWriter::new(object.key("input_audio"));
-            audio.field("data", data);
-            audio.field("format", format);
-            audio.end();
-        }
-        Part::Video { media } => {
-            object.field("type", "video_url");
-            let mut video = ObjectWriter::new(object.key("video_url"));
-            put_url(video.key("url"), media);
-            video.end();
-        }
-        Part::Refusal(refusal) => {
-            object.field("type", "refusal");
-            object.field("refusal", refusal);
-        }
-        // These stand beside the content, never in it.
-        Part::ToolCall { .. } | Part::ToolResult { .. } | Part::Reasoning(_) => {
-            object.field("type", "text");
-            object.field("text", "");
-        }
-    }
-    if let Some(mark) = cache {
-        put_mark(object.key("cache_control"), mark);
-    }
-    object.end();
-}
-
-fn put_file(object: &mut ObjectWriter<'_>, filename: Option<&str>, media: &Media) {
-    object.field("type", "file");
-    let mut file = ObjectWriter::new(object.key("file"));
-    if let Media::FileId(id) = media {
-        file.field("file_id", id);
-    } else {
-        // OpenAI wants a name beside data.
-        file.field("filename", filename.unwrap_or("document.pdf"));
-        put_url(file.key("file_data"), media);
-    }
-    file.end();
-}
-
-fn put_url(out: &mut Vec<u8>, media: &Media) {
-    match media {
-        Media::Inline { mime, data } => {
-            let start = out.len();
-            put(out, &format!("data:{mime};base64,"));
-            // Base64 needs no escapes, so it goes in before the closing quote as it is.
-            if data
-                .bytes()
-                .all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\')
-            {
-                out.pop();
-                out.extend_from_slice(data.as_bytes());
-                out.push(b'"');
-            } else {
-                out.truncate(start);
-                put(out, &format!("data:{mime};base64,{data}"));
-            }
-        }
-        Media::Url(url) | Media::FileId(url) => put(out, url),
-    }
-}
-
-fn put_mark(out: &mut Vec<u8>, mark: CacheMark) {
-    let mut object = ObjectWriter::new(out);
-    object.field("type", "ephemeral");
-    let ttl = mark.ttl.map(|ttl| match ttl {
-        CacheTtl::FiveMinutes => "5m",
-        CacheTtl::OneHour => "1h",
-    });
-    object.optional("ttl", ttl);
-    object.end();
-}
-
 /// Appends the list of tools, without cache marks.
 pub(super) fn put_tools(out: &mut Vec<u8>, tools: &[Tool]) {
     put_array(out, tools, |out, tool| {
@@ -413,26 +335,4 @@ pub(super) fn put_tools(out: &mut Vec<u8>, tools: &[Tool]) {
         function.end();
         object.end();
     });
-}
-
-/// How many characters a short id has.
-const SHORT: usize = 9;
-
-fn is_short(id: &str) -> bool {
-    id.len() == SHORT && id.bytes().all(|byte| byte.is_ascii_alphanumeric())
-}
-
-/// The id as this target takes it: always the same for the same id, so that calls and results keep their pairs and the
-/// provider's cache its prefix (P69).
-fn id_for(id: &str, rules: Rules) -> String {
-    const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    if !rules.short_ids || is_short(id) {
-        return id.to_owned();
-    }
-    let hash = Sha256::digest(id.as_bytes());
-    hash.iter()
-        .take(SHORT)
-        .filter_map(|byte| LETTERS.get(usize::from(*byte) % LETTERS.len()))
-        .map(|letter| char::from(*letter))
-        .collect()
 }

@@ -10,7 +10,9 @@ mod calls;
 pub mod client;
 mod decoder;
 mod error;
+mod ids;
 mod messages;
+mod parts;
 mod passthrough;
 #[cfg(test)]
 mod passthrough_tests;

@@ -359,6 +359,7 @@ fn a_host_of_strings_gets_strings_or_a_refusal_with_its_path() {
         {"type": "text", "text": "a"}, {"type": "image_url", "image_url": {"url": "https://example.com/x.png"}}]}]));
     let error = plain.native(&body, true).unwrap_err();
     assert_eq!(error.param.as_deref(), Some("messages[0].content[1].type"));
+    assert_eq!(error.next, Next::NextAttempt);
 }
 
 #[test]

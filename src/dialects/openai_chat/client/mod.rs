@@ -7,11 +7,14 @@ mod message;
 mod request;
 #[cfg(test)]
 mod tests;
+mod tools;
+mod whole;
 mod wire;
 mod writer;
+#[cfg(test)]
+mod writer_tests;
 
 pub use error::{error_body, put_error};
 pub use request::parse_request;
-pub use writer::{
-    ChunkWriter, Meta, UsageReport, WriterOptions, completion, put_reasoning, put_usage,
-};
+pub use whole::{completion, put_usage};
+pub use writer::{ChunkWriter, Meta, UsageReport, WriterOptions, put_reasoning};
