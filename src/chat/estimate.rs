@@ -1,7 +1,8 @@
 //! How many tokens a request probably has, before any provider has counted them.
 //!
-//! Used to size holds and to exclude endpoints whose window is too small, never to charge. Text counts a token per four
-//! bytes (most tokenizers need fewer for English, more for other scripts, whose UTF-8 is longer too); media count flat.
+//! Used to size holds and to exclude endpoints whose window is too small; to charge only where a provider did not count, and
+//! then the usage row says so. Text counts a token per four bytes (most tokenizers need fewer for English, more for other
+//! scripts, whose UTF-8 is longer too); media count flat.
 
 use super::request::{ChatRequest, Media, Part};
 

@@ -3,45 +3,45 @@
 use futures::StreamExt;
 
 use super::{
+    job::Job,
     limits::{
         AFTER_FINISH_MS, ERROR_BODY_MS, FIRST_CONTENT_MS, IDLE_MS, MAX_ANSWER_BYTES,
-        MAX_ERROR_BYTES, STREAM_HEADERS_MS, TOTAL_MS, WHOLE_ANSWER_MS,
+        MAX_ERROR_BYTES, MAX_PREAMBLE_BYTES, STREAM_HEADERS_MS, WHOLE_ANSWER_MS,
     },
     pipe::{Pipe, Whole},
     ports::{Platform, UpstreamCall, UpstreamResponse},
-    run::{Job, Output, Running, read_all},
-    watch::Waited,
+    run::Running,
+    watch::Denied,
 };
 use crate::{
-    catalog::Route,
+    catalog::{Dialect, Route},
     chat::Event,
     dialects::{self, Inbound, Target},
-    error::{Error, ErrorType, Next, Result},
+    error::{Error, ErrorType, Result},
 };
 
-/// A comment that keeps a silent stream open.
-pub const KEEP_ALIVE: &[u8] = b": PATCHBAY PROCESSING\n\n";
-
-/// How an attempt ended. The refusal of the hold is the `Err` of [`run`].
+/// How an attempt ended.
 pub enum Attempted {
     /// The client has its answer, whole or cut short; nothing else may be tried.
     Answered,
-    /// Nothing has left yet.
+    /// The provider failed, and nothing has left yet.
     Failed(Error),
+    /// The request cannot be said in the dialect of this endpoint, which was not called.
+    Unsayable(Error),
 }
 
 /// Runs one attempt.
 ///
 /// # Errors
-/// The refusal of the hold.
+/// When the hold is denied.
 pub async fn run<P: Platform>(
     running: &mut Running<'_, P>,
     job: &Job,
-    attempt: &Route,
-) -> Result<Attempted> {
+    route: &Route,
+) -> Result<Attempted, Denied> {
     let target = Target {
-        endpoint: &attempt.endpoint,
-        provider: &attempt.provider,
+        endpoint: &route.endpoint,
+        provider: &route.provider,
     };
     let inbound = Inbound {
         request: &job.request,
@@ -49,89 +49,60 @@ pub async fn run<P: Platform>(
     };
     let native = match dialects::request(&inbound, &target) {
         Ok(native) => native,
-        Err(error) => return Ok(Attempted::Failed(error)),
+        Err(error) => return Ok(Attempted::Unsayable(error)),
     };
     let stream = job.request.stream;
-    let started = running.platform.now_ms();
-    let headers_by = started
-        + if stream {
-            STREAM_HEADERS_MS
-        } else {
-            WHOLE_ANSWER_MS
-        };
+    let dispatched = running.platform.now_ms();
+    running.tab().begin_attempt(route, dispatched);
     let call = running.platform.send(UpstreamCall {
-        provider: std::rc::Rc::clone(&attempt.provider),
+        provider: std::rc::Rc::clone(&route.provider),
         request: native,
     });
-    let response = match wait(running, stream, headers_by, call).await? {
+    let limit = if stream {
+        STREAM_HEADERS_MS
+    } else {
+        WHOLE_ANSWER_MS
+    };
+    let by = running.deadline(dispatched, limit);
+    let response = match running.wait(by, call).await? {
         Some(Ok(response)) => response,
         Some(Err(error)) => return Ok(Attempted::Failed(error)),
-        None => return Ok(Attempted::Failed(timed_out("response headers"))),
+        None => return Ok(Attempted::Failed(timed_out("its response headers"))),
     };
     let now = running.platform.now_ms();
     running.tab().responded(response.status, now);
     if !(200..300).contains(&response.status) {
-        return refused_by_upstream(running, attempt, stream, response).await;
+        return refused(running, route.provider.dialect, response).await;
     }
-    let one_piece = !stream || response.content_type.contains("json");
-    if one_piece {
-        let by = started + WHOLE_ANSWER_MS;
-        whole(running, job, attempt, response, by).await
-    } else {
-        let pipe = Pipe::new(job, &target, &running.tab().meta());
-        Carry {
-            running,
-            pipe,
-            preamble: Vec::new(),
-            committed: false,
-            finished: false,
-            started,
-            activity: now,
-        }
-        .run(response.body)
-        .await
+    if !stream || response.content_type.contains("json") {
+        let by = running.deadline(dispatched, WHOLE_ANSWER_MS);
+        return whole(running, job, &target, response.body, by).await;
     }
-}
-
-/// Waits for `work` until `deadline`; keeps a stream's client informed meanwhile. `None`: the deadline passed.
-async fn wait<T, P: Platform>(
-    running: &mut Running<'_, P>,
-    stream: bool,
-    deadline: u64,
-    work: impl Future<Output = T>,
-) -> Result<Option<T>> {
-    let mut work = std::pin::pin!(work);
-    loop {
-        let next = if stream {
-            deadline.min(running.keep_alive_at())
-        } else {
-            deadline
-        };
-        let Running { gate, timer, .. } = running;
-        match gate.beside(timer, next, work.as_mut()).await? {
-            Waited::Value(value) => return Ok(Some(value)),
-            Waited::Deadline if next >= deadline => return Ok(None),
-            Waited::Deadline => {
-                running.gate.granted().await?;
-                running.write(KEEP_ALIVE.to_vec()).await;
-            }
-        }
-    }
-}
-
-async fn refused_by_upstream<P: Platform>(
-    running: &mut Running<'_, P>,
-    attempt: &Route,
-    stream: bool,
-    response: UpstreamResponse<P::Body>,
-) -> Result<Attempted> {
-    let by = running.platform.now_ms() + ERROR_BODY_MS;
-    let reading = read_all(response.body, MAX_ERROR_BYTES);
-    let body = match wait(running, stream, by, reading).await? {
-        Some(Ok(body)) => body,
-        Some(Err(_)) | None => Vec::new(),
+    let pipe = Pipe::new(job, &target, &running.tab().meta());
+    let carry = Carry {
+        running,
+        pipe,
+        preamble: Vec::new(),
+        responded: now,
+        committed: None,
+        finished: None,
     };
-    let mut error = dialects::error(attempt.provider.dialect, response.status, &body);
+    carry.run(response.body).await
+}
+
+/// The provider answered with another status than success: reads why, as far as it says so in time.
+async fn refused<P: Platform>(
+    running: &mut Running<'_, P>,
+    dialect: Dialect,
+    response: UpstreamResponse<P::Body>,
+) -> Result<Attempted, Denied> {
+    let by = running.deadline(running.platform.now_ms(), ERROR_BODY_MS);
+    let mut body = Vec::new();
+    // Whatever came is worth telling, also where the rest did not.
+    let _ = running
+        .wait(by, read(response.body, MAX_ERROR_BYTES, &mut body))
+        .await?;
+    let mut error = dialects::error(dialect, response.status, &body);
     error.retry_after = response.retry_after.or(error.retry_after);
     Ok(Attempted::Failed(error))
 }
@@ -140,47 +111,76 @@ async fn refused_by_upstream<P: Platform>(
 async fn whole<P: Platform>(
     running: &mut Running<'_, P>,
     job: &Job,
-    attempt: &Route,
-    response: UpstreamResponse<P::Body>,
+    target: &Target<'_>,
+    body: P::Body,
     by: u64,
-) -> Result<Attempted> {
-    let reading = read_all(response.body, MAX_ANSWER_BYTES);
-    let body = match wait(running, job.request.stream, by, reading).await? {
-        Some(Ok(body)) => body,
-        Some(Err(error)) => return Ok(Attempted::Failed(error)),
-        None => return Ok(Attempted::Failed(timed_out("the whole answer"))),
+) -> Result<Attempted, Denied> {
+    let mut bytes = Vec::new();
+    let reading = read(body, MAX_ANSWER_BYTES, &mut bytes);
+    let failure = match running.wait(by, reading).await? {
+        Some(Ok(true)) => None,
+        Some(Ok(false)) => Some(unusable(format!(
+            "The provider answered with more than {MAX_ANSWER_BYTES} bytes"
+        ))),
+        Some(Err(error)) => Some(error),
+        None => Some(timed_out("the end of its answer")),
     };
-    let provider = &attempt.provider;
-    let answer = match Whole::read(&body, provider.dialect, &provider.quirks) {
+    if let Some(error) = failure {
+        return Ok(Attempted::Failed(error));
+    }
+    let answer = match Whole::read(target, &bytes) {
         Ok(answer) => answer,
+        Err(error) if error.raw.is_none() => return Ok(Attempted::Failed(error.with_raw(&bytes))),
         Err(error) => return Ok(Attempted::Failed(error)),
     };
     let now = running.platform.now_ms();
-    let mut failure = None;
-    for event in answer.events() {
-        match event {
-            Event::Error(error) => failure = Some(error.clone()),
-            event => running.tab().see(event, now),
+    let fault = {
+        let mut tab = running.tab();
+        tab.arrived(now);
+        tab.serves(now);
+        let mut fault = None;
+        for event in answer.events() {
+            tab.see(event, now);
+            if let Event::Error(error) = event {
+                fault.get_or_insert(error.clone());
+            }
         }
-    }
-    if let Some(error) = failure.or_else(|| running.tab().empty_failure()) {
+        fault.or_else(|| tab.fault())
+    };
+    if let Some(error) = fault {
         return Ok(Attempted::Failed(error));
     }
-    running.gate.granted().await?;
+    running.granted().await?;
     let report = running.settle().await;
-    let meta = running.tab().meta();
+    let body = answer.write(job, &running.tab().meta(), &report);
     if job.request.stream {
-        running
-            .write(answer.write_chunks(job, &meta, &report))
-            .await;
+        running.write(body).await;
     } else {
-        let body = answer.write(job, &meta, &report);
-        let head = running.tab().head();
         let tokens = (report.usage.prompt, report.usage.completion);
-        let output = Output::Answer { head, body, tokens };
-        running.outlet.send(output).await;
+        running.answer(body, tokens).await;
     }
     Ok(Attempted::Answered)
+}
+
+/// Appends a body to `bytes`, at most `limit` of it. Whether that was all.
+async fn read<B>(mut body: B, limit: usize, bytes: &mut Vec<u8>) -> Result<bool>
+where
+    B: futures::Stream<Item = Result<Vec<u8>>> + Unpin,
+{
+    while let Some(chunk) = body.next().await {
+        let chunk = chunk?;
+        let room = limit.saturating_sub(bytes.len());
+        if let Some(fits) = chunk.get(..room).filter(|_| chunk.len() > room) {
+            bytes.extend_from_slice(fits);
+            return Ok(false);
+        }
+        if bytes.is_empty() {
+            *bytes = chunk;
+        } else {
+            bytes.extend_from_slice(&chunk);
+        }
+    }
+    Ok(true)
 }
 
 fn timed_out(what: &str) -> Error {
@@ -190,7 +190,11 @@ fn timed_out(what: &str) -> Error {
     )
 }
 
-/// What a step of a stream leads to.
+fn unusable(message: impl Into<String>) -> Error {
+    Error::upstream(ErrorType::ProviderUnavailable, message)
+}
+
+/// What a piece of a stream leads to.
 enum Step {
     Go,
     /// The end mark was seen, or the body ended.
@@ -205,25 +209,28 @@ struct Carry<'r, 'a, P: Platform> {
     pipe: Pipe,
     /// Client bytes held back until the commit (P116).
     preamble: Vec<u8>,
-    committed: bool,
-    /// A finish reason was seen.
-    finished: bool,
-    started: u64,
-    /// When the last event (not comment) arrived.
-    activity: u64,
+    /// When the response headers arrived.
+    responded: u64,
+    /// Since the commit: when the last event arrived. Comments are none.
+    committed: Option<u64>,
+    /// When every choice had its finish reason.
+    finished: Option<u64>,
 }
 
 impl<P: Platform> Carry<'_, '_, P> {
-    async fn run(mut self, mut body: P::Body) -> Result<Attempted> {
+    async fn run(mut self, mut body: P::Body) -> Result<Attempted, Denied> {
         let mut events = Vec::new();
         let broken = loop {
-            let deadline = self.deadline();
-            let step = match wait(self.running, true, deadline, body.next()).await? {
-                Some(Some(Ok(bytes))) => self.feed(&bytes, &mut events).await?,
+            let by = self.deadline();
+            let step = match self.running.wait(by, body.next()).await? {
+                Some(Some(Ok(bytes))) => self.feed(Some(&bytes), &mut events).await?,
                 Some(Some(Err(error))) => Step::Broken(error),
-                Some(None) => self.end_of_body(&mut events).await?,
-                None if self.finished => Step::End,
-                None => Step::Broken(self.overdue()),
+                Some(None) => self.feed(None, &mut events).await?,
+                None if self.finished.is_some() => Step::End,
+                None if self.committed.is_some() => {
+                    Step::Broken(timed_out("the next piece of its stream"))
+                }
+                None => Step::Broken(timed_out("the first piece of its stream")),
             };
             match step {
                 Step::Go => {}
@@ -231,118 +238,114 @@ impl<P: Platform> Carry<'_, '_, P> {
                 Step::Broken(error) => break Some(error),
             }
         };
-        // Dropping the body closes the upstream before the account is asked to settle.
+        // Dropping the body closes the upstream before the account is asked to settle (P126).
         drop(body);
         self.close(broken).await
     }
 
     fn deadline(&self) -> u64 {
-        let total = self.started + TOTAL_MS;
-        let wait = if self.finished {
-            AFTER_FINISH_MS
-        } else if self.committed {
-            IDLE_MS
-        } else {
-            FIRST_CONTENT_MS
+        let (from, limit) = match (self.finished, self.committed) {
+            // Heartbeats do not put it off (P122).
+            (Some(finished), _) => (finished, AFTER_FINISH_MS),
+            (None, Some(last)) => (last, IDLE_MS),
+            (None, None) => (self.responded, FIRST_CONTENT_MS),
         };
-        total.min(self.activity + wait)
+        self.running.deadline(from, limit)
     }
 
-    fn overdue(&self) -> Error {
-        timed_out(if self.committed {
-            "the next piece of the stream"
-        } else {
-            "the first piece of the stream"
-        })
-    }
-
-    async fn feed(&mut self, bytes: &[u8], events: &mut Vec<Event>) -> Result<Step> {
+    /// Reads the next bytes, or the end of the body.
+    async fn feed(
+        &mut self,
+        bytes: Option<&[u8]>,
+        events: &mut Vec<Event>,
+    ) -> Result<Step, Denied> {
         let mut out = std::mem::take(&mut self.preamble);
-        let read = self.pipe.feed(bytes, &mut out, events);
-        let step = self.take(out, events).await?;
-        Ok(match (step, read) {
-            (Step::Go, Err(error)) => Step::Broken(error),
-            (step, _) => step,
-        })
-    }
-
-    async fn end_of_body(&mut self, events: &mut Vec<Event>) -> Result<Step> {
-        let mut out = std::mem::take(&mut self.preamble);
-        let read = self.pipe.end(&mut out, events);
-        let step = self.take(out, events).await?;
-        Ok(match (step, read) {
-            (Step::Go, Err(error)) => Step::Broken(error),
-            (Step::Go, Ok(())) => Step::End,
-            (step, _) => step,
-        })
-    }
-
-    /// Notes the events and passes their bytes on, or holds them back before the commit.
-    async fn take(&mut self, out: Vec<u8>, events: &mut Vec<Event>) -> Result<Step> {
-        let mut step = Step::Go;
-        if !events.is_empty() {
-            self.activity = self.running.platform.now_ms();
-        }
-        let mut content = false;
-        {
-            let mut tab = self.running.tab();
-            for event in events.iter() {
-                match event {
-                    Event::Error(error) => {
-                        step = Step::Broken(error.clone());
-                        break;
-                    }
-                    Event::Done => step = Step::End,
-                    Event::Finish { .. } => self.finished = true,
-                    event => content |= event.is_content(),
-                }
-                tab.see(event, self.activity);
-            }
-        }
-        events.clear();
-        if content && !self.committed {
-            self.running.gate.granted().await?;
-            self.committed = true;
-        }
-        if self.committed {
+        let read = match bytes {
+            Some(bytes) => self.pipe.feed(bytes, &mut out, events),
+            None => self.pipe.end(&mut out, events),
+        };
+        let step = self.note(events);
+        if self.committed.is_some() {
+            self.running.granted().await?;
             self.running.write(out).await;
         } else {
             self.preamble = out;
         }
-        Ok(step)
+        Ok(match (step, read) {
+            (Step::Go, Err(error)) => Step::Broken(error),
+            (Step::Go, Ok(())) if bytes.is_none() => Step::End,
+            (Step::Go, Ok(())) if self.preamble.len() > MAX_PREAMBLE_BYTES => Step::Broken(
+                unusable("The provider sent a stream without content that does not end"),
+            ),
+            (step, _) => step,
+        })
     }
 
-    /// The stream is over: settle, and end it in a way that the client understands.
-    async fn close(mut self, broken: Option<Error>) -> Result<Attempted> {
-        let complete = self.running.tab().is_complete();
-        let failure = match broken {
-            Some(error) => Some(error),
-            None if complete => None,
-            None => Some(Error::upstream(
-                ErrorType::ProviderUnavailable,
-                "The provider's stream ended before the answer was complete",
-            )),
+    /// Notes the events on the tab; content commits the request to this attempt.
+    fn note(&mut self, events: &mut Vec<Event>) -> Step {
+        if events.is_empty() {
+            return Step::Go;
+        }
+        let now = self.running.platform.now_ms();
+        let mut tab = self.running.tab();
+        let mut step = Step::Go;
+        let mut content = false;
+        for event in events.drain(..) {
+            tab.see(&event, now);
+            content |= event.is_content();
+            match event {
+                Event::Error(error) => {
+                    step = Step::Broken(error);
+                    break;
+                }
+                Event::Done => step = Step::End,
+                _ => {}
+            }
+        }
+        if self.committed.is_none() {
+            tab.arrived(now);
+            if content {
+                tab.serves(now);
+            }
+        }
+        if content || self.committed.is_some() {
+            self.committed = Some(now);
+        }
+        self.finished = tab.is_finished().then(|| self.finished.unwrap_or(now));
+        step
+    }
+
+    /// The stream is over: settles, and ends it in a way that the client understands. What breaks after a complete answer
+    /// is no longer of interest.
+    async fn close(mut self, broken: Option<Error>) -> Result<Attempted, Denied> {
+        let committed = self.committed.is_some();
+        let failure = {
+            let tab = self.running.tab();
+            match broken {
+                _ if tab.is_complete() => tab.fault().filter(|_| !committed),
+                Some(error) => Some(error),
+                None => Some(unusable(
+                    "The provider's stream ended before the answer was complete",
+                )),
+            }
         };
-        if !self.committed {
-            let empty = || self.running.tab().empty_failure();
-            if let Some(error) = failure.clone().or_else(empty) {
+        if !committed {
+            if let Some(error) = failure {
                 return Ok(Attempted::Failed(error));
             }
-            self.running.gate.granted().await?;
+            self.running.granted().await?;
+            let now = self.running.platform.now_ms();
+            self.running.tab().serves(now);
         }
         let mut bytes = std::mem::take(&mut self.preamble);
-        match failure {
-            None => {
-                let report = self.running.settle().await;
-                self.pipe.finish(&report, &mut bytes);
-            }
-            Some(mut error) => {
-                error.next = Next::Final;
-                let error = self.running.tab().explain(error);
-                self.running.tab().failed(&error);
-                let report = self.running.settle().await;
-                self.pipe.error(&error, &report, &mut bytes);
-            }
+        if let Some(error) = failure {
+            let error = self.running.tab().explain(error);
+            self.running.tab().fail(error.to_string());
+            let report = self.running.settle().await;
+            self.pipe.error(&error, &report, &mut bytes);
+        } else {
+            let report = self.running.settle().await;
+            self.pipe.finish(&report, &mut bytes);
         }
         self.running.write(bytes).await;
         Ok(Attempted::Answered)

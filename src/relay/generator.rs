@@ -57,12 +57,13 @@ impl<T> Stream for Generator<T> {
         if let Some(item) = self.slot.borrow_mut().take() {
             return Poll::Ready(Some(item));
         }
-        let Some(function) = self.function.as_mut() else {
+        // Taken out, so that a panic in the function drops it and all it holds.
+        let Some(mut function) = self.function.take() else {
             return Poll::Ready(None);
         };
         let finished = function.as_mut().poll(context).is_ready();
-        if finished {
-            self.function = None;
+        if !finished {
+            self.function = Some(function);
         }
         let item = self.slot.borrow_mut().take();
         match item {

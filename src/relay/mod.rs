@@ -8,7 +8,7 @@
 //!
 //! **Settlement.** A request is settled before its end mark is sent, so an answer that the client has seen to its end is
 //! charged and on record, whatever happens next. Every other way out (client gone, panic, time-out) drops the
-//! [`guard`](tab::Guard), which hands the tab to a task that outlives the response. What neither reaches, the object's
+//! [`guard`], which hands the tab to a task that outlives the response. What neither reaches, the object's
 //! alarm releases.
 //!
 //! Out of scope: who may call (`identity`), which endpoints (`routing`), the platform (`edge`, through [`ports`]).
@@ -18,11 +18,15 @@ pub mod limits;
 pub mod ports;
 
 mod attempt;
+mod bill;
+mod guard;
+mod job;
 mod pipe;
 mod refusal;
 mod run;
 mod tab;
 mod watch;
 
+pub use job::{Head, Job, Origin, Output};
 pub use ports::{Bill, Hold, Platform, UpstreamCall, UpstreamResponse};
-pub use run::{Head, Job, Origin, Output, run};
+pub use run::{KEEP_ALIVE, run};

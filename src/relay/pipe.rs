@@ -1,8 +1,8 @@
-//! Upstream bytes in, client bytes out: passed on where both speak the same dialect, translated otherwise.
+//! Upstream bytes in, client bytes out: spliced where both speak the same dialect, translated otherwise.
 
-use super::run::Job;
+use super::job::Job;
 use crate::{
-    catalog::{Dialect, Quirk},
+    catalog::Dialect,
     chat::{Completion, Event},
     dialects::{
         self, StreamReader, Target,
@@ -12,43 +12,37 @@ use crate::{
 };
 
 /// What the job's client wants left out.
-fn options(job: &Job) -> client::WriterOptions {
+pub fn options(job: &Job) -> client::WriterOptions {
     client::WriterOptions {
         exclude_reasoning: job.request.reasoning.as_ref().is_some_and(|r| r.exclude),
     }
 }
 
-/// Whether answers pass through: the only client surface speaks chat completions.
-fn passes(dialect: Dialect) -> bool {
-    dialect == Dialect::OpenaiChat
-}
-
 /// The way of one stream.
 pub enum Pipe {
-    /// Both ends speak the same dialect.
+    /// Client and upstream both speak chat completions.
     Same(Box<Passthrough>),
-    /// The upstream's events are written anew.
-    Translated(Box<Translation>),
-}
-
-/// A reader of the upstream's dialect and a writer of the client's.
-pub struct Translation {
-    reader: StreamReader,
-    writer: client::ChunkWriter,
+    /// They do not.
+    Translated {
+        /// Reads the upstream's dialect.
+        reader: Box<StreamReader>,
+        /// Writes the client's.
+        writer: client::ChunkWriter,
+    },
 }
 
 impl Pipe {
     /// The way from this target to the job's client.
     pub fn new(job: &Job, target: &Target<'_>, meta: &client::Meta) -> Self {
-        let provider = target.provider;
-        if passes(provider.dialect) {
-            let same = Passthrough::new(meta, options(job), &provider.quirks);
-            Self::Same(Box::new(same))
-        } else {
-            Self::Translated(Box::new(Translation {
-                reader: StreamReader::new(provider.dialect, &provider.quirks),
+        let (dialect, quirks) = (target.provider.dialect, &target.provider.quirks);
+        match dialect {
+            Dialect::OpenaiChat => {
+                Self::Same(Box::new(Passthrough::new(meta, options(job), quirks)))
+            }
+            Dialect::AnthropicMessages | Dialect::Gemini => Self::Translated {
+                reader: Box::new(StreamReader::new(dialect, quirks)),
                 writer: client::ChunkWriter::new(meta, options(job)),
-            }))
+            },
         }
     }
 
@@ -58,10 +52,10 @@ impl Pipe {
     /// When the upstream's bytes are not its dialect. What came before is in `out` and `events`.
     pub fn feed(&mut self, bytes: &[u8], out: &mut Vec<u8>, events: &mut Vec<Event>) -> Result<()> {
         match self {
-            Self::Same(same) => same.feed(bytes, out, events),
-            Self::Translated(translation) => {
-                let read = translation.reader.feed(bytes, events);
-                translation.write(events, out);
+            Self::Same(pass) => pass.feed(bytes, out, events),
+            Self::Translated { reader, writer } => {
+                let read = reader.feed(bytes, events);
+                write(writer, events, out);
                 read
             }
         }
@@ -73,10 +67,10 @@ impl Pipe {
     /// As [`Pipe::feed`].
     pub fn end(&mut self, out: &mut Vec<u8>, events: &mut Vec<Event>) -> Result<()> {
         match self {
-            Self::Same(same) => same.end(out, events),
-            Self::Translated(translation) => {
-                let read = translation.reader.finish(events);
-                translation.write(events, out);
+            Self::Same(pass) => pass.end(out, events),
+            Self::Translated { reader, writer } => {
+                let read = reader.finish(events);
+                write(writer, events, out);
                 read
             }
         }
@@ -85,47 +79,41 @@ impl Pipe {
     /// Ends a complete stream with its usage and end mark.
     pub fn finish(&mut self, report: &client::UsageReport, out: &mut Vec<u8>) {
         match self {
-            Self::Same(same) => same.finish(report, out),
-            Self::Translated(translation) => translation.writer.finish(report, out),
+            Self::Same(pass) => pass.finish(report, out),
+            Self::Translated { writer, .. } => writer.finish(report, out),
         }
     }
 
     /// Ends a broken stream with an error and the end mark.
     pub fn error(&mut self, error: &Error, report: &client::UsageReport, out: &mut Vec<u8>) {
         match self {
-            Self::Same(same) => same.error(error, Some(report), out),
-            Self::Translated(translation) => translation.writer.error(error, Some(report), out),
+            Self::Same(pass) => pass.error(error, Some(report), out),
+            Self::Translated { writer, .. } => writer.error(error, Some(report), out),
         }
     }
 }
 
-impl Translation {
-    fn write(&mut self, events: &[Event], out: &mut Vec<u8>) {
-        for event in events {
-            self.writer.write(event, out);
-        }
-    }
-}
-
-/// An answer in one piece: read once, written for the client when its cost is known.
+/// An answer in one piece, read once.
 pub enum Whole<'a> {
-    /// Both ends speak the same dialect.
+    /// Client and upstream both speak chat completions.
     Same(Box<WholeAnswer<'a>>),
-    /// The events are written anew.
+    /// They do not.
     Translated(Vec<Event>),
 }
 
 impl<'a> Whole<'a> {
-    /// Reads an answer.
+    /// Reads the body of this target's answer.
     ///
     /// # Errors
-    /// When the body is no answer of the dialect.
-    pub fn read(body: &'a [u8], dialect: Dialect, quirks: &[Quirk]) -> Result<Self> {
-        if passes(dialect) {
-            WholeAnswer::read(body, quirks).map(|answer| Self::Same(Box::new(answer)))
-        } else {
-            dialects::response(dialect, body, quirks).map(Self::Translated)
-        }
+    /// When the body is no answer of the target's dialect.
+    pub fn read(target: &Target<'_>, body: &'a [u8]) -> Result<Self> {
+        let (dialect, quirks) = (target.provider.dialect, &target.provider.quirks);
+        Ok(match dialect {
+            Dialect::OpenaiChat => Self::Same(Box::new(WholeAnswer::read(body, quirks)?)),
+            Dialect::AnthropicMessages | Dialect::Gemini => {
+                Self::Translated(dialects::response(dialect, body, quirks)?)
+            }
+        })
     }
 
     /// What the answer means.
@@ -136,30 +124,28 @@ impl<'a> Whole<'a> {
         }
     }
 
-    /// The body for a client that asked for one piece.
-    pub fn write(self, job: &Job, meta: &client::Meta, report: &client::UsageReport) -> Vec<u8> {
+    /// The answer as the job's client wants it: one body, or a stream with its end.
+    pub fn write(&self, job: &Job, meta: &client::Meta, report: &client::UsageReport) -> Vec<u8> {
+        let options = options(job);
+        if job.request.stream {
+            let mut bytes = Vec::new();
+            let mut writer = client::ChunkWriter::new(meta, options);
+            write(&mut writer, self.events(), &mut bytes);
+            writer.finish(report, &mut bytes);
+            return bytes;
+        }
         match self {
-            Self::Same(answer) => answer.write(meta, report, options(job)),
+            Self::Same(answer) => answer.write(meta, report, options),
             Self::Translated(events) => {
-                let completion = Completion::from_events(events);
-                client::completion(meta, &completion, report, options(job))
+                let completion = Completion::from_events(events.iter().cloned());
+                client::completion(meta, &completion, report, options)
             }
         }
     }
+}
 
-    /// The stream for a client that asked for one.
-    pub fn write_chunks(
-        &self,
-        job: &Job,
-        meta: &client::Meta,
-        report: &client::UsageReport,
-    ) -> Vec<u8> {
-        let mut writer = client::ChunkWriter::new(meta, options(job));
-        let mut out = Vec::new();
-        for event in self.events() {
-            writer.write(event, &mut out);
-        }
-        writer.finish(report, &mut out);
-        out
+fn write(writer: &mut client::ChunkWriter, events: &[Event], out: &mut Vec<u8>) {
+    for event in events {
+        writer.write(event, out);
     }
 }

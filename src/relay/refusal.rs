@@ -1,94 +1,66 @@
 //! A refused hold in words: what the account can afford, or what is wrong with the key.
 
-use futures::{FutureExt, future::LocalBoxFuture};
+use std::rc::Rc;
 
-use super::run::Job;
+use super::{
+    bill::{answers, output_bounds},
+    job::Job,
+};
 use crate::{
-    credits::{
-        money::Nanos,
-        ops::{HoldReply, Refusal},
-    },
-    error::{Error, ErrorType, Next, Result, Source},
+    catalog::Endpoint,
+    credits::{money::Nanos, ops::Refusal},
+    error::{Error, ErrorType, Next, Source},
 };
 
-/// Reads the account's answer to the hold of `job`.
-pub fn read(
-    job: &Job,
-    asked: LocalBoxFuture<'static, Result<HoldReply>>,
-) -> LocalBoxFuture<'static, Result<()>> {
-    let words = Words::of(job);
-    asked
-        .map(move |reply| match reply? {
-            HoldReply::Granted { .. } => Ok(()),
-            HoldReply::Refused(refusal) => Err(words.explain(&refusal)),
-        })
-        .boxed_local()
-}
-
 /// What the explanation needs of the job.
-struct Words {
+pub struct Words {
     max_tokens: Option<u64>,
-    /// Prompt tokens and the price table of each endpoint that may serve.
+    answers: u64,
     prompt_tokens: u64,
-    prices: Vec<std::rc::Rc<crate::catalog::Endpoint>>,
+    /// The endpoints that may serve, and those that may once the request asks for fewer tokens.
+    endpoints: Vec<Rc<Endpoint>>,
 }
 
 impl Words {
-    fn of(job: &Job) -> Self {
+    /// The words for a refusal of this job.
+    pub fn of(job: &Job) -> Self {
+        let excluded = job.plan.excluded.iter();
+        let others = excluded.filter(|(_, reason)| reason.depends_on_length());
+        let routes = job.plan.attempts.iter();
+        let routes = routes.chain(others.map(|(route, _)| route));
         Self {
             max_tokens: job.request.max_tokens,
+            answers: answers(&job.request),
             prompt_tokens: job.prompt_tokens,
-            prices: job
-                .plan
-                .attempts
-                .iter()
-                .map(|route| std::rc::Rc::clone(&route.endpoint))
-                .collect(),
+            endpoints: routes.map(|route| Rc::clone(&route.endpoint)).collect(),
         }
     }
 
-    /// Tokens that `available` buys at the dearest endpoint: a request with this `max_tokens` is granted.
-    fn affordable(&self, available: Nanos) -> Option<u64> {
-        let each = self.prices.iter().filter_map(|endpoint| {
-            endpoint
-                .prices
-                .affordable_tokens(available, self.prompt_tokens)
-        });
-        each.min()
-    }
-
-    fn explain(&self, refusal: &Refusal) -> Error {
-        let key = |message: &str| {
-            Error::new(
-                Source::Client,
-                Next::Final,
-                ErrorType::Authentication,
-                message,
-            )
-        };
+    /// The refusal as an error.
+    pub fn explain(&self, refusal: &Refusal) -> Error {
+        let key = |message: &str| refused(ErrorType::Authentication, message);
         match refusal {
             Refusal::InsufficientCredits { available } => self
-                .payment(*available, "Add credits or send fewer max_tokens")
+                .payment(*available, "Add credits")
                 .with("limit_source", "openrouter_credits"),
             Refusal::KeyLimit {
                 remaining,
                 resets_at,
             } => {
-                let remedy = "The limit of this API key is reached: raise it or wait for its reset";
-                let mut error = self
-                    .payment(*remaining, remedy)
-                    .with("limit_source", "openrouter_key_limit");
-                if let Some(at) = resets_at {
-                    error = error.with("resets_at", *at);
+                let error = self.payment(
+                    *remaining,
+                    "The limit of this API key is reached: raise it or wait for its reset",
+                );
+                let error = error.with("limit_source", "openrouter_key_limit");
+                match resets_at {
+                    Some(at) => error.with("resets_at", *at),
+                    None => error,
                 }
-                error
             }
             Refusal::KeyUnknown | Refusal::KeyDeleted => key("No such API key"),
             Refusal::KeyDisabled => key("This API key is disabled"),
             Refusal::KeyExpired => key("This API key has expired"),
-            Refusal::Finished { outcome } => Error::new(
-                Source::Client,
-                Next::Final,
+            Refusal::Finished { outcome } => refused(
                 ErrorType::Conflict,
                 format!(
                     "The request with this id has already ended ({})",
@@ -98,26 +70,45 @@ impl Words {
         }
     }
 
+    /// The largest `max_tokens` with which this request is granted out of `available`; `None` where no number helps.
+    fn affordable(&self, available: Nanos) -> Option<u64> {
+        let mut least = None;
+        for Endpoint {
+            prices,
+            max_completion_tokens: cap,
+            ..
+        } in self.endpoints.iter().map(Rc::as_ref)
+        {
+            let longest = output_bounds(self.answers, Some(u64::MAX), *cap);
+            let longest = prices.estimate_hold(self.prompt_tokens, longest);
+            if longest.is_ok_and(|amount| amount <= available) {
+                continue;
+            }
+            let tokens = prices.affordable_tokens(available, self.prompt_tokens)? / self.answers;
+            least = Some(least.map_or(tokens, |least: u64| least.min(tokens)));
+        }
+        least.filter(|tokens| *tokens > 0)
+    }
+
     fn payment(&self, available: Nanos, remedy: &str) -> Error {
         let affordable = self.affordable(available);
         let message = match (self.max_tokens, affordable) {
             (Some(wanted), Some(afford)) => format!(
-                "This request requires more credits, or fewer max_tokens. You requested up to {wanted} tokens, but can only afford {afford}. {remedy}."
+                "This request requires more credits, or fewer max_tokens. You requested up to {wanted} tokens, but can only afford {afford}. {remedy}, or send max_tokens of {afford} or less."
             ),
             (None, Some(afford)) => format!(
-                "This request requires more credits. Your balance affords {afford} output tokens of it: send max_tokens to ask for no more. {remedy}."
+                "This request requires more credits, or max_tokens. You can only afford {afford} tokens of output. {remedy}, or send max_tokens of {afford} or less."
             ),
-            (_, None) => format!("Insufficient credits. {remedy}."),
+            (_, None) => format!("Insufficient credits for the prompt of this request. {remedy}."),
         };
-        let error = Error::new(
-            Source::Client,
-            Next::Final,
-            ErrorType::PaymentRequired,
-            message,
-        );
+        let error = refused(ErrorType::PaymentRequired, message);
         match affordable {
             Some(afford) => error.with("affordable_tokens", afford),
             None => error,
         }
     }
+}
+
+fn refused(kind: ErrorType, message: impl Into<String>) -> Error {
+    Error::new(Source::Client, Next::Final, kind, message)
 }

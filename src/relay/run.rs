@@ -1,116 +1,149 @@
 //! A request from its plan to its last byte.
 
-use futures::StreamExt;
+use std::{future::Future, pin::pin};
 
 use super::{
     attempt::{self, Attempted},
     generator::{Generator, Outlet},
-    limits::{HOLD_LIFETIME_MS, KEEP_ALIVE_MS, MAX_ATTEMPTS},
+    guard::Guard,
+    job::{Job, Output},
+    limits::{HOLD_MS, KEEP_ALIVE_MS, SETTLE_MS, TOTAL_MS},
+    pipe,
     ports::{Hold, Platform},
-    refusal,
-    tab::{Guard, Tab},
-    watch::{HoldGate, Timer},
+    refusal::Words,
+    tab::Tab,
+    watch::{Denied, HoldGate, Timer, Woken, beside},
 };
 use crate::{
-    chat::ChatRequest,
-    credits::{money::Nanos, ops},
     dialects::openai_chat::client,
-    error::{Error, Result},
-    routing::Plan,
+    error::{Error, Next, Result},
 };
 
-/// Who sent a request, as the usage row keeps it.
-#[derive(Debug, Clone, Default)]
-pub struct Origin {
-    /// The account that pays.
-    pub account: String,
-    /// The key's hash.
-    pub key_hash: String,
-    /// The client's or the gateway's request id.
-    pub request_id: String,
-    /// `HTTP-Referer`.
-    pub referer: Option<String>,
-    /// `X-Title`.
-    pub title: Option<String>,
-    /// `User-Agent`.
-    pub user_agent: Option<String>,
-}
-
-/// A request that may run: parsed, authenticated and planned.
-pub struct Job {
-    /// Generation id; also the id of the hold.
-    pub id: String,
-    /// When it arrived, unix milliseconds.
-    pub started_ms: u64,
-    /// The canonical request.
-    pub request: ChatRequest,
-    /// The client's own bytes.
-    pub raw: Vec<u8>,
-    /// Estimated prompt tokens.
-    pub prompt_tokens: u64,
-    /// What to try.
-    pub plan: Plan,
-    /// Who asks.
-    pub origin: Origin,
-}
-
-/// Who serves, known when the response may start.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Head {
-    /// Display name of the provider; absent while none has answered yet.
-    pub provider: Option<String>,
-    /// The model that serves.
-    pub model: Option<String>,
-    /// Attempts made so far, the serving one included.
-    pub attempts: usize,
-    /// Milliseconds spent waiting for providers so far.
-    pub upstream_ms: u64,
-}
-
-/// What the client is to receive, in order.
-#[derive(Debug)]
-pub enum Output {
-    /// A stream may start; always the first output of a stream that does not fail before its first byte.
-    Begin(Head),
-    /// Bytes of the stream.
-    Chunk(Vec<u8>),
-    /// The whole answer.
-    Answer {
-        /// Who served.
-        head: Head,
-        /// The body.
-        body: Vec<u8>,
-        /// Prompt and completion tokens.
-        tokens: (u64, u64),
-    },
-    /// The request failed before its first byte.
-    Failed(Box<Error>),
-}
+/// A comment that keeps a silent stream open.
+pub const KEEP_ALIVE: &[u8] = b": PATCHBAY PROCESSING\n\n";
 
 /// Starts a request. Nothing happens before the stream is polled; dropping it aborts the upstream call and settles.
 pub fn run<P: Platform>(platform: P, job: Job) -> Generator<Output> {
-    Generator::new(|outlet| async move { drive(platform, job, &outlet).await })
+    Generator::new(|outlet| async move { drive(platform, &job, &outlet).await })
+}
+
+async fn drive<P: Platform>(platform: P, job: &Job, outlet: &Outlet<Output>) {
+    let tab = Tab::open(job);
+    let hold = match tab.hold(job) {
+        Ok(hold) => hold,
+        Err(error) => return outlet.send(Output::Failed(Box::new(error))).await,
+    };
+    if !job.request.stream {
+        platform.detach();
+    }
+    let mut running = Running::start(platform, job, outlet, tab, hold);
+    match running.attempts(job).await {
+        Ok(None) => {}
+        Ok(Some(failure)) => running.fail(job, failure).await,
+        Err(denied) => running.deny(denied).await,
+    }
 }
 
 /// Everything that one request needs while it runs.
 pub(super) struct Running<'a, P: Platform> {
     pub(super) platform: P,
-    pub(super) outlet: &'a Outlet<Output>,
-    pub(super) gate: HoldGate,
-    pub(super) timer: Timer<P>,
-    pub(super) guard: Guard<P>,
+    outlet: &'a Outlet<Output>,
+    gate: HoldGate,
+    timer: Timer<P>,
+    guard: Guard,
+    /// The client gets a stream.
+    stream: bool,
     /// The stream's head has left.
-    pub(super) begun: bool,
+    begun: bool,
     /// When the last byte left for the client, or the request arrived.
-    pub(super) last_write_ms: u64,
+    last_write_ms: u64,
+    /// When no provider is waited for any longer.
+    end_ms: u64,
 }
 
-impl<P: Platform> Running<'_, P> {
+impl<'a, P: Platform> Running<'a, P> {
+    fn start(platform: P, job: &Job, outlet: &'a Outlet<Output>, tab: Tab, hold: Hold) -> Self {
+        let words = Words::of(job);
+        Self {
+            gate: HoldGate::new(
+                platform.hold(hold),
+                job.started_ms + HOLD_MS,
+                move |refusal| words.explain(refusal),
+            ),
+            timer: Timer::new(platform.clone()),
+            guard: Guard::new(&platform, tab),
+            platform,
+            outlet,
+            stream: job.request.stream,
+            begun: false,
+            last_write_ms: job.started_ms,
+            end_ms: job.started_ms + TOTAL_MS,
+        }
+    }
+
+    /// Tries the plan. The failure to tell, if no attempt answered.
+    ///
+    /// An endpoint whose dialect cannot say the request is passed over; only when no endpoint was called is that the
+    /// failure, and it is the client's.
+    async fn attempts(&mut self, job: &Job) -> Result<Option<Error>, Denied> {
+        let mut failure = None;
+        for route in &job.plan.attempts {
+            let error = match attempt::run(self, job, route).await? {
+                Attempted::Answered => return Ok(None),
+                Attempted::Unsayable(error) if error.next == Next::Final => return Ok(Some(error)),
+                Attempted::Unsayable(error) => {
+                    failure.get_or_insert(error);
+                    continue;
+                }
+                Attempted::Failed(error) => error,
+            };
+            let now = self.platform.now_ms();
+            self.tab().attempt_failed(&error, now);
+            let is_last = error.next == Next::Final || now >= self.end_ms;
+            failure = Some(error);
+            if is_last {
+                break;
+            }
+        }
+        Ok(failure.or_else(|| Some(Error::internal("the plan is empty"))))
+    }
+
+    /// The tab. The borrow must not be held over an await.
     pub(super) fn tab(&self) -> std::cell::RefMut<'_, Tab> {
         self.guard.tab()
     }
 
-    /// Sends bytes of a stream, after its head where that has not left yet.
+    /// `limit` milliseconds after `from`, but never beyond the request's own end.
+    pub(super) fn deadline(&self, from: u64, limit: u64) -> u64 {
+        from.saturating_add(limit).min(self.end_ms)
+    }
+
+    /// Waits for `work` until `by`; keeps a stream's client informed meanwhile. `None`: too late.
+    pub(super) async fn wait<T>(
+        &mut self,
+        by: u64,
+        work: impl Future<Output = T>,
+    ) -> Result<Option<T>, Denied> {
+        let mut work = pin!(work);
+        loop {
+            let speak = self.last_write_ms.saturating_add(KEEP_ALIVE_MS);
+            let speak = self.stream.then_some(speak);
+            let Self { gate, timer, .. } = self;
+            match beside(gate, timer, by, speak, work.as_mut()).await? {
+                Woken::Value(value) => return Ok(Some(value)),
+                Woken::Late => return Ok(None),
+                Woken::Silent => self.write(KEEP_ALIVE.to_vec()).await,
+            }
+        }
+    }
+
+    /// Waits until the hold is granted.
+    pub(super) async fn granted(&mut self) -> Result<(), Denied> {
+        let Self { gate, timer, .. } = self;
+        gate.granted(timer).await
+    }
+
+    /// Sends bytes of a stream, after its head where that has not left yet. All content seen so far counts as delivered.
     pub(super) async fn write(&mut self, bytes: Vec<u8>) {
         if !self.begun {
             self.begun = true;
@@ -119,143 +152,70 @@ impl<P: Platform> Running<'_, P> {
         }
         if !bytes.is_empty() {
             self.last_write_ms = self.platform.now_ms();
+            self.tab().deliver();
             self.outlet.send(Output::Chunk(bytes)).await;
         }
     }
 
-    /// When the client has to hear something, if only a comment.
-    pub(super) fn keep_alive_at(&self) -> u64 {
-        self.last_write_ms.saturating_add(KEEP_ALIVE_MS)
+    /// Sends an answer in one piece.
+    pub(super) async fn answer(&mut self, body: Vec<u8>, tokens: (u64, u64)) {
+        let head = self.tab().head();
+        let answer = Output::Answer { head, body, tokens };
+        self.outlet.send(answer).await;
     }
 
-    /// Settles; the guard tries again where the account cannot be reached now.
+    /// Settles; the guard tries again where the account does not answer now.
     pub(super) async fn settle(&mut self) -> client::UsageReport {
         self.tab().conclude();
         let (bill, report) = self.tab().bill();
-        let settled = self.platform.settle(bill).await;
-        if settled.is_ok() {
+        let by = self.platform.now_ms() + SETTLE_MS;
+        let settling = self.platform.settle(bill);
+        if let Some(Ok(())) = self.timer.within(by, settling).await {
             self.tab().close();
         }
         report
     }
-}
 
-async fn drive<P: Platform>(platform: P, job: Job, outlet: &Outlet<Output>) {
-    let hold = match hold(&job) {
-        Ok(hold) => hold,
-        Err(error) => return outlet.send(Output::Failed(Box::new(error))).await,
-    };
-    if !job.request.stream {
-        platform.detach();
-    }
-    let asked = platform.hold(hold);
-    let answered = refusal::read(&job, asked);
-    let mut running = Running {
-        gate: HoldGate::new(answered),
-        timer: Timer::new(platform.clone()),
-        last_write_ms: job.started_ms,
-        begun: false,
-        guard: Guard::new(&platform, Tab::open(&job)),
-        platform,
-        outlet,
-    };
-    let mut failure = Error::internal("The plan was empty");
-    for attempt in job.plan.attempts.iter().take(MAX_ATTEMPTS) {
-        let now = running.platform.now_ms();
-        running.tab().begin_attempt(attempt, now);
-        let outcome = attempt::run(&mut running, &job, attempt).await;
-        let now = running.platform.now_ms();
-        match outcome {
-            Ok(Attempted::Answered) => return,
-            Ok(Attempted::Failed(error)) => {
-                running.tab().attempt_failed(&error, now);
-                let last = error.next == crate::error::Next::Final;
-                failure = error;
-                if last {
-                    break;
-                }
-            }
-            Err(refusal) => {
-                running.tab().refused();
-                failure = refusal;
-                break;
-            }
+    /// Every attempt failed.
+    async fn fail(&mut self, job: &Job, failure: Error) {
+        if !self.gate.is_asked() {
+            self.tab().close();
+            return self.tell(Output::Failed(Box::new(failure))).await;
         }
-    }
-    fail(&mut running, failure).await;
-}
-
-/// Tells the client that the request failed: as a status before the first byte, in-band after it.
-async fn fail<P: Platform>(running: &mut Running<'_, P>, failure: Error) {
-    let error = running.tab().explain(failure);
-    let refused = running.tab().is_refused();
-    if !refused {
-        // The hold may still be on its way; voiding it before it is decided would leave it to the alarm.
-        let granted = running.gate.granted().await;
-        if granted.is_err() {
-            running.tab().refused();
-        } else {
-            running.tab().failed(&error);
-            running.settle().await;
+        // Voiding a hold that is still on its way would leave the refusal, which is what the client should read, untold.
+        if let Err(denied) = self.granted().await {
+            return self.deny(denied).await;
         }
-    }
-    if running.begun {
+        let error = self.tab().explain(failure);
+        self.tab().fail(error.to_string());
+        let report = self.settle().await;
+        if !self.begun {
+            return self.tell(Output::Failed(Box::new(error))).await;
+        }
         let mut bytes = Vec::new();
-        let meta = running.tab().meta();
-        client::ChunkWriter::new(&meta, client::WriterOptions::default())
-            .error(&error, None, &mut bytes);
-        running.write(bytes).await;
-    } else {
-        running.outlet.send(Output::Failed(Box::new(error))).await;
+        let meta = self.tab().meta();
+        let mut writer = client::ChunkWriter::new(&meta, pipe::options(job));
+        writer.error(&error, Some(&report), &mut bytes);
+        self.write(bytes).await;
     }
-}
 
-/// The hold: enough for the dearest endpoint that may serve.
-fn hold(job: &Job) -> Result<Hold> {
-    let mut amount = Nanos::ZERO;
-    for attempt in job.plan.attempts.iter().take(MAX_ATTEMPTS) {
-        let endpoint = &attempt.endpoint;
-        let output = Tab::output_bounds(&job.request, endpoint.max_completion_tokens);
-        let needed = endpoint.prices.estimate_hold(job.prompt_tokens, output);
-        let needed = needed.map_err(|_| {
-            Error::invalid(
-                "max_tokens",
-                "The request would cost more than any account can hold",
-            )
-        })?;
-        amount = amount.max(needed);
+    /// The hold was denied. Nothing has left, and nothing will.
+    async fn deny(&mut self, denied: Denied) {
+        let error = match denied {
+            Denied::Refused(error) => {
+                self.tab().close();
+                error
+            }
+            // The guard releases what may be held.
+            Denied::Unknown(error) => {
+                self.tab().fail(error.to_string());
+                error
+            }
+        };
+        self.tell(Output::Failed(Box::new(error))).await;
     }
-    Ok(Hold {
-        account: job.origin.account.clone(),
-        call: ops::Hold {
-            id: job.id.clone(),
-            key_hash: job.origin.key_hash.clone(),
-            amount,
-            ttl_ms: i64::try_from(HOLD_LIFETIME_MS).unwrap_or(i64::MAX),
-            row: Tab::open(job).row_json(),
-        },
-    })
-}
 
-/// Reads a body to its end, up to `limit` bytes.
-pub(super) async fn read_all<B>(mut body: B, limit: usize) -> Result<Vec<u8>>
-where
-    B: futures::Stream<Item = Result<Vec<u8>>> + Unpin,
-{
-    let mut whole: Vec<u8> = Vec::new();
-    while let Some(chunk) = body.next().await {
-        let chunk = chunk?;
-        if whole.len().saturating_add(chunk.len()) > limit {
-            return Err(Error::upstream(
-                crate::error::ErrorType::ProviderUnavailable,
-                format!("The provider answered with more than {limit} bytes"),
-            ));
-        }
-        if whole.is_empty() {
-            whole = chunk;
-        } else {
-            whole.extend_from_slice(&chunk);
-        }
+    async fn tell(&mut self, output: Output) {
+        self.outlet.send(output).await;
     }
-    Ok(whole)
 }

@@ -1,78 +1,68 @@
-//! The tab of a request: what was tried, what was delivered, and what it therefore costs.
+//! The tab of a request: what was tried, what was seen of each attempt, and what of it has left for the client.
+//!
+//! Out of scope: what it costs ([`super::bill`]), and who sees to it that it is settled ([`super::guard`]).
 
-use std::{
-    cell::{RefCell, RefMut},
-    rc::Rc,
-};
+use serde_json::json;
 
-use futures::{FutureExt, channel::oneshot};
-use serde_json::{json, value::RawValue};
-
-use super::{
-    ports::{Bill, Platform},
-    run::{Head, Job, Origin},
-};
+use super::job::{Head, Job, Origin};
 use crate::{
     catalog::Route,
-    chat::{ChatRequest, Delta, Event, FinishReason, Usage, estimate},
-    credits::{
-        money::Nanos,
-        ops,
-        pricing::{Charge, OutputBounds, PriceTable},
-    },
-    dialects::openai_chat::client::{Meta, UsageReport},
+    chat::{Completion, Delta, Event, FinishReason, Usage},
+    dialects::openai_chat::client::Meta,
     error::{Error, ErrorType, Source},
-    usage::{self, UsageRow},
+    usage,
 };
-
-/// Pauses before each further try to settle after the first failed, in milliseconds.
-const SETTLE_RETRIES_MS: [u64; 4] = [0, 250, 1_000, 4_000];
 
 /// What was seen of the attempt in force.
 #[derive(Debug, Default)]
-struct Seen {
-    usage: Option<Usage>,
-    /// Bytes of text, reasoning and tool arguments delivered.
-    bytes: usize,
-    content: bool,
-    finish: Option<(FinishReason, String)>,
+pub(super) struct Seen {
+    pub(super) usage: Option<Usage>,
+    /// Bytes of text, reasoning and tool arguments.
+    pub(super) bytes: usize,
+    pub(super) content: bool,
+    /// How many of [`Self::bytes`] have left for the client; absent until content has.
+    pub(super) delivered: Option<usize>,
+    pub(super) finish: Option<(FinishReason, String)>,
+    pub(super) upstream_id: Option<String>,
+    pub(super) first_content_ms: Option<u64>,
+    pub(super) last_ms: u64,
+    /// One bit per choice that began, and per choice that ended.
+    begun: u128,
+    ended: u128,
     done: bool,
-    upstream_id: Option<String>,
-    first_content_ms: Option<u64>,
-    last_ms: u64,
 }
 
 /// Whether the account still waits for the end of the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Open,
-    /// The hold was refused: there is nothing to settle.
-    Refused,
-    Settled,
+    Closed,
 }
 
 /// The tab of one request.
 #[derive(Debug)]
 pub struct Tab {
-    id: String,
-    started_ms: u64,
-    streamed: bool,
-    asked_model: String,
-    prompt_estimate: u64,
-    origin: Origin,
-    session_id: Option<String>,
-    user: Option<String>,
-    route: Option<Route>,
-    attempts: Vec<usage::Attempt>,
-    /// Failures so far, as `metadata.previous_errors` tells them.
+    pub(super) id: String,
+    pub(super) started_ms: u64,
+    pub(super) streamed: bool,
+    pub(super) asked_model: String,
+    pub(super) prompt_estimate: u64,
+    pub(super) origin: Origin,
+    pub(super) session_id: Option<String>,
+    pub(super) user: Option<String>,
+    pub(super) route: Option<Route>,
+    pub(super) attempts: Vec<usage::Attempt>,
+    pub(super) seen: Seen,
+    pub(super) error: Option<String>,
+    /// The request came to its end, good or bad; otherwise the client left.
+    pub(super) concluded: bool,
+    /// Failures of earlier attempts and their providers' names, as `metadata.previous_errors` tells them.
     failures: Vec<(String, Error)>,
-    attempt_started_ms: u64,
+    dispatched_ms: u64,
+    /// Since when a provider is waited for.
+    waiting_ms: u64,
     upstream_ms: u64,
-    seen: Seen,
-    error: Option<String>,
     state: State,
-    /// The end was reached in order; otherwise the client left.
-    concluded: bool,
 }
 
 impl Tab {
@@ -90,7 +80,8 @@ impl Tab {
             route: None,
             attempts: Vec::new(),
             failures: Vec::new(),
-            attempt_started_ms: job.started_ms,
+            dispatched_ms: job.started_ms,
+            waiting_ms: job.started_ms,
             upstream_ms: 0,
             seen: Seen::default(),
             error: None,
@@ -99,17 +90,7 @@ impl Tab {
         }
     }
 
-    /// What is known about the length of the answer: a request for `n` answers may write `n` times its limit.
-    pub fn output_bounds(request: &ChatRequest, model_cap: Option<u64>) -> OutputBounds {
-        let n = u64::from(request.n.unwrap_or(1).max(1));
-        OutputBounds {
-            max_tokens: request.max_tokens.map(|limit| limit.saturating_mul(n)),
-            model_cap: model_cap.map(|cap| cap.saturating_mul(n)),
-            typical: None,
-        }
-    }
-
-    /// Another endpoint is called.
+    /// An endpoint is called.
     pub fn begin_attempt(&mut self, route: &Route, now: u64) {
         self.attempts.push(usage::Attempt {
             provider: route.provider.slug.clone(),
@@ -118,25 +99,39 @@ impl Tab {
             ..usage::Attempt::default()
         });
         self.route = Some(route.clone());
-        self.attempt_started_ms = now;
+        self.dispatched_ms = now;
+        self.waiting_ms = now;
         self.seen = Seen::default();
     }
 
     /// The response headers arrived.
     pub fn responded(&mut self, status: u16, now: u64) {
-        self.upstream_ms += now.saturating_sub(self.attempt_started_ms);
-        self.attempt_started_ms = now;
+        self.arrived(now);
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.status = status;
         }
     }
 
-    /// The attempt failed before anything left.
+    /// Something of the provider's arrived: the time since the last arrival was spent waiting for it.
+    pub fn arrived(&mut self, now: u64) {
+        self.upstream_ms += now.saturating_sub(self.waiting_ms);
+        self.waiting_ms = now;
+    }
+
+    /// The attempt is the one that serves.
+    pub fn serves(&mut self, now: u64) {
+        if let Some(attempt) = self.attempts.last_mut() {
+            attempt.latency_ms = signed(now.saturating_sub(self.dispatched_ms));
+        }
+    }
+
+    /// The attempt failed before any of its content left.
     pub fn attempt_failed(&mut self, error: &Error, now: u64) {
-        self.upstream_ms += now.saturating_sub(self.attempt_started_ms);
+        self.arrived(now);
+        self.serves(now);
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.error = Some(error.to_string());
-            attempt.latency_ms = signed(now.saturating_sub(self.attempt_started_ms));
+            attempt.upstream_id = self.seen.upstream_id.take();
         }
         let name = self.route.as_ref().map(|route| route.provider.name.clone());
         self.failures
@@ -149,15 +144,23 @@ impl Tab {
         let seen = &mut self.seen;
         match event {
             Event::Start { id, .. } => seen.upstream_id = id.clone().or(seen.upstream_id.take()),
-            Event::Delta { delta, .. } => {
-                seen.bytes = seen.bytes.saturating_add(delivered_bytes(delta));
+            Event::Delta { choice, delta } => {
+                seen.begun |= bit(*choice);
+                seen.bytes = seen.bytes.saturating_add(bytes_of(delta));
                 if event.is_content() {
                     seen.content = true;
                     seen.first_content_ms.get_or_insert(now);
                 }
                 seen.last_ms = now;
             }
-            Event::Finish { reason, native, .. } => {
+            Event::Finish {
+                choice,
+                reason,
+                native,
+                ..
+            } => {
+                seen.begun |= bit(*choice);
+                seen.ended |= bit(*choice);
                 seen.finish.get_or_insert_with(|| (*reason, native.clone()));
             }
             Event::Usage(usage) => seen.usage = Some(*usage),
@@ -166,55 +169,57 @@ impl Tab {
         }
     }
 
-    /// Whether the answer is whole: an end mark or a finish reason was seen, never merely the end of the bytes.
-    pub fn is_complete(&self) -> bool {
-        self.seen.finish.is_some() || (self.seen.done && self.seen.content)
+    /// All content seen so far leaves for the client.
+    pub fn deliver(&mut self) {
+        if self.seen.content {
+            self.seen.delivered = Some(self.seen.bytes);
+        }
     }
 
-    /// Why an answer without content is a failure of the provider's, if it is: a limit met while thinking, or a refusal
-    /// without words, is an answer.
-    pub fn empty_failure(&self) -> Option<Error> {
-        if self.seen.content {
-            return None;
-        }
-        let wrote = self.seen.usage.is_some_and(|usage| usage.completion > 0);
-        match &self.seen.finish {
-            Some((FinishReason::Length | FinishReason::ContentFilter, _)) => None,
-            Some((FinishReason::Stop | FinishReason::ToolCalls, _)) if wrote => None,
-            Some((FinishReason::Error, native)) => Some(Error::upstream(
-                ErrorType::ProviderUnavailable,
-                format!("The provider gave up: {native}"),
-            )),
-            _ => Some(Error::upstream(
-                ErrorType::ProviderUnavailable,
-                "The provider returned an empty answer",
-            )),
-        }
+    /// Whether every choice that began has its finish reason.
+    pub fn is_finished(&self) -> bool {
+        self.seen.ended != 0 && self.seen.begun & !self.seen.ended == 0
+    }
+
+    /// Whether the answer is whole: finish reasons or an end mark were seen, never merely the end of the bytes.
+    pub fn is_complete(&self) -> bool {
+        self.is_finished() || (self.seen.done && self.seen.content)
+    }
+
+    /// Why an answer of which nothing has left is a failure of the provider's, if it is. A limit met while thinking, a
+    /// refusal without words, and silence that the provider counted as output are answers.
+    pub fn fault(&self) -> Option<Error> {
+        let seen = &self.seen;
+        let wrote = seen.usage.is_some_and(|usage| usage.completion > 0);
+        let message = match &seen.finish {
+            Some((FinishReason::Error, native)) => format!("The provider gave up: {native}"),
+            _ if seen.content => return None,
+            Some((FinishReason::Length | FinishReason::ContentFilter, _)) => return None,
+            Some((FinishReason::Stop | FinishReason::ToolCalls, _)) if wrote => return None,
+            _ => "The provider returned an empty answer".to_owned(),
+        };
+        Some(Error::upstream(ErrorType::ProviderUnavailable, message))
     }
 
     /// The request ends with this error.
-    pub fn failed(&mut self, error: &Error) {
-        self.error = Some(error.to_string());
-    }
-
-    /// The hold was refused.
-    pub fn refused(&mut self) {
-        self.state = State::Refused;
-    }
-
-    /// Whether the hold was refused.
-    pub fn is_refused(&self) -> bool {
-        self.state == State::Refused
-    }
-
-    /// The account has the bill.
-    pub fn close(&mut self) {
-        self.state = State::Settled;
+    pub fn fail(&mut self, error: String) {
+        self.error = Some(error);
+        self.concluded = true;
     }
 
     /// The request reached its end in order.
     pub fn conclude(&mut self) {
         self.concluded = true;
+    }
+
+    /// The account has the bill, or wants none.
+    pub fn close(&mut self) {
+        self.state = State::Closed;
+    }
+
+    /// Whether the account still waits for the bill.
+    pub fn is_open(&self) -> bool {
+        self.state == State::Open
     }
 
     /// What clients see of the request whoever answers.
@@ -232,7 +237,7 @@ impl Tab {
         }
     }
 
-    /// Who serves.
+    /// Who serves, as far as that is decided.
     pub fn head(&self) -> Head {
         let served = self
             .route
@@ -246,17 +251,15 @@ impl Tab {
         }
     }
 
-    /// Adds to an error what the client should know of the attempts before it.
+    /// Adds to the error that ends the request what the client should know of the attempts.
     pub fn explain(&self, mut error: Error) -> Error {
-        if error.source == Source::Upstream {
-            if let Some(route) = &self.route {
-                let name = route.provider.name.clone();
-                error.metadata.insert("provider_name".into(), name.into());
-            }
-            if let Some(raw) = &error.raw {
-                error.metadata.insert("raw".into(), raw.clone().into());
-            }
+        if error.source == Source::Upstream
+            && let Some(route) = &self.route
+        {
+            let name = route.provider.name.clone();
+            error.metadata.insert("provider_name".into(), name.into());
         }
+        // The last of them is this error itself, unless the stream had begun to deliver.
         let previous = match self.failures.split_last() {
             Some((_, previous)) if !self.seen.content => previous,
             _ => &self.failures,
@@ -268,145 +271,29 @@ impl Tab {
             error
                 .metadata
                 .insert("previous_errors".into(), told.collect());
-            let waits = previous.iter().map(|(_, error)| error.retry_after);
-            // Only when every provider said when to come back is the earliest of these a promise.
-            let all: Option<Vec<u32>> = waits.chain([error.retry_after]).collect();
-            error.retry_after = all.and_then(|waits| waits.into_iter().min());
+            error.retry_after = retry_after(previous.iter().map(|(_, error)| error), &error);
         }
         error
     }
+}
 
-    /// The usage row as far as it is known.
-    pub fn row_json(&self) -> Box<RawValue> {
-        self.raw_row(Usage::default(), None)
-    }
+/// When it makes sense to come back: as soon as the first provider may serve again. Providers that refused for good do not
+/// count, and one that may serve again without saying when leaves the pause to the client.
+fn retry_after<'a>(previous: impl Iterator<Item = &'a Error>, last: &'a Error) -> Option<u32> {
+    let passing = previous.chain([last]).filter(|error| error.status >= 429);
+    let waits: Option<Vec<u32>> = passing.map(|error| error.retry_after).collect();
+    waits.and_then(|waits| waits.into_iter().min())
+}
 
-    /// The bill and what the client is told of it.
-    pub fn bill(&self) -> (Bill, UsageReport) {
-        let account = self.origin.account.clone();
-        let usage = self.usage();
-        let charge = self
-            .route
-            .as_ref()
-            .filter(|_| self.is_payable(&usage))
-            .and_then(|route| route.endpoint.prices.cost(&usage).ok().map(|c| (route, c)));
-        let Some((route, charge)) = charge else {
-            let call = ops::Void {
-                id: self.id.clone(),
-                key_hash: self.origin.key_hash.clone(),
-                reason: self
-                    .error
-                    .clone()
-                    .unwrap_or_else(|| "nothing was delivered".into()),
-                row: self.raw_row(usage, None),
-            };
-            let report = UsageReport {
-                usage,
-                ..UsageReport::default()
-            };
-            return (Bill::Void { account, call }, report);
-        };
-        let report = report(usage, &charge, &route.endpoint.prices);
-        let call = ops::Settle {
-            id: self.id.clone(),
-            amount: charge.total,
-            row: self.raw_row(usage, Some(charge)),
-        };
-        (Bill::Settle { account, call }, report)
-    }
-
-    /// Nothing delivered is free, and so is an answer that the provider itself calls a failure.
-    fn is_payable(&self, usage: &Usage) -> bool {
-        let failed = matches!(&self.seen.finish, Some((FinishReason::Error, _)));
-        let complete = self.is_complete() && !failed;
-        self.seen.content || (complete && usage.completion > 0)
-    }
-
-    /// The provider's counts where it gave them to the end; otherwise what was delivered, counted by the gateway.
-    fn usage(&self) -> Usage {
-        let seen = &self.seen;
-        let mut usage = seen.usage.unwrap_or_else(|| Usage {
-            prompt: self.prompt_estimate,
-            estimated: true,
-            ..Usage::default()
-        });
-        if usage.prompt == 0 && usage.completion == 0 && !usage.estimated {
-            // The provider says zero: it is taken at its word (P21).
-            return usage;
-        }
-        let ended = self.is_complete();
-        if seen.usage.is_none() || !ended {
-            let delivered = estimate::text_tokens(seen.bytes);
-            if delivered > usage.completion {
-                usage.completion = delivered;
-                usage.estimated = true;
-            }
-        }
-        usage
-    }
-
-    fn raw_row(&self, usage: Usage, charge: Option<Charge>) -> Box<RawValue> {
-        let route = self.route.as_ref();
-        let seen = &self.seen;
-        let since = |from: u64, to: u64| signed(to.saturating_sub(from));
-        let mut attempts = self.attempts.clone();
-        if let Some(last) = attempts.last_mut() {
-            last.upstream_id.clone_from(&seen.upstream_id);
-        }
-        let row = UsageRow {
-            request_id: self.origin.request_id.clone(),
-            created_at: signed(self.started_ms),
-            api_type: "completions".into(),
-            model: self.meta().model,
-            provider: route.map(|route| route.provider.name.clone()),
-            endpoint: route.map(|route| route.endpoint.tag.clone()),
-            streamed: self.streamed,
-            cancelled: !self.concluded && route.is_some(),
-            upstream_id: seen.upstream_id.clone(),
-            finish_reason: seen
-                .finish
-                .as_ref()
-                .map(|(reason, _)| reason.as_str().into()),
-            native_finish_reason: seen.finish.as_ref().map(|(_, native)| native.clone()),
-            usage,
-            latency_ms: seen.first_content_ms.map(|at| since(self.started_ms, at)),
-            generation_ms: seen.first_content_ms.map(|at| since(at, seen.last_ms)),
-            error: self.error.clone(),
-            origin: usage::Origin {
-                http_referer: self.origin.referer.clone(),
-                app_title: self.origin.title.clone(),
-                user_agent: self.origin.user_agent.clone(),
-                session_id: self.session_id.clone(),
-                external_user: self.user.clone(),
-            },
-            attempts,
-            charge,
-        };
-        // A row is plain data; if it could not be written, an empty one is still a row.
-        row.into_raw().unwrap_or_default()
+fn bit(choice: u32) -> u128 {
+    if choice < Completion::MAX_INDEX {
+        1 << choice
+    } else {
+        0
     }
 }
 
-fn report(usage: Usage, charge: &Charge, prices: &PriceTable) -> UsageReport {
-    let prompt_only = Usage {
-        completion: 0,
-        reasoning: 0,
-        audio_out: 0,
-        image_out: 0,
-        ..usage
-    };
-    let prompt_cost = prices
-        .cost(&prompt_only)
-        .map_or(Nanos::ZERO, |part| part.total.min(charge.total));
-    UsageReport {
-        usage,
-        cost: charge.total,
-        prompt_cost,
-        completion_cost: charge.total.checked_sub(prompt_cost).unwrap_or_default(),
-    }
-}
-
-fn delivered_bytes(delta: &Delta) -> usize {
+fn bytes_of(delta: &Delta) -> usize {
     match delta {
         Delta::Text(text) | Delta::Refusal(text) => text.len(),
         Delta::Reasoning(detail) => detail.readable().map_or(0, str::len),
@@ -416,67 +303,7 @@ fn delivered_bytes(delta: &Delta) -> usize {
     }
 }
 
-fn signed(value: u64) -> i64 {
+/// Milliseconds as the usage row keeps them.
+pub(super) fn signed(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
-}
-
-/// Keeps the promise that every exit settles: when the request's future is dropped, a task that outlives it takes the tab.
-pub struct Guard<P: Platform> {
-    tab: Rc<RefCell<Tab>>,
-    dropped: Option<oneshot::Sender<()>>,
-    platform: std::marker::PhantomData<P>,
-}
-
-impl<P: Platform> Guard<P> {
-    /// Registers the task; must be called before the response is returned.
-    pub fn new(platform: &P, tab: Tab) -> Self {
-        let tab = Rc::new(RefCell::new(tab));
-        let (dropped, wait) = oneshot::channel();
-        let late = Late {
-            platform: platform.clone(),
-            tab: Rc::clone(&tab),
-        };
-        platform.spawn(wait.then(|_| late.settle()).boxed_local());
-        Self {
-            tab,
-            dropped: Some(dropped),
-            platform: std::marker::PhantomData,
-        }
-    }
-
-    /// The tab. The borrow must not be held over an await.
-    pub fn tab(&self) -> RefMut<'_, Tab> {
-        self.tab.borrow_mut()
-    }
-}
-
-impl<P: Platform> Drop for Guard<P> {
-    fn drop(&mut self) {
-        if let Some(dropped) = self.dropped.take() {
-            // The receiver is gone only when the runtime has given the task up; the object's alarm does the rest then.
-            let _ = dropped.send(());
-        }
-    }
-}
-
-struct Late<P> {
-    platform: P,
-    tab: Rc<RefCell<Tab>>,
-}
-
-impl<P: Platform> Late<P> {
-    async fn settle(self) {
-        for pause in SETTLE_RETRIES_MS {
-            if self.tab.borrow().state != State::Open {
-                return;
-            }
-            if pause > 0 {
-                self.platform.sleep(pause).await;
-            }
-            let (bill, _) = self.tab.borrow().bill();
-            if self.platform.settle(bill).await.is_ok() {
-                self.tab.borrow_mut().close();
-            }
-        }
-    }
 }

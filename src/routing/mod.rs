@@ -6,5 +6,5 @@
 mod plan;
 mod preferences;
 
-pub use plan::{Exclusion, Plan, plan};
+pub use plan::{Exclusion, MAX_ATTEMPTS, Plan, plan};
 pub use preferences::{MaxPrice, ProviderPreferences, Sort, SortBy};

@@ -12,6 +12,9 @@ use crate::{
     error::{Error, ErrorType, Next, Result, Source},
 };
 
+/// The most endpoints that one request tries.
+pub const MAX_ATTEMPTS: usize = 8;
+
 /// Why an endpoint is not in the plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Exclusion {
@@ -37,6 +40,8 @@ pub enum Exclusion {
     InputModality,
     /// `provider.quantizations`.
     Quantization,
+    /// There are [`MAX_ATTEMPTS`] better ones.
+    Attempts,
 }
 
 impl Exclusion {
@@ -54,20 +59,29 @@ impl Exclusion {
             Exclusion::RequireParameters => "require_parameters",
             Exclusion::InputModality => "input_modality",
             Exclusion::Quantization => "quantization",
+            Exclusion::Attempts => "attempts",
         }
+    }
+
+    /// Whether the endpoint may be in the plan of the same request with a lower limit on its answer.
+    pub fn depends_on_length(self) -> bool {
+        matches!(
+            self,
+            Exclusion::MaxTokens | Exclusion::FallbacksOff | Exclusion::Attempts
+        )
     }
 }
 
 /// The ordered attempts of a request, and the endpoints left out.
 #[derive(Debug, Clone, Default)]
 pub struct Plan {
-    /// To try in this order; never empty.
+    /// To try in this order: 1 to [`MAX_ATTEMPTS`].
     pub attempts: Vec<Route>,
-    /// Endpoint tags left out, with the reason.
-    pub excluded: Vec<(String, Exclusion)>,
+    /// What was left out, with the reason.
+    pub excluded: Vec<(Route, Exclusion)>,
 }
 
-/// Plans a request over the models it names, in their order.
+/// Plans a request over the models it names, in their order. A model leaves room for an attempt with each that follows.
 ///
 /// `has_credentials` tells whether the operator can call a provider. Within a model endpoints are ordered by
 /// `provider.order`, then by the price of this request, then by tag.
@@ -83,9 +97,9 @@ pub fn plan(
 ) -> Result<Plan> {
     let needs = Needs::of(request, prompt_tokens, preferences)?;
     let mut plan = Plan::default();
-    for model in models {
+    for (model, following) in models.iter().zip((0..models.len()).rev()) {
         let soft = needs.soft_parameters(model);
-        let mut kept: Vec<(usize, i64, &Route)> = Vec::new();
+        let mut kept: Vec<Ranked<'_>> = Vec::new();
         for route in &model.routes {
             let Route { endpoint, provider } = route;
             let exclusion = if has_credentials(provider) {
@@ -94,7 +108,7 @@ pub fn plan(
                 Some(Exclusion::NoCredentials)
             };
             match exclusion {
-                Some(reason) => plan.excluded.push((endpoint.tag.clone(), reason)),
+                Some(reason) => plan.excluded.push((route.clone(), reason)),
                 None => kept.push((needs.rank(endpoint, provider), needs.price(endpoint), route)),
             }
         }
@@ -104,11 +118,11 @@ pub fn plan(
                 Some(order) => kept.iter().filter(|item| item.0 < order.len()).count(),
                 None => 1,
             };
-            for (_, _, route) in kept.drain(keep.min(kept.len())..) {
-                plan.excluded
-                    .push((route.endpoint.tag.clone(), Exclusion::FallbacksOff));
-            }
+            plan.exclude(&mut kept, keep, Exclusion::FallbacksOff);
         }
+        let left = MAX_ATTEMPTS.saturating_sub(plan.attempts.len());
+        let room = left.saturating_sub(following).max(left.min(1));
+        plan.exclude(&mut kept, room, Exclusion::Attempts);
         plan.attempts
             .extend(kept.into_iter().map(|(_, _, route)| route.clone()));
     }
@@ -116,6 +130,18 @@ pub fn plan(
         return Err(nothing_left(request, &plan.excluded));
     }
     Ok(plan)
+}
+
+/// An endpoint with its place in `provider.order` and the price of the request there.
+type Ranked<'a> = (usize, i64, &'a Route);
+
+impl Plan {
+    /// Leaves out all but the first `keep` of `kept`.
+    fn exclude(&mut self, kept: &mut Vec<Ranked<'_>>, keep: usize, reason: Exclusion) {
+        let others = kept.drain(keep.min(kept.len())..);
+        self.excluded
+            .extend(others.map(|(_, _, route)| (route.clone(), reason)));
+    }
 }
 
 /// What the request needs of an endpoint.
@@ -331,7 +357,7 @@ fn price_cap(key: &str, value: Option<Value>) -> Result<Option<Price>> {
         .map_err(|error| Error::invalid(format!("provider.max_price.{key}"), error.to_string()))
 }
 
-fn nothing_left(request: &ChatRequest, excluded: &[(String, Exclusion)]) -> Error {
+fn nothing_left(request: &ChatRequest, excluded: &[(Route, Exclusion)]) -> Error {
     let mut reasons: Vec<Exclusion> = excluded.iter().map(|(_, reason)| *reason).collect();
     reasons.sort_unstable();
     reasons.dedup();
@@ -343,7 +369,7 @@ fn nothing_left(request: &ChatRequest, excluded: &[(String, Exclusion)]) -> Erro
     } else {
         let listed: Vec<String> = excluded
             .iter()
-            .map(|(tag, reason)| format!("{tag} ({})", reason.as_str()))
+            .map(|(route, reason)| format!("{} ({})", route.endpoint.tag, reason.as_str()))
             .collect();
         format!(
             "No endpoints found for {model} that satisfy the request. Left out: {}.",

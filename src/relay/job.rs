@@ -1,0 +1,71 @@
+//! What goes into the relay and what comes out.
+
+use crate::{chat::ChatRequest, error::Error, routing::Plan};
+
+/// Who sent a request, as the usage row keeps it.
+#[derive(Debug, Clone, Default)]
+pub struct Origin {
+    /// The account that pays.
+    pub account: String,
+    /// The key's hash.
+    pub key_hash: String,
+    /// The client's or the gateway's request id.
+    pub request_id: String,
+    /// `HTTP-Referer`.
+    pub referer: Option<String>,
+    /// `X-Title`.
+    pub title: Option<String>,
+    /// `User-Agent`.
+    pub user_agent: Option<String>,
+}
+
+/// A request that may run: parsed, authenticated and planned.
+pub struct Job {
+    /// Generation id; also the id of the hold.
+    pub id: String,
+    /// When it arrived, unix milliseconds.
+    pub started_ms: u64,
+    /// The canonical request.
+    pub request: ChatRequest,
+    /// The client's own bytes.
+    pub raw: Vec<u8>,
+    /// Estimated prompt tokens.
+    pub prompt_tokens: u64,
+    /// What to try.
+    pub plan: Plan,
+    /// Who asks.
+    pub origin: Origin,
+}
+
+/// Who serves, known when the response may start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Head {
+    /// Display name of the provider; absent while none has answered yet.
+    pub provider: Option<String>,
+    /// The model that serves.
+    pub model: Option<String>,
+    /// Attempts made so far, the serving one included.
+    pub attempts: usize,
+    /// Milliseconds spent waiting for providers so far.
+    pub upstream_ms: u64,
+}
+
+/// What the client is to receive, in order.
+#[derive(Debug)]
+pub enum Output {
+    /// A stream may start; always the first output of a stream that does not fail before its first byte.
+    Begin(Head),
+    /// Bytes of the stream: whole events.
+    Chunk(Vec<u8>),
+    /// The whole answer.
+    Answer {
+        /// Who served.
+        head: Head,
+        /// The body.
+        body: Vec<u8>,
+        /// Prompt and completion tokens.
+        tokens: (u64, u64),
+    },
+    /// The request failed before its first byte.
+    Failed(Box<Error>),
+}
