@@ -14,6 +14,7 @@
 pub mod anthropic_messages;
 pub mod gemini;
 pub mod openai_chat;
+pub mod redact;
 pub mod splice;
 pub mod sse;
 
@@ -93,6 +94,14 @@ pub fn error(dialect: Dialect, status: u16, body: &[u8]) -> Error {
         }
         .to_owned();
         error.raw = None;
+    }
+    for text in [Some(&mut error.message), error.raw.as_mut()]
+        .into_iter()
+        .flatten()
+    {
+        if let Some(told) = redact::secrets(text) {
+            *text = told;
+        }
     }
     error
 }

@@ -409,6 +409,39 @@ proptest! {
     }
 
     #[test]
+    fn no_answer_and_no_request_makes_anything_panic(
+        places in vec((0_usize..9, any_json()), 1..4), quirk in any::<bool>(), cut in 0_usize..400,
+    ) {
+        let quirks: &[Quirk] = if quirk { &[Quirk::ThinkTags] } else { &[] };
+        let mut odd = chunk(json!({"role": "assistant", "content": "a", "tool_calls": [{"index": 0, "id": "c", "function": {"name": "f", "arguments": "{}"}}]}), Value::Null);
+        odd["choices"][0]["message"] = odd["choices"][0]["delta"].clone();
+        for (place, value) in places {
+            let pointer = [
+                "/choices", "/choices/0", "/choices/0/delta", "/choices/0/delta/tool_calls", "/choices/0/delta/content",
+                "/choices/0/finish_reason", "/usage", "/choices/0/message/tool_calls/0/function", "/choices/0/delta/tool_calls/0/index",
+            ][place];
+            if let Some(spot) = odd.pointer_mut(pointer) {
+                *spot = value;
+            }
+        }
+        let text = format!("data: {odd}\n\n");
+        let mut pass = Passthrough::new(&meta(), WriterOptions::default(), quirks);
+        let (mut out, mut events) = (Vec::new(), Vec::new());
+        let fed = pass.feed(text.as_bytes(), &mut out, &mut events);
+        let ended = pass.end(&mut out, &mut events);
+        prop_assert!(out.is_empty() || out.ends_with(b"}\n\n"), "{fed:?} {ended:?}");
+        if let Ok(answer) = WholeAnswer::read(odd.to_string().as_bytes(), quirks) {
+            let written = answer.write(&meta(), &UsageReport::default(), WriterOptions::default());
+            prop_assert!(serde_json::from_slice::<Value>(&written).is_ok());
+        }
+        let body = json!({"model": "m", "messages": odd["choices"], "tools": odd["usage"]}).to_string();
+        for bytes in [body.as_bytes(), &body.as_bytes()[..cut.min(body.len())], text.as_bytes()] {
+            let _either = parse_request(bytes);
+            prop_assert!(super::error(400, bytes).status >= 400);
+        }
+    }
+
+    #[test]
     fn a_passed_stream_reads_like_the_original(texts in vec("[a-zé\"\n]{1,5}", 1..6), size in 1_usize..20) {
         let chunks: Vec<Value> = texts.iter().map(|text| chunk(json!({"content": text}), Value::Null)).collect();
         let text: String = chunks.iter().map(|chunk| format!("data: {chunk}\r\n\r\n")).collect();

@@ -4,7 +4,10 @@
 //! where OpenAI's SDKs look for them.
 
 use crate::{
-    dialects::splice::{ObjectWriter, put},
+    dialects::{
+        redact,
+        splice::{ObjectWriter, put},
+    },
     error::{Error, ErrorType, Source},
 };
 
@@ -25,11 +28,20 @@ pub fn put_error(out: &mut Vec<u8>, error: &Error) {
     let internal = error.source == Source::Gateway && error.error_type == ErrorType::Server;
     let mut object = ObjectWriter::new(out);
     object.field("code", &error.status);
-    object.field("message", if internal { INTERNAL } else { &error.message });
+    let message = if internal { INTERNAL } else { &error.message };
+    put_told(object.key("message"), message);
     object.field("type", error.error_type.as_str());
     object.optional("param", error.param.as_deref());
     put_metadata(object.key("metadata"), error, internal);
     object.end();
+}
+
+/// What somebody else may have worded, without secrets: this is the last place before the client.
+fn put_told(out: &mut Vec<u8>, text: &str) {
+    match redact::secrets(text) {
+        Some(told) => put(out, &told),
+        None => put(out, text),
+    }
 }
 
 fn put_metadata(out: &mut Vec<u8>, error: &Error, internal: bool) {
@@ -37,7 +49,9 @@ fn put_metadata(out: &mut Vec<u8>, error: &Error, internal: bool) {
     object.field("error_type", error.error_type.as_str());
     if !internal {
         object.optional("provider_code", error.provider_code.as_deref());
-        object.optional("raw", error.raw.as_deref());
+        if let Some(raw) = &error.raw {
+            put_told(object.key("raw"), raw);
+        }
         for (key, value) in &error.metadata {
             let mut text = Vec::new();
             put(&mut text, value);
@@ -79,6 +93,18 @@ mod tests {
             },
         }});
         assert_eq!(body(&error), (529, expected));
+    }
+
+    #[test]
+    fn a_secret_in_somebodys_words_is_cut() {
+        let error = Error::upstream(
+            ErrorType::ProviderUnavailable,
+            "no quota for org-0123456789ab",
+        )
+        .with_raw(b"{\"key\":\"sk-0123456789ab\"}");
+        let (_, told) = body(&error);
+        assert_eq!(told["error"]["message"], "no quota for org-…");
+        assert_eq!(told["error"]["metadata"]["raw"], "{\"key\":\"sk-…\"}");
     }
 
     #[test]
