@@ -145,3 +145,9 @@ export async function settled(gateway, account) {
     { what: `the account ${account} at rest` },
   );
 }
+
+/** Dollars as JSON has them, in nano-dollars: exact for amounts below a few million. */
+export const nanos = (dollars) => BigInt(Math.round(dollars * 1e9));
+
+/** Which provider a request at the local upstream was meant for. */
+export const providerOf = (entry) => /^\/p\/([^/]+)\//.exec(entry.path)[1];
