@@ -31,7 +31,6 @@ const CASES = [
   always("fault-role-error", "next"),
   always("fault-empty", "next"),
   always("fault-delay-first-100+fault-garbage", "next"),
-  always("fault-finish-error", "next", { only: ["openai"] }),
   either("fault-oversized-40", "next", "next"),
   either(`fault-cut-events-${SOME}`, "broken", "next"),
   either(`fault-end-events-${SOME}`, "broken", "fine"),

@@ -118,7 +118,8 @@ impl ChunkWriter {
                 reason,
                 native,
                 ..
-            } if *choice < Completion::MAX_INDEX => {
+                // Some hosts repeat the end with a corrected usage.
+            } if *choice < Completion::MAX_INDEX && !self.has_ended(*choice) => {
                 let ended = Ended {
                     choice: *choice,
                     reason: *reason,
@@ -186,6 +187,10 @@ impl ChunkWriter {
         let is_first = self.started & bit == 0;
         self.started |= bit;
         is_first
+    }
+
+    fn has_ended(&self, choice: u32) -> bool {
+        self.ended.iter().any(|ended| ended.choice == choice)
     }
 
     /// Notes how a choice ended whose last chunk somebody else wrote.

@@ -120,6 +120,16 @@ fn a_stream_has_its_role_once_and_ends_with_usage() {
 }
 
 #[test]
+fn a_choice_finishes_once_however_often_the_host_says_it() {
+    let stop = finish(FinishReason::Stop, "end_turn");
+    let events = [Event::delta(0, Delta::Text("a".into())), stop.clone(), stop];
+    let chunks = write(&events, WriterOptions::default());
+    let finishes = chunks.iter().filter(|chunk| chunk["usage"].is_null());
+    let finishes = finishes.filter(|chunk| chunk["choices"][0]["finish_reason"] == "stop");
+    assert_eq!(finishes.count(), 1);
+}
+
+#[test]
 fn excluded_reasoning_leaves_no_trace() {
     let options = WriterOptions {
         exclude_reasoning: true,
