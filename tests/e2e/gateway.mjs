@@ -69,7 +69,7 @@ async function host(options) {
  */
 export async function startGateway({ vars = {}, catalog = testCatalog(), persist, upstream, port = 0 } = {}) {
   const folder = persist ?? mkdtempSync(join(tmpdir(), "patchbay-e2e-"));
-  const isNew = !existsSync(join(folder, "d1"));
+  const isNew = !existsSync(join(folder, "state"));
   const ownUpstream = upstream === undefined;
   upstream ??= await startUpstream({ eventDelayMs: 0 });
   const variables = {

@@ -49,9 +49,8 @@ function options(config) {
     port,
     cf: false,
     log: new Log(LogLevel.WARN),
-    kvPersist: join(persist, "kv"),
-    d1Persist: join(persist, "d1"),
-    durableObjectsPersist: join(persist, "do"),
+    resourcePersistencePath: join(persist, "state"),
+    resourceTmpPath: join(persist, "tmp"),
   });
 }
 

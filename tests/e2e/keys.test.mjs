@@ -1,0 +1,113 @@
+// Keys and grants: what the operator changes holds from the next request on, and repeating it changes nothing.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { callJson, chat, nanos, settled } from "./client.mjs";
+import { startGateway } from "./gateway.mjs";
+
+let gateway;
+before(async () => (gateway = await startGateway()));
+after(() => gateway?.stop());
+
+const admin = (method, path, body) => gateway.operator.call(method, path, body);
+const ask = (key, stream = false) => chat(gateway, key, { model: "test/openai", stream });
+
+/** The key is refused everywhere, and no provider's work reaches the client. */
+async function isRefused(key, words) {
+  for (const stream of [false, true]) {
+    const { status, error } = await ask(key, stream);
+    assert.deepEqual([status, error?.type], [401, "authentication"]);
+    assert.match(error.message, words);
+  }
+  for (const path of ["key", "credits"]) assert.equal((await callJson(gateway, path, { key })).status, 401, path);
+}
+
+test("a disabled key is refused on its next request, and serves again when it is enabled", async () => {
+  const { key, hash } = await gateway.createAccount();
+  assert.equal((await ask(key)).status, 200);
+  await admin("PATCH", `keys/${hash}`, { disabled: true });
+  await isRefused(key, /disabled/);
+  await admin("PATCH", `keys/${hash}`, { disabled: false });
+  assert.equal((await ask(key)).status, 200);
+});
+
+test("a deleted key is refused on its next request; the account's other keys go on", async () => {
+  const { key, hash, account } = await gateway.createAccount();
+  const second = await admin("POST", `accounts/${account}/keys`, { name: "second" });
+  assert.equal((await ask(key)).status, 200);
+  assert.deepEqual(await admin("DELETE", `keys/${hash}`), { deleted: true });
+  await isRefused(key, /No such API key/);
+  assert.equal((await ask(second.key)).status, 200);
+  await assert.rejects(admin("GET", `keys/${hash}`), /404/);
+});
+
+test("a key that copies still hold valid is refused by the account itself", async () => {
+  const { key, account, hash } = await gateway.createAccount();
+  assert.equal((await ask(key)).status, 200);
+  // KV is out while the operator disables the key: its copy there stays as it was.
+  const response = await fetch(`${gateway.base}/api/v1/admin/keys/${hash}`, {
+    method: "PATCH",
+    headers: { authorization: `Bearer ${gateway.operator.token}`, "content-type": "application/json", "x-patchbay-fault": "kv" },
+    body: JSON.stringify({ disabled: true }),
+  });
+  assert.ok(response.status >= 500, "the operator hears of it");
+  const before = await gateway.account(account);
+  for (const stream of [false, true]) {
+    const { status, error } = await ask(key, stream);
+    assert.deepEqual([status, error?.type], [401, "authentication"]);
+  }
+  const state = await settled(gateway, account);
+  assert.deepEqual([state.total_usage, state.held], [before.total_usage, 0]);
+});
+
+test("a key that has expired is refused", async () => {
+  const { account } = await gateway.createAccount();
+  const soon = new Date(Date.now() + 1500).toISOString();
+  const { key, data } = await admin("POST", `accounts/${account}/keys`, { name: "short", expires_at: soon });
+  assert.equal(Date.parse(data.expires_at), Date.parse(soon));
+  assert.equal((await ask(key)).status, 200);
+  await new Promise((done) => setTimeout(done, Date.parse(soon) - Date.now() + 50));
+  await isRefused(key, /expired/);
+});
+
+test("only the hash of a key is stored, and its text is shown once", async () => {
+  const { key, hash, account } = await gateway.createAccount();
+  assert.match(key, /^sk-pb-v1-[0-9a-f]{64}$/);
+  const listed = (await admin("GET", `accounts/${account}/keys`)).data;
+  assert.deepEqual(listed.map((each) => each.hash), [hash]);
+  for (const table of ["api_keys", "audit_log", "accounts"]) {
+    assert.ok(!JSON.stringify(await gateway.d1(`SELECT * FROM ${table}`)).includes(key.slice(-40)), table);
+  }
+  assert.ok(!JSON.stringify(listed).includes(key.slice(-40)));
+});
+
+test("a grant repeated with its id counts once; with another amount it is refused", async () => {
+  const { account } = await gateway.createAccount({ usd: "1" });
+  const grant = (id, amount) => admin("POST", `accounts/${account}/grants`, { id, amount_usd: amount });
+  await grant("g-1", "2.5");
+  const again = await grant("g-1", "2.5");
+  assert.equal(again.data.balance, 3.5);
+  await assert.rejects(grant("g-1", "3"), /409/);
+  assert.equal((await grant("g-2", "0.000000001")).data.balance, 3.500000001);
+  assert.equal(nanos((await gateway.account(account)).total_credits), 3_500_000_001n);
+  for (const bad of ["0.0000000001", "five", {}]) await assert.rejects(grant("g-3", bad), /400/);
+});
+
+test("what does not exist is 404, what is wrong is 400, and every change is in the audit log", async () => {
+  const { account, hash } = await gateway.createAccount();
+  await assert.rejects(admin("GET", "accounts/acc_none"), /404/);
+  await assert.rejects(admin("POST", "accounts/acc_none/grants", { id: "x", amount_usd: "1" }), /404/);
+  await assert.rejects(admin("POST", "accounts/acc_none/keys", { name: "x" }), /404/);
+  await assert.rejects(admin("PATCH", `keys/${"0".repeat(64)}`, { disabled: true }), /404/);
+  await assert.rejects(admin("POST", "accounts", { name: " " }), /400/);
+  await assert.rejects(admin("POST", "accounts", { nam: "x" }), /400/);
+  await assert.rejects(admin("PATCH", `keys/${hash}`, { limit_reset: "hourly" }), /400/);
+  await admin("PATCH", `keys/${hash}`, { name: "renamed" });
+  const actions = await gateway.d1("SELECT action FROM audit_log WHERE account = ? ORDER BY seq", account);
+  assert.deepEqual(actions.map((each) => each.action), ["account.create", "grant", "key.create", "key.change"]);
+});
+
+test("a catalog that was changed after it was compiled is refused, and the one in force stays", async () => {
+  const { data } = await admin("GET", "catalog");
+  await assert.rejects(admin("POST", "catalog", { version: "0".repeat(16), providers: [], models: [], endpoints: [], aliases: {} }), /400/);
+  assert.deepEqual((await admin("GET", "catalog")).data, data);
+});
