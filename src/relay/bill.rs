@@ -127,7 +127,8 @@ impl Tab {
                     usage.prompt = self.prompt_estimate;
                     usage.estimated = true;
                 }
-                let whole = self.concluded.then_some(seen.bytes);
+                let in_order = self.concluded && self.error.is_none();
+                let whole = in_order.then_some(seen.bytes);
                 let written = estimate::text_tokens(whole.or(seen.delivered).unwrap_or(0));
                 if written > usage.completion {
                     usage.completion = written;

@@ -166,24 +166,28 @@ impl Model {
     }
 
     fn money_refusal(&self, hash: &str, amount: i64, now: i64) -> Option<Refusal> {
-        if amount > self.available() {
-            return Some(Refusal::InsufficientCredits {
-                available: nanos(self.available()),
-            });
-        }
+        let credits = (amount > self.available()).then(|| Refusal::InsufficientCredits {
+            available: nanos(self.available()),
+        });
         let put = &self.keys.get(hash)?.put;
+        let Some(limit) = put.limit else {
+            return credits;
+        };
         let held: i64 = self
             .open
             .values()
             .filter(|hold| hold.key == hash)
             .map(|hold| hold.amount)
             .sum();
-        let remaining = put.limit?.get() - self.spent(hash, put.limit_reset, now) - held;
+        let remaining = limit.get() - self.spent(hash, put.limit_reset, now) - held;
         let resets_at = put.limit_reset.map(|reset| reset.next(now));
-        (amount > remaining).then(|| Refusal::KeyLimit {
-            remaining: nanos(remaining),
-            resets_at,
-        })
+        if amount > remaining && remaining < self.available() {
+            return Some(Refusal::KeyLimit {
+                remaining: nanos(remaining),
+                resets_at,
+            });
+        }
+        credits
     }
 
     /// What the key spent in the current period. Periods never go back: a spend counts in the newest period seen so far.

@@ -84,17 +84,18 @@ impl<S: Sql> Ledger<S> {
         if let Some(refusal) = position.key.unusable(now_ms) {
             return Ok(Decision::refuse(refusal));
         }
-        if request.amount > available {
-            return Ok(Decision::refuse(Refusal::InsufficientCredits { available }));
-        }
+        // The tighter of the two is told: a request that fits it is granted.
         if let Some(unspent) = position.key.unspent(now_ms)? {
             let remaining = unspent.checked_sub(position.held_by_key)?;
-            if request.amount > remaining {
+            if request.amount > remaining && remaining < available {
                 return Ok(Decision::refuse(Refusal::KeyLimit {
                     remaining,
                     resets_at: position.key.resets_at(now_ms),
                 }));
             }
+        }
+        if request.amount > available {
+            return Ok(Decision::refuse(Refusal::InsufficientCredits { available }));
         }
         Ok(Decision::Admit {
             available: available.checked_sub(request.amount)?,

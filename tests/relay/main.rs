@@ -1,0 +1,24 @@
+//! The relay under a clock that the tests move: scripted upstreams, the real ledger on SQLite, clients that read, wait or leave.
+//!
+//! `world` is the platform, `upstream` scripts the providers, `client` drives one request. The others are tests by subject.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test says what it expects by failing"
+)]
+
+#[expect(dead_code, reason = "shared with the ledger's own tests")]
+#[path = "../ledger/store.rs"]
+mod store;
+
+mod client;
+mod commit;
+mod holds;
+mod leaving;
+mod limits;
+mod refusals;
+mod settling;
+mod upstream;
+mod world;
