@@ -60,11 +60,27 @@ async function build(profile) {
 /** The size that counts for a Worker: compressed. */
 export const wasmSize = () => gzipSync(readFileSync(at("pkg", "index_bg.wasm"))).length;
 
+/** How far the README may be from the truth before it has to be written anew. */
+const STATED_WITHIN = 0.1;
+
+/** What is wrong with the size, or with what the README says of it and of the budget; undefined when all is well. */
+export function sizeFault(bytes, budget, readme) {
+  const kb = (n) => `${Math.round(n / 1000)} kB`;
+  if (bytes > budget) return `${kb(bytes)} gzip, more than the budget of ${kb(budget)}`;
+  const stated = /(\d+) kB \(gzip, release build\).*?(\d+) kB/s.exec(readme);
+  if (!stated) return "the README does not state the size and the budget";
+  const [size, limit] = [Number(stated[1]) * 1000, Number(stated[2]) * 1000];
+  if (limit !== budget) return `the README says that the budget is ${kb(limit)}; package.json says ${kb(budget)}`;
+  if (Math.abs(size - bytes) > bytes * STATED_WITHIN) return `the README says ${kb(size)} where the build has ${kb(bytes)}`;
+  return undefined;
+}
+
 function size() {
   const [bytes, budget] = [wasmSize(), manifest.patchbay.wasmGzipBudget];
-  const note = `${(bytes / 1000).toFixed(0)} kB gzip of ${(budget / 1000).toFixed(0)} kB`;
+  const fault = sizeFault(bytes, budget, readFileSync(at("README.md"), "utf8"));
+  const note = fault ?? `${(bytes / 1000).toFixed(0)} kB gzip of ${(budget / 1000).toFixed(0)} kB`;
   console.log(note);
-  return verdict(bytes <= budget, note);
+  return verdict(!fault, note);
 }
 
 /** What needs no Worker. */

@@ -1,7 +1,7 @@
 // The summary counts what the test runners say; a runner that dies without a word still fails.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { countCargoTests, countNodeTests } from "../../scripts/lib/checks.mjs";
+import { countCargoTests, countNodeTests, sizeFault } from "../../scripts/lib/checks.mjs";
 
 const counts = ({ passed, failed, skipped }) => [passed, failed, skipped];
 
@@ -24,4 +24,13 @@ test("node's totals are read, and what was cancelled failed", () => {
 
 test("a node run without totals failed", () => {
   assert.deepEqual(counts(countNodeTests("TAP version 13\n", false)), [0, 1, 0]);
+});
+
+test("the size keeps its budget, and the README tells the truth of both", () => {
+  const readme = "The Worker is 900 kB (gzip, release build);\nthe budget is 1000 kB.";
+  assert.equal(sizeFault(880_000, 1_000_000, readme), undefined);
+  assert.match(sizeFault(1_000_001, 1_000_000, readme), /more than the budget/);
+  assert.match(sizeFault(700_000, 1_000_000, readme), /says 900 kB where the build has 700 kB/);
+  assert.match(sizeFault(880_000, 2_000_000, readme), /budget is 1000 kB; package\.json says 2000 kB/);
+  assert.match(sizeFault(880_000, 1_000_000, "small"), /does not state/);
 });
