@@ -200,6 +200,70 @@ mod tests {
         assert!(check_depth(after_string.as_bytes()).is_err());
     }
 
+    fn request(body: Result<Vec<u8>>) -> Request {
+        let query = [("a", "1"), ("b", ""), ("a", "2")];
+        Request {
+            method: "POST".into(),
+            path: "/".into(),
+            query: query.map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
+            header: Box::new(|name| (name == "x-title").then(|| "T".to_owned())),
+            body: Box::pin(async move { body }),
+        }
+    }
+
+    #[test]
+    fn headers_and_query_parameters_are_found_by_name() {
+        let request = request(Ok(Vec::new()));
+        assert_eq!(request.header("x-title").as_deref(), Some("T"));
+        assert_eq!(request.header("cookie"), None);
+        assert_eq!(
+            (request.query("a"), request.query("b")),
+            (Some("1"), Some(""))
+        );
+        assert_eq!(request.query("c"), None);
+    }
+
+    #[test]
+    fn a_body_is_json_of_the_shape_asked_for_or_the_error_says_why_not() {
+        let read =
+            |body: Result<Vec<u8>>| futures::executor::block_on(request(body).json::<Vec<u32>>());
+        assert_eq!(read(Ok(b"[1,2]".to_vec())), Ok(vec![1, 2]));
+        for (body, status) in [
+            (Ok(b"[1,".to_vec()), 400),
+            (Ok(b"{}".to_vec()), 400),
+            (Ok("[".repeat(100_000).into_bytes()), 400),
+            (Err(too_large()), 413),
+        ] {
+            assert_eq!(read(body).unwrap_err().status, status);
+        }
+    }
+
+    #[test]
+    fn an_error_says_when_to_come_back() {
+        let mut error = Error::from_upstream_status(429, "slow down", None);
+        let header = |response: &Response, name: &str| {
+            let found = response.headers.iter().find(|(key, _)| key == name);
+            found.map(|(_, value)| value.clone())
+        };
+        let response = Response::error(&error);
+        assert_eq!(response.status, 429);
+        assert_eq!(header(&response, "retry-after"), None);
+        error.retry_after = Some(7);
+        let response = Response::error(&error);
+        assert_eq!(header(&response, "retry-after").as_deref(), Some("7"));
+        let kind = header(&response, "content-type");
+        assert_eq!(kind.as_deref(), Some("application/json"));
+    }
+
+    #[test]
+    fn unterminated_strings_and_stray_brackets_do_not_confuse_the_depth() {
+        for text in ["\"[[[", "\"\\", "]]]]", "\\\"[", ""] {
+            assert!(check_depth(text.as_bytes()).is_ok(), "{text}");
+        }
+        let stray = format!("{}{}", "]".repeat(9), "[".repeat(MAX_JSON_DEPTH + 1));
+        assert!(check_depth(stray.as_bytes()).is_err());
+    }
+
     #[test]
     fn a_request_id_is_echoed_only_when_it_is_sane() {
         let id = |text: &str| request_id(Some(text.to_owned()), "own");

@@ -41,9 +41,14 @@ fn entry(endpoints: &[(&str, i64, serde_json::Value)]) -> Rc<ServedModel> {
 
 fn three() -> Rc<ServedModel> {
     entry(&[
-        ("a", 3_000_000_000, json!({})),
+        (
+            "a",
+            3_000_000_000,
+            json!({"quantization": "int4", "prices": {
+                "prompt": 3_000_000_000_u64, "completion": 3_000_000_000_u64, "request": 1}}),
+        ),
         ("b", 1_000_000_000, json!({})),
-        ("c", 2_000_000_000, json!({})),
+        ("c", 2_000_000_000, json!({"quantization": "mxfp8"})),
     ])
 }
 
@@ -77,6 +82,10 @@ fn preferences_order_filter_and_cap() {
         (r#"{"data_collection":"deny"}"#, vec!["b"]),
         (r#"{"max_price":{"prompt":"2"}}"#, vec!["b", "c"]),
         (r#"{"max_price":{"completion":1.5}}"#, vec!["b"]),
+        (r#"{"max_price":{"request":0}}"#, vec!["b", "c"]),
+        (r#"{"quantizations":["fp8"]}"#, vec!["c"]),
+        (r#"{"quantizations":["unknown","mxfp8"]}"#, vec!["b", "c"]),
+        (r#"{"quantizations":["int4"]}"#, vec!["a"]),
     ];
     for (preferences, expected) in cases {
         assert_eq!(
@@ -137,4 +146,53 @@ fn limits_exclude_endpoints_that_are_too_small() {
     let short = json!({"context_length": 50});
     let entry = entry(&[("a", 1, small), ("b", 2, short), ("c", 3, json!({}))]);
     assert_eq!(tags(&request, entry, "{}").unwrap(), ["c"]);
+}
+
+#[test]
+fn the_plan_is_bounded_and_leaves_room_for_each_model() {
+    let names: Vec<String> = (0..20).map(|n| format!("p{n:02}")).collect();
+    let many: Vec<_> = (1..)
+        .zip(&names)
+        .map(|(price, name)| (name.as_str(), price, json!({})))
+        .collect();
+    let model = || entry(&many);
+    let plan = |models: usize| {
+        let models: Vec<_> = (0..models).map(|_| model()).collect();
+        let request = ChatRequest::default();
+        plan(
+            &request,
+            1,
+            &models,
+            &ProviderPreferences::default(),
+            |_| true,
+        )
+        .unwrap()
+    };
+    let tags = |plan: &Plan| -> Vec<String> {
+        let routes = plan.attempts.iter();
+        routes.map(|route| route.endpoint.tag.clone()).collect()
+    };
+    assert_eq!(tags(&plan(1)), names[..MAX_ATTEMPTS]);
+    let two = plan(2);
+    assert_eq!(tags(&two)[..MAX_ATTEMPTS - 1], names[..MAX_ATTEMPTS - 1]);
+    assert_eq!(tags(&two)[MAX_ATTEMPTS - 1], "p00");
+    // Nothing is forgotten: what is not tried is listed.
+    assert_eq!(two.attempts.len() + two.excluded.len(), 40);
+    assert!(
+        two.excluded
+            .iter()
+            .all(|(_, reason)| *reason == Exclusion::Attempts)
+    );
+    // More models than attempts: the first ones are tried, each at its cheapest.
+    assert_eq!(tags(&plan(12)), vec!["p00"; MAX_ATTEMPTS]);
+}
+
+#[test]
+fn a_model_without_endpoints_left_leaves_its_room_unused_and_stops_nobody() {
+    let request = ChatRequest::default();
+    let short = entry(&[("a", 1, json!({"context_length": 5}))]);
+    let preferences = ProviderPreferences::default();
+    let plan = plan(&request, 100, &[short, three()], &preferences, |_| true).unwrap();
+    assert_eq!(plan.attempts.len(), 3);
+    assert_eq!(plan.excluded[0].1, Exclusion::ContextLength);
 }

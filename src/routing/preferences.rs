@@ -33,6 +33,16 @@ pub enum Sort {
     },
 }
 
+/// `data_collection`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DataCollection {
+    /// They may.
+    Allow,
+    /// They may not.
+    Deny,
+}
+
 /// Highest acceptable prices: dollars per million tokens, or per request. Numbers or decimal strings.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -59,8 +69,8 @@ pub struct ProviderPreferences {
     pub ignore: Option<Vec<String>>,
     /// Only endpoints that support every parameter sent.
     pub require_parameters: Option<bool>,
-    /// `deny`: only endpoints that neither train on nor keep what they are sent.
-    pub data_collection: Option<String>,
+    /// Whether endpoints that train on or keep what they are sent may serve.
+    pub data_collection: Option<DataCollection>,
     /// Only endpoints with zero data retention.
     pub zdr: Option<bool>,
     /// Only models whose author permits distillation.
@@ -114,6 +124,8 @@ mod tests {
         let error = parse(r#"{"ordre":["openai"]}"#).unwrap_err();
         assert_eq!(error.param.as_deref(), Some("provider"));
         assert!(error.message.contains("ordre"), "{}", error.message);
+        // A filter that nobody understands must not be ignored either.
+        assert!(parse(r#"{"data_collection":"never"}"#).is_err());
     }
 
     #[test]
