@@ -82,6 +82,15 @@ pub fn bearer(header: &str) -> Option<&str> {
     fits.then_some(key)
 }
 
+/// Whether a text has the form of a key: nothing else is worth a look into the stores.
+pub fn is_well_formed(secret: &str) -> bool {
+    let digits = secret.strip_prefix(PREFIX).unwrap_or_default().as_bytes();
+    digits.len() == 64
+        && digits
+            .iter()
+            .all(|d| matches!(d, b'0'..=b'9' | b'a'..=b'f'))
+}
+
 /// Lower-case hex digits.
 pub fn hex(bytes: &[u8]) -> String {
     let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
@@ -102,6 +111,7 @@ mod tests {
         assert_eq!(key.hash, hash(&key.secret));
         assert_eq!(key.label, "sk-pb-v1-aba...bab");
         assert!(!key.hash.contains(&key.secret));
+        assert!(is_well_formed(&key.secret));
     }
 
     #[test]
@@ -110,6 +120,23 @@ mod tests {
             hash("abc"),
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
         );
+    }
+
+    #[test]
+    fn other_texts_do_not_have_the_form_of_a_key() {
+        let key = MintedKey::new(&[7; 32]).secret;
+        let upper = format!("{PREFIX}{}", "A".repeat(64));
+        let longer = format!("{key}0");
+        for text in [
+            "",
+            PREFIX,
+            key.trim_start_matches('s'),
+            key.trim_end_matches('7'),
+            &longer,
+            &upper,
+        ] {
+            assert!(!is_well_formed(text), "{text}");
+        }
     }
 
     #[test]

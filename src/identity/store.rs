@@ -71,6 +71,9 @@ pub async fn authenticate(
     let key = header.and_then(keys::bearer).ok_or_else(|| {
         refused("Missing Authentication header: send Authorization: Bearer <key>")
     })?;
+    if !keys::is_well_formed(key) {
+        return Err(refused("No such API key"));
+    }
     let hash = keys::hash(key);
     let record = match cache.get(&hash, now_ms) {
         Some(record) => record,
@@ -162,7 +165,7 @@ mod tests {
 
     fn stores(change: impl FnOnce(&mut KeyRecord)) -> Stores {
         let mut record = KeyRecord {
-            hash: keys::hash("sk-1"),
+            hash: keys::hash(keys::bearer(KEY).unwrap()),
             account: "acc".into(),
             name: "test".into(),
             label: "sk".into(),
@@ -179,12 +182,16 @@ mod tests {
         }
     }
 
-    fn status(stores: &Stores, cache: &KeyCache, header: Option<&str>, now: u64) -> u16 {
+    fn status(stores: &Stores, cache: &KeyCache, header: &str, now: u64) -> u16 {
+        let header = (!header.is_empty()).then_some(header);
         block_on(authenticate(stores, cache, header, now))
             .map_or_else(|error| error.status, |_| 200)
     }
 
-    const KEY: Option<&str> = Some("Bearer sk-1");
+    const KEY: &str =
+        "Bearer sk-pb-v1-0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    const STRANGER: &str =
+        "Bearer sk-pb-v1-ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff";
 
     #[test]
     fn a_key_is_read_once_and_copied_to_kv() {
@@ -210,13 +217,45 @@ mod tests {
     #[test]
     fn missing_unknown_disabled_and_expired_keys_are_401() {
         let cache = KeyCache::default();
-        assert_eq!(status(&stores(|_| {}), &cache, None, 0), 401);
-        assert_eq!(status(&stores(|_| {}), &cache, Some("Bearer sk-2"), 0), 401);
+        assert_eq!(status(&stores(|_| {}), &cache, "", 0), 401);
+        assert_eq!(status(&stores(|_| {}), &cache, STRANGER, 0), 401);
         let disabled = stores(|key| key.disabled = true);
         assert_eq!(status(&disabled, &KeyCache::default(), KEY, 0), 401);
         let expired = stores(|key| key.expires_at = Some(10));
         assert_eq!(status(&expired, &KeyCache::default(), KEY, 9), 200);
         assert_eq!(status(&expired, &KeyCache::default(), KEY, 10), 401);
+    }
+
+    #[test]
+    fn that_a_key_does_not_exist_is_remembered_for_a_short_time() {
+        let stores = stores(|_| {});
+        let cache = KeyCache::default();
+        for (now, reads) in [(0, 1), (MAX_ABSENCE_MS - 1, 1), (MAX_ABSENCE_MS, 2)] {
+            assert_eq!(status(&stores, &cache, STRANGER, now), 401);
+            assert_eq!(stores.reads.get(), reads);
+        }
+    }
+
+    #[test]
+    fn what_is_no_key_asks_no_store() {
+        let stores = stores(|_| {});
+        stores.kv_out.set(true);
+        stores.d1_out.set(true);
+        let cache = KeyCache::default();
+        assert_eq!(status(&stores, &cache, "Bearer sk-or-v1-0123", 0), 401);
+        assert_eq!(stores.reads.get(), 0);
+        // A key may exist: then an outage is no refusal.
+        assert_eq!(status(&stores, &cache, STRANGER, 0), 503);
+    }
+
+    #[test]
+    fn known_keys_go_on_through_an_outage() {
+        let stores = stores(|_| {});
+        let cache = KeyCache::default();
+        assert_eq!(status(&stores, &cache, KEY, 0), 200);
+        stores.kv_out.set(true);
+        stores.d1_out.set(true);
+        assert_eq!(status(&stores, &cache, KEY, MAX_AGE_MS - 1), 200);
     }
 
     #[test]

@@ -91,7 +91,7 @@ fn what_follows_the_finish_reason() {
     for tail in [
         vec![Piece::Hang],
         repeat(&[comment()], 1_000),
-        repeat(&[role()], 1_000),
+        repeat(&[text("x")], 1_000),
     ] {
         let mut body = vec![text("Hi"), finish("stop")];
         body.extend(tail);
