@@ -270,3 +270,46 @@ fn the_head_tells_where_the_time_went() {
     assert_eq!((head.attempts, head.upstream_ms), (2, 550));
     assert!(matches!(client.got.borrow()[0], (550, Output::Begin(_))));
 }
+
+#[test]
+fn the_last_failure_is_told_with_those_before_it() {
+    let limited = |wait| json(429, "{\"error\":{\"message\":\"slow down\"}}").retry_after(wait);
+    let gave_up = json(
+        200,
+        r#"{"choices":[{"message":{"content":"Ha"},"finish_reason":"error"}]}"#,
+    );
+    let (world, client) = play(in_one_piece(3), [limited(9), gave_up.clone(), gave_up]);
+    let error = client.failure();
+    assert_eq!((error.status, error.retry_after), (502, None));
+    assert_eq!(error.metadata["provider_name"], "C");
+    assert_eq!(
+        error.metadata["previous_errors"],
+        json!([
+            {"provider": "A", "code": "rate_limit_exceeded", "status": 429},
+            {"provider": "B", "code": "provider_unavailable", "status": 502},
+        ])
+    );
+    assert_eq!(world.ends(), ["void 0"]);
+    assert_eq!(world.row().attempts.len(), 3);
+}
+
+#[test]
+fn a_client_is_told_to_come_back_when_the_first_provider_may_serve_again() {
+    let limited = |wait| json(429, "{}").retry_after(wait);
+    let silent = || json(429, "{}");
+    let bad = || json(400, "{}");
+    let cases = [
+        (vec![limited(9)], Some(9)),
+        (vec![limited(9), limited(4), limited(7)], Some(4)),
+        // One may serve again at any time.
+        (vec![limited(9), silent()], None),
+        (vec![limited(9), json(500, "")], None),
+        // One never will.
+        (vec![bad(), limited(9)], Some(9)),
+        (vec![limited(9), bad()], Some(9)),
+    ];
+    for (scripts, expected) in cases {
+        let (_, client) = play(in_one_piece(scripts.len()), scripts);
+        assert_eq!(client.failure().retry_after, expected);
+    }
+}

@@ -1,5 +1,6 @@
 //! What is paid, and that it is settled once whatever happens.
 
+use patchbay::chat::Usage;
 use patchbay::relay::limits::HOLD_LIFETIME_MS;
 
 use crate::client::{COMPLETION, Client, PROMPT, in_one_piece, play, streamed};
@@ -62,8 +63,9 @@ fn a_request_that_delivered_nothing_is_free() {
     for script in [refuses(), failed, counted, sse([role(), Piece::Hang])] {
         let (world, _) = play(streamed(1), [script]);
         assert_eq!(world.ends(), ["void 0"]);
-        assert_eq!(world.row().charge, None);
-        assert!(world.row().error.is_some());
+        let row = world.row();
+        assert_eq!((row.charge, row.usage), (None, Usage::default()));
+        assert!(row.error.is_some());
     }
     let world = World::new(RICH, [sse([role(), Piece::Hang])]);
     let client = Client::of(&world, streamed(1));
