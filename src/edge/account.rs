@@ -141,8 +141,10 @@ impl Account {
 
     /// Sends the oldest usage rows to D1. Answers whether there may be more.
     async fn flush(&self, ledger: &Ledger<Storage>) -> Result<bool> {
-        let max = i64::try_from(MAX_FLUSH_ROWS).unwrap_or(i64::MAX);
-        let rows = self.ask(ledger, &OutboxPeek { max })?;
+        let peek = OutboxPeek {
+            max: MAX_FLUSH_ROWS,
+        };
+        let rows = self.ask(ledger, &peek)?;
         if rows.is_empty() {
             return Ok(false);
         }

@@ -24,7 +24,7 @@ use crate::{
     database::{Database, Row},
     error::{Error, ErrorType, Next, Result, Source},
     identity::{Directory, KeyRecord},
-    relay::{Bill, Hold, Platform, UpstreamCall, UpstreamResponse},
+    relay::{Bill, Hold, Platform, UpstreamCall, UpstreamResponse, limits},
 };
 
 thread_local! {
@@ -101,6 +101,16 @@ impl Edge {
             .map_err(|error| store_failed("D1", &error))
     }
 
+    /// The lifetime that the deployment gives its holds.
+    fn hold_lifetime_ms(&self) -> i64 {
+        let named = self.binding("HOLD_LIFETIME_MS");
+        let lifetime = limits::hold_lifetime_ms(named.as_deref()).unwrap_or_else(|problem| {
+            console_error!("the variable HOLD_LIFETIME_MS is ignored: {problem}");
+            limits::HOLD_LIFETIME_MS
+        });
+        i64::try_from(lifetime).unwrap_or(i64::MAX)
+    }
+
     fn binding(&self, name: &str) -> Option<String> {
         let value = js_sys::Reflect::get(&self.0.env, &name.into()).ok()?;
         value.as_string().filter(|text| !text.is_empty())
@@ -126,8 +136,9 @@ impl Platform for Edge {
         async move { upstream::send(call, |name| edge.binding(name)).await }.boxed_local()
     }
 
-    fn hold(&self, hold: Hold) -> LocalBoxFuture<'static, Result<ops::HoldReply>> {
+    fn hold(&self, mut hold: Hold) -> LocalBoxFuture<'static, Result<ops::HoldReply>> {
         let edge = self.clone();
+        hold.call.ttl_ms = hold.call.ttl_ms.min(self.hold_lifetime_ms());
         async move { edge.rpc_call(&hold.account, &hold.call).await }.boxed_local()
     }
 

@@ -29,9 +29,40 @@ pub const SETTLE_PAUSES_MS: [u64; 4] = [0, 250, 1_000, 4_000];
 pub const KEEP_ALIVE_MS: u64 = 10_000;
 /// A hold that nobody settled is released this long after it was taken, in milliseconds: longer than any request may last.
 pub const HOLD_LIFETIME_MS: u64 = TOTAL_MS + 120_000;
+
+/// The lifetime of a hold in a deployment that names one: shorter gives back sooner what a crash left held. A request that
+/// lasts longer than its hold is still charged when it ends.
+///
+/// # Errors
+/// With what is wrong where the text is no lifetime; the default is in force then.
+pub fn hold_lifetime_ms(named: Option<&str>) -> Result<u64, String> {
+    let Some(named) = named else {
+        return Ok(HOLD_LIFETIME_MS);
+    };
+    match named.trim().parse::<u64>() {
+        Ok(ms) if ms > 0 => Ok(ms.min(HOLD_LIFETIME_MS)),
+        _ => Err(format!("{named:?} is no number of milliseconds")),
+    }
+}
+
 /// The most bytes of an answer in one piece.
 pub const MAX_ANSWER_BYTES: usize = 32 * 1024 * 1024;
 /// The most bytes of an error answer that are read.
 pub const MAX_ERROR_BYTES: usize = 64 * 1024;
 /// The most bytes for the client that are held back until a stream's first content.
 pub const MAX_PREAMBLE_BYTES: usize = 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deployment_may_shorten_a_hold_but_not_lengthen_it() {
+        assert_eq!(hold_lifetime_ms(None), Ok(HOLD_LIFETIME_MS));
+        assert_eq!(hold_lifetime_ms(Some("5000")), Ok(5_000));
+        assert_eq!(hold_lifetime_ms(Some("999999999999")), Ok(HOLD_LIFETIME_MS));
+        for wrong in ["", "0", "-1", "5s", "1.5"] {
+            assert!(hold_lifetime_ms(Some(wrong)).is_err(), "{wrong}");
+        }
+    }
+}
