@@ -66,6 +66,7 @@ fn methods(segments: &[&str]) -> Option<&'static [&'static str]> {
         | ["auth", "key"]
         | ["models", "count"]
         | ["model", _, _]
+        | ["models", _, _]
         | ["models", _, _, "endpoints"]
         | ["admin", "accounts", _] => &["GET"],
         ["admin", "accounts"] | ["admin", "accounts", _, "keys"] => &["GET", "POST"],
@@ -104,7 +105,8 @@ async fn route<W: World>(
     generation: &str,
     request_id: &str,
 ) -> Result<Response> {
-    let path = request.path.trim_end_matches('/').to_owned();
+    // OpenAI's SDKs put a model's whole name into one segment of the path.
+    let path = request.path.trim_end_matches('/').replace("%2F", "/");
     if path == "/health" {
         return Ok(Response::json(200, &json!({"status": "ok"})));
     }
@@ -128,6 +130,7 @@ async fn route<W: World>(
         (_, ["models"]) => models::list(world, &request).await,
         (_, ["models", "count"]) => models::count(world, &request).await,
         (_, ["model", author, slug]) => models::one(world, author, slug).await,
+        (_, ["models", author, slug]) => models::retrieve(world, author, slug).await,
         (_, ["models", author, slug, "endpoints"]) => models::endpoints(world, author, slug).await,
         (_, ["providers"]) => models::providers(world).await,
         (_, ["key"] | ["auth", "key"]) => account::key(world, &request).await,

@@ -52,6 +52,15 @@ pub async fn one<W: World>(world: &W, author: &str, slug: &str) -> Result<Respon
     Ok(Response::json(200, &wire::model_body(&model.entry)))
 }
 
+/// `GET /models/{author}/{slug}`: one model as OpenAI's SDKs retrieve it.
+pub async fn retrieve<W: World>(world: &W, author: &str, slug: &str) -> Result<Response> {
+    let memory = world.memory();
+    let name = format!("{author}/{slug}");
+    let model = memory.catalog.model(world, &name, world.now_ms()).await;
+    let model = model.map_err(missing)?;
+    Ok(Response::json(200, &wire::openai_model(&model.entry)))
+}
+
 /// `GET /models/{author}/{slug}/endpoints`.
 pub async fn endpoints<W: World>(world: &W, author: &str, slug: &str) -> Result<Response> {
     let memory = world.memory();

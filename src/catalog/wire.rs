@@ -52,6 +52,17 @@ pub fn model_body(entry: &ModelEntry) -> Value {
     json!({ "data": model(entry) })
 }
 
+/// The model object in OpenAI's place for it: without an envelope, with the two fields that their own has.
+pub fn openai_model(entry: &ModelEntry) -> Value {
+    let mut object = model(entry);
+    let (author, _) = entry.model.slug.split_once('/').unwrap_or_default();
+    if let Some(object) = object.as_object_mut() {
+        object.insert("object".to_owned(), "model".into());
+        object.insert("owned_by".to_owned(), author.into());
+    }
+    object
+}
+
 /// The body of `/models/{author}/{slug}/endpoints`.
 pub fn endpoints_body(entry: &ModelEntry) -> Value {
     let model = &entry.model;
