@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from "node:fs";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { Operator } from "./lib/operator.mjs";
-import { local, readJson } from "./lib/project.mjs";
+import { devFile, local, readJson } from "./lib/project.mjs";
 import { main, Stop } from "./lib/terminal.mjs";
 
 const HELP = `npm run operator -- <command> [options]
@@ -109,7 +109,7 @@ await main(async () => {
   if (values.help) return console.log(HELP);
   const { run, rest } = find(positionals);
   const url = (values.url ?? process.env.PATCHBAY_URL ?? "http://127.0.0.1:8787").replace(/\/+$/, "");
-  const token = values.token ?? process.env.PATCHBAY_OPERATOR_TOKEN ?? readJson(local("dev.json"), {}).operatorToken;
+  const token = values.token ?? process.env.PATCHBAY_OPERATOR_TOKEN ?? readJson(devFile, {}).operatorToken;
   if (!token) throw new Stop("There is no operator's token.", "Set PATCHBAY_OPERATOR_TOKEN, or run npm start once.");
   const answer = await run(new Operator(url, token), rest, values);
   if (values.json) console.log(JSON.stringify(answer, null, 2));

@@ -8,27 +8,29 @@ import { parseArgs } from "node:util";
 import { ensureCatalog, ensureWorker } from "./lib/compiler.mjs";
 import { Operator } from "./lib/operator.mjs";
 import { endAll, interrupted, start, tail } from "./lib/processes.mjs";
-import { at, local, readJson, stateDir, writeJson } from "./lib/project.mjs";
+import { at, devFile, local, readJson, stateDir, writeJson } from "./lib/project.mjs";
 import { ensureMigrations, ensureNpm, wranglerProgram } from "./lib/setup.mjs";
-import { digest, forget } from "./lib/stamps.mjs";
+import { digest } from "./lib/stamps.mjs";
 import { main, step, Stop } from "./lib/terminal.mjs";
 
 const HELP = `npm start [-- options]
 
   --port N   where the gateway listens on this machine (8787)
   --reset    forget the local database, objects, account and key first
-  --help     this text`;
+  --release  serve the build that would be deployed, not that of the edit loop
+  --help     this text
+
+  PATCHBAY_STATE names another folder for the local database, objects, account and key.`;
 
 const IP = "127.0.0.1";
 const READY_LIMIT_MS = 60_000;
 const GRANT_USD = "5";
-const devFile = local("dev.json");
 const catalogFile = ".patchbay/catalog.json";
 
 function options() {
   try {
     const { values } = parseArgs({
-      options: { port: { type: "string", default: "8787" }, reset: { type: "boolean" }, help: { type: "boolean" } },
+      options: { port: { type: "string", default: "8787" }, reset: { type: "boolean" }, release: { type: "boolean" }, help: { type: "boolean" } },
     });
     const port = Number(values.port);
     if (!Number.isInteger(port) || port < 1 || port > 65535) throw new Error(`--port ${values.port} is no port`);
@@ -47,12 +49,6 @@ function requireFreePort(port) {
     });
     probe.listen(port, IP, () => probe.close(done));
   });
-}
-
-function reset() {
-  rmSync(stateDir, { recursive: true, force: true });
-  rmSync(devFile, { force: true });
-  forget("migrations");
 }
 
 /** The program that answers for the models named `demo/…`; it says on which port it listens. */
@@ -196,8 +192,8 @@ await main(async () => {
     await requireFreePort(chosen.port);
     await ensureNpm();
     // What is remembered of the state goes with it.
-    if (chosen.reset || !existsSync(stateDir)) reset();
-    await ensureWorker("fast");
+    if (chosen.reset) rmSync(stateDir, { recursive: true, force: true });
+    await ensureWorker(chosen.release ? "release" : "fast");
     await ensureCatalog(catalogFile, [...secretNames(), ...Object.keys(demoVariables())]);
     await ensureMigrations();
     await serve(chosen, since);

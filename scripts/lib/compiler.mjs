@@ -7,13 +7,12 @@ import { at, local } from "./project.mjs";
 import { mustRun, run } from "./processes.mjs";
 import { digest, isFresh, stamp } from "./stamps.mjs";
 import { step, Stop } from "./terminal.mjs";
+import { isBuilt, workerInputs, WORKER_OUTPUTS } from "./worker.mjs";
 
 /** rustup without a network may wait for long: after this the other way is tried. */
 const RUSTUP_LIMIT_S = "180";
 
 const DEBIAN = ["rustc-web", "cargo-web", "rust-web-src", "rust-web-clippy", "rustfmt-web"];
-const WORKER_INPUTS = ["Cargo.toml", "Cargo.lock", "src", "xtask"];
-const WORKER_OUTPUTS = ["pkg"];
 
 async function requireCargo() {
   const cargo = await run("cargo", ["--version"]);
@@ -88,8 +87,8 @@ export async function ensureToolchain() {
 
 /** Builds the Worker into `pkg/` unless it is there, made from the same sources with the same profile. */
 export async function ensureWorker(profile) {
-  const inputs = digest(WORKER_INPUTS, profile, process.env.PATCHBAY_WASM_TOOLCHAIN ?? "");
-  if (isFresh("worker", inputs, WORKER_OUTPUTS)) return step("Worker", async () => `unchanged (${profile})`);
+  if (isBuilt(profile)) return step("Worker", async () => `unchanged (${profile})`);
+  const inputs = workerInputs(profile);
   await ensureToolchain();
   await step("Worker", async () => {
     await mustRun(

@@ -1,10 +1,11 @@
 // The operator's HTTP routes, as the scripts use them.
 import { Stop } from "./terminal.mjs";
 
-/** The message of an error answer, or its first line where it is no JSON. */
+/** The message of an error answer, after the field that it is about; or its first line where it is no JSON. */
 function reason(text) {
   try {
-    return JSON.parse(text).error.message;
+    const { message, param } = JSON.parse(text).error;
+    return param ? `${param}: ${message}` : message;
   } catch {
     return text.split("\n")[0].slice(0, 300);
   }

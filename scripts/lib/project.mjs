@@ -1,13 +1,17 @@
 // Where things are, and what `package.json` says of them.
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import process from "node:process";
 
 export const root = resolve(import.meta.dirname, "../..");
 export const at = (...parts) => join(root, ...parts);
 
 /** Everything that a run leaves behind and git does not see. */
 export const local = (...parts) => at(".patchbay", ...parts);
-export const stateDir = local("state");
+
+/** The local database and objects, and the account and key that `npm start` made in them; gone together with `--reset`. */
+export const stateDir = process.env.PATCHBAY_STATE ? resolve(process.env.PATCHBAY_STATE) : local("state");
+export const devFile = join(stateDir, "dev.json");
 
 export const manifest = JSON.parse(readFileSync(at("package.json"), "utf8"));
 

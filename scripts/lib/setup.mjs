@@ -1,8 +1,9 @@
 // What every command needs before it can begin. Each step says what it did, and is skipped when it is done already.
 import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
 import process from "node:process";
 import { ensureNode, continueUnderNewNode } from "./node.mjs";
-import { at, local, stateDir } from "./project.mjs";
+import { at, local, readJson, stateDir, writeJson } from "./project.mjs";
 import { mustRun } from "./processes.mjs";
 import { digest, isFresh, stamp } from "./stamps.mjs";
 import { step } from "./terminal.mjs";
@@ -36,7 +37,9 @@ export async function ensureNpm() {
 export async function ensureMigrations() {
   await step("D1 migrations", async () => {
     const inputs = digest(["migrations", "wrangler.toml"]);
-    if (existsSync(stateDir) && isFresh("migrations", inputs)) return "unchanged";
+    // Remembered in the state itself: another state needs them again.
+    const done = join(stateDir, "migrations.json");
+    if (readJson(done, {}).inputs === inputs) return "unchanged";
     const files = existsSync(at("migrations")) ? readdirSync(at("migrations")).filter((name) => name.endsWith(".sql")) : [];
     if (files.length === 0) return "none";
     await mustRun(
@@ -46,7 +49,7 @@ export async function ensureMigrations() {
       "Mend it, or start with `--reset` if a migration that was already applied has changed.",
       { env: { CI: "1" }, log: local("logs", "migrations.log") },
     );
-    stamp("migrations", inputs);
+    writeJson(done, { inputs });
     return `${files.length} applied`;
   }, "applying …");
 }

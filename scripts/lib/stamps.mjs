@@ -1,6 +1,6 @@
 // Skips work whose inputs have not changed: a stamp holds the digest of what went in and of what came out.
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { at, local, readJson, writeJson } from "./project.mjs";
 
@@ -30,4 +30,3 @@ export function isFresh(name, inputs, outputs = []) {
 }
 
 export const stamp = (name, inputs, outputs = []) => writeJson(file(name), { inputs, outputs: digest(outputs) });
-export const forget = (name) => rmSync(file(name), { force: true });
