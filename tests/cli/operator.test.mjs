@@ -1,0 +1,172 @@
+// `npm run operator`: accounts, credits, keys and the catalog of a running gateway, as its operator types them.
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { after, before, describe, test } from "node:test";
+import { at } from "../../scripts/lib/project.mjs";
+import { chat } from "../e2e/client.mjs";
+import { startGateway } from "../e2e/gateway.mjs";
+
+let gateway;
+before(async () => (gateway = await startGateway()));
+after(() => gateway?.stop());
+
+/** Runs the command line: `{code, out, err}`. */
+function run(args, env = {}) {
+  const environment = { ...process.env, PATCHBAY_URL: gateway.base, PATCHBAY_OPERATOR_TOKEN: gateway.operator.token, ...env };
+  return new Promise((done) => {
+    execFile(process.execPath, [at("scripts", "patchbay.mjs"), ...args], { env: environment }, (error, out, err) =>
+      done({ code: error?.code ?? 0, out, err }),
+    );
+  });
+}
+
+/** A command that succeeds, its answer as JSON. */
+async function answer(...args) {
+  const { code, out, err } = await run([...args, "--json"]);
+  assert.equal(code, 0, err);
+  assert.equal(err, "");
+  return JSON.parse(out);
+}
+
+/** A command that fails: one clear line, no stack, exit code 1. */
+async function refusal(args, env) {
+  const { code, out, err } = await run(args, env);
+  assert.equal(code, 1, out + err);
+  assert.equal(out, "");
+  const [line, ...rest] = err.trim().split("\n");
+  assert.match(line, /^error: \S/);
+  assert.doesNotMatch(err, /^\s+at .*:\d+:\d+/m, "a stack");
+  return { line, rest: rest.join("\n") };
+}
+
+const account = async (name) => (await answer("accounts", "create", name)).data.id;
+
+test("an account from its opening to its list", async () => {
+  const made = (await answer("accounts", "create", "Ada & Co")).data;
+  assert.match(made.id, /^acc_\w+$/);
+  assert.equal(made.name, "Ada & Co");
+  const listed = (await answer("accounts")).data;
+  assert.ok(listed.some(({ id, name }) => id === made.id && name === "Ada & Co"));
+  const shown = (await answer("accounts", "show", made.id)).data;
+  assert.deepEqual([shown.balance, shown.held, shown.available, shown.open_holds], [0, 0, 0, 0]);
+});
+
+test("a grant repeated under its id is one grant", async () => {
+  const id = await account("granted");
+  for (let repeat = 0; repeat < 3; repeat++) {
+    const { data } = await answer("grant", id, "2.5", "--id", "invoice-7", "--note", "paid");
+    assert.deepEqual(data, { id: "invoice-7", amount: 2.5, balance: 2.5 });
+  }
+  await answer("grant", id, "0.000000001");
+  await answer("grant", id, "0.000000001");
+  const { balance, total_credits: total } = (await answer("accounts", "show", id)).data;
+  assert.deepEqual([balance, total], [2.500000002, 2.500000002]);
+  const { line } = await refusal(["grant", id, "9", "--id", "invoice-7"]);
+  assert.match(line, /409 .*invoice-7|409 .*used before/);
+  assert.equal((await answer("accounts", "show", id)).data.balance, 2.500000002);
+});
+
+describe("keys", () => {
+  test("made, shown once, listed, limited", async () => {
+    const id = await account("keys");
+    const { data, key } = await answer("keys", "create", id, "laptop", "--limit", "1.25", "--reset", "monthly", "--expires", "2099-01-31T00:00:00Z");
+    assert.match(key, /^sk-pb-v1-[0-9a-f]{64}$/);
+    assert.deepEqual([data.name, data.limit, data.limit_remaining, data.limit_reset, data.disabled], ["laptop", 1.25, 1.25, "monthly", false]);
+    assert.match(data.expires_at, /^2099-01-31T00:00:00/);
+    const { out } = await run(["keys", id]);
+    assert.match(out, /laptop/);
+    assert.ok(!out.includes(key), "the secret is shown only once");
+    assert.equal((await answer("keys", id)).data[0].hash, data.hash);
+    const limited = (await answer("keys", "limit", data.hash, "3", "--reset", "daily")).data;
+    assert.deepEqual([limited.limit, limited.limit_reset], [3, "daily"]);
+    assert.equal((await answer("keys", "limit", data.hash, "none")).data.limit, null);
+    assert.equal((await answer("keys", "show", data.hash)).data.limit, null);
+  });
+
+  test("a disabled key is refused on its next request, an enabled one serves again, a deleted one never", async () => {
+    const id = await account("switched");
+    await answer("grant", id, "1");
+    const { key, data } = await answer("keys", "create", id, "switched");
+    const ask = async (stream) => (await chat(gateway, key, { model: "test/openai", stream })).status;
+    assert.deepEqual([await ask(false), await ask(true)], [200, 200]);
+    assert.equal((await answer("keys", "disable", data.hash)).data.disabled, true);
+    assert.deepEqual([await ask(false), await ask(true)], [401, 401]);
+    assert.equal((await answer("keys", "enable", data.hash)).data.disabled, false);
+    assert.deepEqual([await ask(false), await ask(true)], [200, 200]);
+    await answer("keys", "delete", data.hash);
+    assert.deepEqual([await ask(false), await ask(true)], [401, 401]);
+    assert.deepEqual((await answer("keys", id)).data, []);
+    const { line } = await refusal(["keys", "enable", data.hash]);
+    assert.match(line, /404/);
+  });
+
+  test("a key that has spent its limit is refused", async () => {
+    const id = await account("limited");
+    await answer("grant", id, "1");
+    const { key, data } = await answer("keys", "create", id, "poor", "--limit", "0.000001");
+    const ask = () => chat(gateway, key, { model: "test/openai", max_tokens: 100 });
+    assert.equal((await ask()).status, 402);
+    await answer("keys", "limit", data.hash, "0.5");
+    assert.equal((await ask()).status, 200);
+  });
+});
+
+test("the catalog: the version in force, and another one", async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "patchbay-cli-"));
+  t.after(() => rm(folder, { recursive: true }));
+  const { data } = await answer("catalog");
+  assert.ok(data.version);
+  const wrong = join(folder, "wrong.json");
+  writeFileSync(wrong, `{"version":"x"}`);
+  assert.match((await refusal(["catalog", "publish", wrong])).line, /400/);
+  assert.match((await refusal(["catalog", "publish", join(folder, "none.json")])).line, /There is no .*none\.json/);
+  assert.equal((await answer("catalog")).data.version, data.version);
+});
+
+test("for people: lines and tables", async () => {
+  const id = await account("for people");
+  assert.match((await run(["accounts", "show", id])).out, /^balance +0$/m);
+  assert.match((await run(["accounts"])).out, /^id +name +created_at$/m);
+  assert.equal((await run(["keys", id])).out, "none\n");
+  assert.match((await run(["keys", "create", id, "first"])).out, /^key \(shown only now\)  sk-pb-v1-[0-9a-f]{64}$/m);
+  assert.match((await run(["--help"])).out, /keys create <account> <name>/);
+});
+
+describe("what goes wrong is one clear line", () => {
+  test("words that are no command show the commands", async () => {
+    const { line, rest } = await refusal(["frobnicate"]);
+    assert.equal(line, "error: Not a command: frobnicate");
+    assert.match(rest, /accounts create <name>/);
+    assert.match((await refusal(["grant", "acc_x"])).line, /Not a command: grant acc_x/);
+    assert.match((await refusal([])).line, /Which command/);
+    assert.match((await refusal(["accounts", "--frobnicate"])).line, /Unknown option '--frobnicate'/);
+  });
+
+  test("an account or a key that does not exist", async () => {
+    assert.match((await refusal(["accounts", "show", "acc_nobody"])).line, /404 .*acc_nobody/);
+    assert.match((await refusal(["grant", "acc_nobody", "1"])).line, /404/);
+    assert.match((await refusal(["keys", "create", "acc_nobody", "x"])).line, /404/);
+    assert.match((await refusal(["keys", "show", "0".repeat(64)])).line, /404/);
+  });
+
+  test("amounts that are none", async () => {
+    const id = await account("amounts");
+    for (const wrong of ["five", "", "1.0000000001", "1e3x", "99999999999"]) {
+      assert.match((await refusal(["grant", id, wrong])).line, /400 .*amount_usd/, wrong);
+    }
+    assert.match((await refusal(["keys", "create", id, "x", "--limit", "much"])).line, /400 .*limit/);
+    assert.match((await refusal(["keys", "create", id, "x", "--reset", "hourly"])).line, /400 .*(reset|hourly)/);
+    assert.match((await refusal(["keys", "create", id, "x", "--expires", "tomorrow"])).line, /400 .*(expires|tomorrow)/);
+    assert.deepEqual((await answer("keys", id)).data, []);
+  });
+
+  test("the wrong token, no token, no gateway", async () => {
+    assert.match((await refusal(["accounts"], { PATCHBAY_OPERATOR_TOKEN: "wrong" })).line, /401/);
+    assert.match((await refusal(["accounts"], { PATCHBAY_URL: "http://127.0.0.1:9" })).line, /cannot be reached/);
+  });
+});

@@ -1,0 +1,54 @@
+// A Python of the tests' own, with the SDK from PyPI: made once, made again when the requirements change.
+import { execFile } from "node:child_process";
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { at, local } from "../../scripts/lib/project.mjs";
+import { digest, isFresh, stamp } from "../../scripts/lib/stamps.mjs";
+
+const REQUIREMENTS = "tests/sdk/requirements.txt";
+/** What the SDK asks for. */
+const OLDEST = [3, 10];
+
+const folder = local("python");
+const own = join(folder, "bin", "python");
+
+/** Runs a program to its end: `{ok, output}`. */
+const run = (command, args) =>
+  new Promise((done) => execFile(command, args, (error, stdout, stderr) => done({ ok: !error, output: stdout + stderr })));
+
+/** `{python}`, or `{missing}` with what this machine lacks. An installation that fails is an error. */
+export async function ensurePython() {
+  const system = await findPython();
+  if (!system) return { missing: `Python ${OLDEST.join(".")} or newer is not installed` };
+  const inputs = digest([REQUIREMENTS], system.version);
+  if (isFresh("python", inputs) && existsSync(own)) return { python: own };
+  rmSync(folder, { recursive: true, force: true });
+  const made = await makeEnvironment(system.command);
+  if (made.missing) return made;
+  const pip = await run(own, ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", at(REQUIREMENTS)]);
+  if (!pip.ok) throw new Error(`pip could not install ${readFileSync(at(REQUIREMENTS), "utf8").trim()}:\n${pip.output}`);
+  stamp("python", inputs);
+  return { python: own };
+}
+
+async function findPython() {
+  for (const command of ["python3", "python"]) {
+    const { ok, output } = await run(command, ["-c", "import sys; print(*sys.version_info[:3])"]);
+    const version = output.trim();
+    const [major, minor] = version.split(" ").map(Number);
+    if (ok && (major > OLDEST[0] || (major === OLDEST[0] && minor >= OLDEST[1]))) return { command, version };
+  }
+  return undefined;
+}
+
+/** Debian splits `venv`'s pip from Python: without it the system's own pip installs one. */
+async function makeEnvironment(command) {
+  if ((await run(command, ["-m", "venv", folder])).ok) return {};
+  rmSync(folder, { recursive: true, force: true });
+  const bare = await run(command, ["-m", "venv", "--without-pip", folder]);
+  const pip = await run(command, ["-m", "pip", "--version"]);
+  if (!bare.ok || !pip.ok) return { missing: `Python has no pip here: ${(bare.ok ? pip : bare).output.trim().split("\n").at(-1)}` };
+  const { ok, output } = await run(command, ["-m", "pip", "--python", own, "install", "--quiet", "pip"]);
+  if (!ok) throw new Error(`pip could not install itself into ${folder}:\n${output}`);
+  return {};
+}
