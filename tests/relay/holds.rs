@@ -3,7 +3,9 @@
 use patchbay::credits::ops::{HoldReply, KeyPut};
 use patchbay::relay::limits::HOLD_MS;
 
-use crate::client::{Client, in_one_piece, play, streamed};
+use serde_json::json;
+
+use crate::client::{COMPLETION, Client, PROMPT, in_one_piece, job, openai, play, streamed};
 use crate::store::key;
 use crate::upstream::{Fate, Piece, Script, answer, json, mute, refuses, sse, stream, text};
 use crate::world::{Fault, RICH, World};
@@ -139,4 +141,19 @@ fn the_hold_covers_the_dearest_endpoint_that_may_serve() {
     let needed = dearest.estimate_hold(job.prompt_tokens, bounds).unwrap();
     let (world, _) = play(job, [stream(&["Hi"], 1, 2)]);
     assert_eq!(world.holds.borrow()[0].call.amount, needed);
+}
+
+#[test]
+fn the_hold_covers_every_answer_that_is_asked_for() {
+    let asks = |n: u32| {
+        let body = json!({"n": n, "max_tokens": 100});
+        job(body, vec![openai("a")])
+    };
+    for n in [1, 3] {
+        let job = asks(n);
+        let prompt = job.prompt_tokens as i64 * PROMPT;
+        let (world, _) = play(job, [answer("Hi", 1, 2)]);
+        let held = world.holds.borrow()[0].call.amount.get();
+        assert_eq!(held, prompt + i64::from(n) * 100 * COMPLETION);
+    }
 }
