@@ -77,26 +77,50 @@ fn methods(segments: &[&str]) -> Option<&'static [&'static str]> {
     })
 }
 
+/// What names a request: every answer bears it, whatever becomes of the request.
+pub struct Ids {
+    generation: String,
+    request: String,
+}
+
+impl Ids {
+    /// New names; `sent` is the client's own request id.
+    ///
+    /// # Errors
+    /// Where there is no randomness.
+    pub fn new<W: World>(world: &W, sent: Option<String>) -> Result<Self> {
+        let generation = generation_id(world)?;
+        let request = request_id(sent, &generation);
+        Ok(Self {
+            generation,
+            request,
+        })
+    }
+
+    /// An error with all that every answer has.
+    pub fn error(&self, error: &Error) -> Response {
+        self.label(Response::error(error))
+    }
+
+    fn label(&self, mut response: Response) -> Response {
+        response.header("x-generation-id", self.generation.as_str());
+        response.header("x-request-id", self.request.as_str());
+        cors(&mut response);
+        response
+    }
+}
+
 /// Answers a request.
-pub async fn handle<W: World>(world: W, request: Request) -> Response {
-    let generation = match generation_id(&world) {
-        Ok(id) => id,
-        Err(error) => return Response::error(&error),
-    };
-    let request_id = request_id(request.header("x-request-id"), &generation);
-    let mut response = match route(&world, request, &generation, &request_id).await {
-        Ok(response) => response,
+pub async fn handle<W: World>(world: W, request: Request, ids: &Ids) -> Response {
+    match route(&world, request, &ids.generation, &ids.request).await {
+        Ok(response) => ids.label(response),
         Err(error) => {
             if error.source == Source::Gateway {
-                world.report(&format!("{generation}: {error}"));
+                world.report(&format!("{}: {error}", ids.generation));
             }
-            Response::error(&error)
+            ids.error(&error)
         }
-    };
-    response.header("x-generation-id", generation);
-    response.header("x-request-id", request_id);
-    cors(&mut response);
-    response
+    }
 }
 
 async fn route<W: World>(

@@ -20,7 +20,7 @@ use worker::{Context, Env, Headers, Request, Response, ResponseBuilder, Result, 
 
 use crate::{
     api::{
-        self,
+        self, Ids,
         http::{self, Body, MAX_BODY_BYTES, too_large},
     },
     error::{Error, ErrorType, Next, Source},
@@ -38,7 +38,11 @@ pub async fn fetch(request: Request, env: Env, context: Context) -> Result<Respo
     let detached = Rc::new(Cell::new(false));
     let faults = Faults::of(&env, request.headers().get(fault::HEADER)?.as_deref());
     let edge = Edge::new(env, Rc::clone(&context), faults, Rc::clone(&detached));
-    let work = AssertUnwindSafe(answer(edge, request)).catch_unwind();
+    let ids = match Ids::new(&edge, request.headers().get("x-request-id")?) {
+        Ok(ids) => Rc::new(ids),
+        Err(error) => return render(http::Response::error(&error)),
+    };
+    let work = AssertUnwindSafe(answer(edge, request, Rc::clone(&ids))).catch_unwind();
 
     let (left, client_left) = oneshot::channel::<()>();
     let mut left = Some(left);
@@ -54,16 +58,14 @@ pub async fn fetch(request: Request, env: Env, context: Context) -> Result<Respo
         let outcome = match select(Box::pin(work), client_left).await {
             Either::Left((outcome, _)) => outcome,
             Either::Right((_, work)) if detached.get() => work.await,
-            Either::Right(_) => Ok(render(http::Response::error(&client_closed()))),
+            Either::Right(_) => Ok(render(ids.error(&client_closed()))),
         };
         // A listener left behind would call a dropped closure.
         js::off_abort(&signal, callback.as_ref());
         drop(callback);
         let response = outcome.unwrap_or_else(|_| {
             console_error!("a request panicked");
-            render(http::Response::error(&Error::internal(
-                "a request panicked",
-            )))
+            render(ids.error(&Error::internal("a request panicked")))
         });
         // The runtime stops waiting for an answer when the client has left.
         let _ = done.send(response);
@@ -76,7 +78,7 @@ pub async fn fetch(request: Request, env: Env, context: Context) -> Result<Respo
     }
 }
 
-async fn answer(edge: Edge, request: Request) -> Result<Response> {
+async fn answer(edge: Edge, request: Request, ids: Rc<Ids>) -> Result<Response> {
     if edge.faults().has("panic") {
         fault::panic_now("in a request");
     }
@@ -89,7 +91,7 @@ async fn answer(edge: Edge, request: Request) -> Result<Response> {
         header: Box::new(move |name| headers.get(name).ok().flatten()),
         body: body(request),
     };
-    render(api::handle(edge, incoming).await)
+    render(api::handle(edge, incoming, &ids).await)
 }
 
 /// Reads the body when it is asked for, and no further than the limit.

@@ -53,8 +53,10 @@ test("a panic in the Worker: a JSON 500 for its own request, the streams beside 
       callJson(gateway, path, { key: owner.key, headers: { "x-patchbay-fault": "panic" }, ...(path.startsWith("chat") && { body }) }),
     ),
   );
-  for (const { status, body: answer } of panics) {
+  for (const { status, headers, body: answer } of panics) {
     assert.equal(status, 500);
+    assert.match(headers.get("x-generation-id"), /^gen-/);
+    assert.equal(headers.get("access-control-allow-origin"), "*");
     assert.deepEqual([answer.error.code, answer.error.type, answer.error.message], [500, "server", "Internal Server Error"]);
   }
   await complete(streams, owner);
