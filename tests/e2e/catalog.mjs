@@ -5,8 +5,9 @@
 // dialect; `test/everywhere` at the first of every dialect, in that order; `test/spare` at a provider whose secret is not set.
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import process from "node:process";
 import { promisify } from "node:util";
 import { local, root } from "../../scripts/lib/project.mjs";
 import { digest } from "../../scripts/lib/stamps.mjs";
@@ -144,11 +145,13 @@ export async function compile(rows) {
   const key = createHash("sha256").update(JSON.stringify(files)).update(digest(TOOL_INPUTS)).digest("hex").slice(0, 16);
   const out = local("e2e", `catalog-${key}.json`);
   if (existsSync(out)) return readFileSync(out, "utf8");
-  const folder = local("e2e", `catalog-${key}`);
+  const folder = local("e2e", `catalog-${key}-${process.pid}`);
   mkdirSync(join(folder, "local"), { recursive: true });
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
-  const args = ["run", "-q", "-p", "catalog-tool", "--", "compile", "--dir", folder, "--out", out];
+  const args = ["run", "-q", "-p", "catalog-tool", "--", "compile", "--dir", folder, "--out", `${folder}.json`];
   await promisify(execFile)("cargo", args, { cwd: root });
   rmSync(folder, { recursive: true });
+  // Whole or not at all: test files may run side by side.
+  renameSync(`${folder}.json`, out);
   return readFileSync(out, "utf8");
 }
