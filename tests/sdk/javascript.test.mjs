@@ -16,7 +16,7 @@ function client(key, { path = "/api/v1", ...options } = {}) {
     answers.push({ status: response.status, retryAfter: response.headers.get("retry-after") });
     return response;
   };
-  return { answers, openai: new OpenAI({ baseURL: gateway.base + path, apiKey: key, maxRetries: 0, fetch: counting, ...options }) };
+  return { answers, openai: new OpenAI({ baseURL: gateway.base + path, apiKey: key, maxRetries: 0, timeout: 30_000, fetch: counting, ...options }) };
 }
 
 before(async () => {

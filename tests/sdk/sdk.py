@@ -27,7 +27,7 @@ FIRST = CASES["models"][0]["model"]
 
 @functools.cache
 def client(key=KEY, **options):
-    return OpenAI(base_url=f"{BASE}/api/v1", api_key=key, **{"max_retries": 0, **options})
+    return OpenAI(base_url=f"{BASE}/api/v1", api_key=key, **{"max_retries": 0, "timeout": 30, **options})
 
 
 def user(content):
