@@ -1,6 +1,6 @@
-// `npm run bench`: sets up, builds a release and hands over to bench/main.mjs with all arguments.
+// `npm run bench`: sets up, builds releases of the gateway and of the yardstick, and hands over to bench/main.mjs with all arguments.
 import process from "node:process";
-import { ensureWorker } from "./lib/compiler.mjs";
+import { ensureCatalog, ensurePassThrough, ensureWorker } from "./lib/compiler.mjs";
 import { endAll, exitOnInterrupt, start } from "./lib/processes.mjs";
 import { at } from "./lib/project.mjs";
 import { bundle, ensureNpm } from "./lib/setup.mjs";
@@ -10,6 +10,8 @@ exitOnInterrupt();
 await main(async () => {
   await ensureNpm();
   await ensureWorker("release");
+  await ensurePassThrough();
+  await ensureCatalog(["DEMO_UPSTREAM", "DEMO_UPSTREAM_KEY"]);
   await step("bundle", async () => {
     await bundle();
     return "dist/";

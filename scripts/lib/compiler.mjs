@@ -103,6 +103,20 @@ export async function ensureWorker(profile) {
   }, `building, profile ${profile} (the first time takes some minutes) …`);
 }
 
+/** Builds the Rust pass-through Worker that `npm run bench` measures against. */
+export async function ensurePassThrough() {
+  const out = ".patchbay/bench/passthrough-rs/pkg";
+  const inputs = digest(["bench/passthrough-rs", "Cargo.lock", "xtask"], process.env.PATCHBAY_WASM_TOOLCHAIN ?? "");
+  await step("pass-through", async () => {
+    if (isFresh("passthrough", inputs, [out])) return "unchanged";
+    await mustRun("cargo", ["run", "-q", "-p", "xtask", "--", "bench"], "The pass-through Worker does not build.", "See above.", {
+      log: local("logs", "passthrough.log"),
+    });
+    stamp("passthrough", inputs, [out]);
+    return "built";
+  }, "building …");
+}
+
 /**
  * The catalog as one document, compiled from the files in `catalog/`. `have` names the variables that the deployment
  * has: providers that need others are left out. Without `have` all are in.

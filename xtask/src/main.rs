@@ -1,6 +1,7 @@
 //! The build tool: `cargo run -p xtask -- <command>`.
 //!
 //! - `build [--profile fast|release]` compiles the Worker into `pkg/` (wasm and its JavaScript glue);
+//! - `bench` compiles the pass-through Worker that `bench/` measures against;
 //! - `clippy` lints the wasm side, which native clippy never sees;
 //! - `toolchain` prints the sysroot that the wasm build would use, or says what is missing.
 //!
@@ -19,7 +20,7 @@ use toolchain::Toolchain;
 type Outcome<T> = Result<T, String>;
 
 const USAGE: &str =
-    "usage: cargo run -p xtask -- build [--profile fast|release] | clippy | toolchain";
+    "usage: cargo run -p xtask -- build [--profile fast|release] | bench | clippy | toolchain";
 
 #[expect(
     clippy::print_stderr,
@@ -39,10 +40,11 @@ fn main() -> ExitCode {
 fn run(args: &[String]) -> Outcome<()> {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     match words.as_slice() {
-        ["build"] => wasm::build(&repository()?, "fast"),
+        ["build"] => wasm::build(&repository()?, &wasm::WORKER, "fast"),
         ["build", "--profile", profile @ ("fast" | "release")] => {
-            wasm::build(&repository()?, profile)
+            wasm::build(&repository()?, &wasm::WORKER, profile)
         }
+        ["bench"] => wasm::build(&repository()?, &wasm::PASSTHROUGH, "release"),
         ["clippy"] => wasm::clippy(&repository()?),
         ["toolchain"] => {
             say(&Toolchain::find()?.describe());

@@ -32,21 +32,44 @@ const FEATURES: [&str; 7] = [
     "exception-handling",
 ];
 
-/// Builds the Worker with the given profile.
-pub fn build(root: &Path, profile: &str) -> Outcome<()> {
+/// A Worker of this repository.
+pub struct Worker {
+    package: &'static str,
+    /// The file that cargo writes.
+    artifact: &'static str,
+    /// Where the module and its glue go, below the root.
+    out: &'static str,
+}
+
+/// The gateway.
+pub const WORKER: Worker = Worker {
+    package: "patchbay",
+    artifact: "patchbay.wasm",
+    out: "pkg",
+};
+
+/// The yardstick of the benchmark.
+pub const PASSTHROUGH: Worker = Worker {
+    package: "passthrough-rs",
+    artifact: "passthrough_rs.wasm",
+    out: ".patchbay/bench/passthrough-rs/pkg",
+};
+
+/// Builds a Worker with the given profile.
+pub fn build(root: &Path, worker: &Worker, profile: &str) -> Outcome<()> {
     let toolchain = Toolchain::find()?;
     let target = target_dir(root, &toolchain)?;
     let mut cargo = toolchain.command("cargo");
     cargo
         .current_dir(root)
-        .args(["build", "--package", "patchbay", "--lib"])
+        .args(["build", "--package", worker.package, "--lib"])
         .args(["--profile", profile, "--target", TARGET, BUILD_STD])
         .arg("--target-dir")
         .arg(&target);
     succeed(&mut cargo, "the wasm build failed: see the compiler above")?;
 
-    let staged = target.join("pkg");
-    let compiled = target.join(TARGET).join(profile).join("patchbay.wasm");
+    let staged = target.join(worker.package);
+    let compiled = target.join(TARGET).join(profile).join(worker.artifact);
     bind(&compiled, &staged)?;
     if profile == "release" {
         optimise(root, &staged)?;
@@ -54,9 +77,10 @@ pub fn build(root: &Path, profile: &str) -> Outcome<()> {
     let size = fs::metadata(staged.join(format!("{OUT_NAME}_bg.wasm")))
         .map_err(|error| format!("wasm-bindgen wrote no module: {error}"))?
         .len();
-    replace(&staged, &root.join("pkg"))?;
+    replace(&staged, &root.join(worker.out))?;
     say(&format!(
-        "pkg/{OUT_NAME}_bg.wasm: {size} bytes ({profile}, {})",
+        "{}/{OUT_NAME}_bg.wasm: {size} bytes ({profile}, {})",
+        worker.out,
         toolchain.describe()
     ));
     Ok(())
@@ -69,7 +93,8 @@ pub fn clippy(root: &Path) -> Outcome<()> {
     let mut clippy = toolchain.command("cargo-clippy");
     clippy
         .current_dir(root)
-        .args(["clippy", "--package", "patchbay", "--lib"])
+        .args(["clippy", "--lib", "--package", WORKER.package])
+        .args(["--package", PASSTHROUGH.package])
         .args(["--target", TARGET, BUILD_STD, "--target-dir"])
         .arg(target)
         .args(["--", "-D", "warnings"]);

@@ -1,0 +1,119 @@
+// What is measured: each subject a Worker in a workerd process of its own, on a direct socket, with what it needs behind it.
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { join, relative } from "node:path";
+import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from "miniflare";
+import { Operator } from "../../scripts/lib/operator.mjs";
+import { at, local } from "../../scripts/lib/project.mjs";
+import { Stop } from "../../scripts/lib/terminal.mjs";
+import { kinds, nativeRequest, patchbayRequest } from "./requests.mjs";
+import { children } from "./process.mjs";
+
+/** The date of `wrangler.toml`, for every subject. */
+const compatibilityDate = /compatibility_date = "([^"]+)"/.exec(readFileSync(at("wrangler.toml"), "utf8"))[1];
+
+const TYPES = { js: "ESModule", mjs: "ESModule", wasm: "CompiledWasm" };
+
+/** Every module below a folder, by its path in the Worker. */
+function modulesOf(folder, prefix = "") {
+  const files = readdirSync(folder, { recursive: true }).filter((name) => statSync(join(folder, name)).isFile());
+  const known = files.filter((name) => TYPES[name.split(".").at(-1)]);
+  return known.map((name) => module(join(folder, name), join(prefix, relative(folder, join(folder, name)))));
+}
+
+const module = (file, path) => ({ type: TYPES[path.split(".").at(-1)], path, contents: readFileSync(file) });
+
+/** Starts one Worker; the process that is new afterwards is its own. */
+async function start(name, modules, options) {
+  const before = new Set(children("workerd"));
+  const miniflare = new Miniflare(
+    convertV4MiniflareOptions({
+      log: new Log(LogLevel.ERROR),
+      cf: false,
+      resourcePersistencePath: local("bench", "state", name),
+      workers: [
+        {
+          name,
+          modulesRoot: "/",
+          modules: modules.map((one) => ({ ...one, path: join("/", one.path) })),
+          compatibilityDate,
+          unsafeDirectSockets: [{ host: "127.0.0.1", port: 0, proxy: false }],
+          ...options,
+        },
+      ],
+    }),
+  );
+  await miniflare.ready;
+  const pid = children("workerd").find((one) => !before.has(one));
+  if (!pid) throw new Stop("The process of a Worker was not found.", "The benchmark reads /proc: it runs on Linux.");
+  const port = Number((await miniflare.unsafeGetDirectURL(name)).port);
+  return { name, pid, port, miniflare, close: () => miniflare.dispose() };
+}
+
+async function passThrough(name, modules, upstream) {
+  const subject = await start(name, modules, { bindings: { UPSTREAM: upstream } });
+  return { ...subject, request: nativeRequest };
+}
+
+/** The bench models: the demo models, answered by the upstream's prebuilt answers. */
+function catalog() {
+  const document = JSON.parse(readFileSync(local("catalog.json"), "utf8"));
+  const copies = [["openai", "demo/chat"], ["anthropic", "demo/claude"]].flatMap(([format, slug]) =>
+    kinds.map((kind) => ({ like: slug, slug: `bench/${format}-${kind}`, answers: `bench-${kind}` })),
+  );
+  const order = (a, b) => (a.slug < b.slug ? -1 : 1);
+  copies.sort(order);
+  const models = copies.map(({ like, slug }) => {
+    const model = document.models.find((one) => one.slug === like);
+    return { ...model, slug, canonical_slug: slug, context_length: 10_000_000 };
+  });
+  const endpoints = copies.map(({ like, slug, answers }) => {
+    const endpoint = document.endpoints.find((one) => one.model === like);
+    return { ...endpoint, model: slug, upstream_model_id: answers, context_length: 10_000_000 };
+  });
+  const providers = document.providers.filter(({ slug }) => endpoints.some((one) => one.provider === slug));
+  // The version of a snapshot is the hash of its content (`src/catalog/publish.rs`).
+  const content = JSON.stringify([providers, models, endpoints, {}]);
+  const version = createHash("sha256").update(content).digest("hex").slice(0, 16);
+  return JSON.stringify({ version, providers, models, endpoints, aliases: {} });
+}
+
+async function migrate(miniflare) {
+  const database = await miniflare.getD1Database("DB");
+  for (const name of readdirSync(at("migrations")).sort()) {
+    const text = readFileSync(at("migrations", name), "utf8").replaceAll(/^--.*$/gm, "");
+    const statements = text.split(/;\s*$/m).map((statement) => statement.trim()).filter(Boolean);
+    await database.batch(statements.map((statement) => database.prepare(statement)));
+  }
+}
+
+/** The gateway as it is deployed, with its stores on disk, and an account that can pay. */
+async function patchbay(upstream) {
+  const token = "operator-of-the-benchmark";
+  const subject = await start("patchbay", modulesOf(at("dist")).sort(mainFirst), {
+    bindings: { DEMO_UPSTREAM: upstream, DEMO_UPSTREAM_KEY: "demo-key", OPERATOR_TOKEN: token },
+    kvNamespaces: { KV: "patchbay-kv" },
+    d1Databases: { DB: "patchbay-db" },
+    durableObjects: { ACCOUNT: { className: "Account", useSQLite: true } },
+  });
+  await migrate(subject.miniflare);
+  const operator = new Operator(`http://127.0.0.1:${subject.port}`, token);
+  await operator.publishCatalog(catalog());
+  const { key, account } = await operator.createAccount("bench", "1000000");
+  return { ...subject, account, request: (format, kind, text) => patchbayRequest(format, kind, text, key) };
+}
+
+/** A bundle's main module is the one that is no wasm; Miniflare takes the first as main. */
+const mainFirst = (a, b) => Number(b.path.endsWith("entry.js")) - Number(a.path.endsWith("entry.js"));
+
+/** Starts them all, in the order of the tables. */
+export async function startSubjects(upstream) {
+  const worker = (file) => [module(at("bench", "workers", file), file)];
+  const rust = [...worker("rust.mjs"), ...modulesOf(local("bench", "passthrough-rs", "pkg"), "pkg")];
+  return [
+    await passThrough("js", worker("passthrough.mjs"), upstream),
+    await passThrough("rust", rust, upstream),
+    await passThrough("js-reading", worker("reading.mjs"), upstream),
+    await patchbay(upstream),
+  ];
+}

@@ -1,0 +1,137 @@
+// The benchmark: every subject in one run, in turns, so that the noise of the machine hits all alike. See `README.md`.
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { cpus } from "node:os";
+import { createRequire } from "node:module";
+import process from "node:process";
+import { createInterface } from "node:readline";
+import { parseArgs } from "node:util";
+import { endAll, exitOnInterrupt, start } from "../scripts/lib/processes.mjs";
+import { at, local } from "../scripts/lib/project.mjs";
+import { main, Stop } from "../scripts/lib/terminal.mjs";
+import { once } from "./lib/load.mjs";
+import { measure, MEASURES } from "./lib/measures.mjs";
+import { peakMegabytes } from "./lib/process.mjs";
+import { flaw, formats, kinds } from "./lib/requests.mjs";
+import { spread, summary, table } from "./lib/stats.mjs";
+import { startSubjects } from "./lib/subjects.mjs";
+
+const HELP = `npm run bench [-- options]
+
+  --rounds N      how often everything is measured (5)
+  --only TEXT     only measures, formats and subjects whose names hold it; may be repeated
+  --quick         a smoke run: one round, few requests
+  --help          this text`;
+
+const BASE = { passThrough: "js", rust: "rust", reading: "js-reading", gateway: "patchbay" };
+
+function options() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        rounds: { type: "string", default: "5" },
+        only: { type: "string", multiple: true, default: [] },
+        quick: { type: "boolean" },
+        help: { type: "boolean" },
+      },
+    });
+    const rounds = values.quick ? 1 : Number(values.rounds);
+    if (!Number.isInteger(rounds) || rounds < 1) throw new Error(`--rounds ${values.rounds} is no count`);
+    return { ...values, rounds };
+  } catch (error) {
+    throw new Stop(error.message, HELP);
+  }
+}
+
+async function startUpstream() {
+  const child = start(process.execPath, [at("tests", "upstream", "main.mjs")], { stdio: ["ignore", "pipe", "inherit"] });
+  const firstLine = new Promise((done) => createInterface({ input: child.stdout }).once("line", done));
+  const line = await Promise.race([firstLine, child.ended]);
+  if (typeof line !== "string") throw new Stop("The local upstream did not start.", "See above.");
+  return `http://127.0.0.1:${JSON.parse(line).port}`;
+}
+
+/** Every subject gives the right answer before any is measured. */
+async function check(subjects) {
+  for (const subject of subjects) {
+    for (const format of formats) {
+      for (const kind of kinds) {
+        const wrong = flaw(kind, await once(subject.port, subject.request(format, kind, "Hello")));
+        if (wrong) throw new Stop(`${subject.name} answers ${format} ${kind} wrongly.`, wrong);
+      }
+    }
+  }
+}
+
+/** Rotates, so that no subject always follows the same other one. */
+const rotated = (list, by) => list.map((_, index) => list[(index + by) % list.length]);
+
+/** figures[measure][format][figure][subject] = one value a round. */
+async function rounds(subjects, measures, chosenFormats, { rounds, quick }) {
+  const figures = {};
+  for (let round = -1; round < rounds; round++) {
+    // The round before the first warms everything up and counts for nothing.
+    const warming = round < 0;
+    if (warming && quick) continue;
+    process.stdout.write(warming ? "warming up" : `, round ${round + 1}`);
+    for (const [index, one] of measures.entries()) {
+      const count = quick ? one.quick : warming ? Math.max(one.clients, one.count >> 2) : one.count;
+      for (const format of chosenFormats) {
+        for (const subject of rotated(subjects, Math.max(round, 0) + index)) {
+          const seen = await measure(subject, format, { ...one, count });
+          if (warming) continue;
+          const of = ((figures[one.name] ??= {})[format] ??= {});
+          for (const [name, value] of Object.entries(seen)) ((of[name] ??= {})[subject.name] ??= []).push(value);
+        }
+      }
+    }
+  }
+  console.log("\n");
+  return figures;
+}
+
+/** The ratio of two subjects, taken within each round: what disturbs a round disturbs both. */
+const ratio = (values, of, to) =>
+  values[of] && values[to] ? spread(summary(values[of].map((value, round) => value / values[to][round]))) : "–";
+
+function report(figures, names) {
+  const rows = [["measure", "upstream", "figure", ...names, "gateway ÷ Rust", "gateway ÷ reading", "gateway ÷ JS"]];
+  for (const [measure, byFormat] of Object.entries(figures)) {
+    for (const [format, byFigure] of Object.entries(byFormat)) {
+      for (const [figure, values] of Object.entries(byFigure)) {
+        const ratios = [BASE.rust, BASE.reading, BASE.passThrough].map((base) => ratio(values, BASE.gateway, base));
+        rows.push([measure, format, figure, ...names.map((name) => spread(summary(values[name]))), ...ratios]);
+      }
+    }
+  }
+  return table(rows);
+}
+
+exitOnInterrupt();
+await main(async () => {
+  const chosen = options();
+  if (chosen.help) return console.log(HELP);
+  const has = (list) => {
+    const named = list.filter((name) => chosen.only.some((only) => name.includes(only)));
+    return named.length ? (name) => named.includes(name) : () => true;
+  };
+  rmSync(local("bench", "state"), { recursive: true, force: true });
+  const all = await startSubjects(await startUpstream());
+  try {
+    await check(all);
+    const isChosen = has(all.map(({ name }) => name));
+    const subjects = all.filter(({ name }) => isChosen(name));
+    const measures = MEASURES.filter(({ name }) => has(MEASURES.map((one) => one.name))(name));
+    const figures = await rounds(subjects, measures, formats.filter(has(formats)), chosen);
+    console.log(report(figures, subjects.map(({ name }) => name)));
+    const peaks = Object.fromEntries(subjects.map(({ name, pid }) => [name, peakMegabytes(pid)]));
+    console.log(`\npeak memory, MB: ${Object.entries(peaks).map(([name, mb]) => `${name} ${mb.toFixed(0)}`).join(", ")}`);
+    const workerd = createRequire(import.meta.url)("workerd/package.json").version;
+    const machine = { cpu: cpus()[0]?.model, cores: cpus().length, node: process.version, workerd };
+    const outcome = { at: new Date().toISOString(), machine, rounds: chosen.rounds, quick: chosen.quick === true, figures, peakMegabytes: peaks };
+    mkdirSync(local(), { recursive: true });
+    writeFileSync(local("bench.json"), `${JSON.stringify(outcome, null, 2)}\n`);
+    console.log("all values: .patchbay/bench.json");
+  } finally {
+    await Promise.all(all.map((subject) => subject.close()));
+  }
+}, endAll);
