@@ -24,13 +24,13 @@ function modulesOf(folder, prefix = "") {
 const module = (file, path) => ({ type: TYPES[path.split(".").at(-1)], path, contents: readFileSync(file) });
 
 /** Starts one Worker; the process that is new afterwards is its own. */
-async function start(name, modules, options) {
+async function start(name, modules, options, state = local("bench", "state", name)) {
   const before = new Set(children("workerd"));
   const miniflare = new Miniflare(
     convertV4MiniflareOptions({
       log: new Log(LogLevel.ERROR),
       cf: false,
-      resourcePersistencePath: local("bench", "state", name),
+      resourcePersistencePath: state,
       workers: [
         {
           name,
@@ -88,14 +88,14 @@ async function migrate(miniflare) {
 }
 
 /** The gateway as it is deployed, with its stores on disk, and an account that can pay. */
-async function patchbay(upstream) {
+export async function startPatchbay(name, upstream, state, dist = at("dist")) {
   const token = "operator-of-the-benchmark";
-  const subject = await start("patchbay", modulesOf(at("dist")).sort(mainFirst), {
+  const subject = await start(name, modulesOf(dist).sort(mainFirst), {
     bindings: { DEMO_UPSTREAM: upstream, DEMO_UPSTREAM_KEY: "demo-key", OPERATOR_TOKEN: token },
     kvNamespaces: { KV: "patchbay-kv" },
     d1Databases: { DB: "patchbay-db" },
     durableObjects: { ACCOUNT: { className: "Account", useSQLite: true } },
-  });
+  }, state);
   await migrate(subject.miniflare);
   const operator = new Operator(`http://127.0.0.1:${subject.port}`, token);
   await operator.publishCatalog(catalog());
@@ -114,6 +114,6 @@ export async function startSubjects(upstream) {
     await passThrough("js", worker("passthrough.mjs"), upstream),
     await passThrough("rust", rust, upstream),
     await passThrough("js-reading", worker("reading.mjs"), upstream),
-    await patchbay(upstream),
+    await startPatchbay("patchbay", upstream),
   ];
 }
