@@ -6,6 +6,11 @@ import * as rust from "./pkg/index.js";
 // The runtime counts `instanceId` up each time it replaces a wasm instance that died; objects of the old one are void.
 const wasm = rust.__worker_init_state();
 
+// Rust's executor asks for a microtask at each wake. The runtime's own `queueMicrotask` wraps each callback in an object of
+// its own; a settled promise does the same without. What throws is told as an unhandled rejection instead.
+const settled = Promise.resolve();
+globalThis.queueMicrotask = (task) => void settled.then(task);
+
 export class Account extends DurableObject {
   #object;
   #instance;

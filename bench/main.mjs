@@ -1,5 +1,5 @@
 // The benchmark: every subject in one run, in turns, so that the noise of the machine hits all alike. See `README.md`.
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { createRequire } from "node:module";
 import process from "node:process";
@@ -21,6 +21,9 @@ const HELP = `npm run bench [-- options]
   --only TEXT     only measures, formats and subjects whose names hold it; may be repeated
   --quick         a smoke run: one round, few requests
   --help          this text`;
+
+/** A disk may take tens of milliseconds for each request. */
+const DISK_REQUESTS = 100;
 
 const BASE = { passThrough: "js", rust: "rust", reading: "js-reading", gateway: "patchbay" };
 
@@ -74,10 +77,11 @@ async function rounds(subjects, measures, chosenFormats, { rounds, quick }) {
     if (warming && quick) continue;
     process.stdout.write(warming ? "warming up" : `, round ${round + 1}`);
     for (const [index, one] of measures.entries()) {
-      const count = quick ? one.quick : warming ? Math.max(one.clients, one.count >> 2) : one.count;
+      const count = quick ? one.quick : (warming && one.warm) || one.count;
       for (const format of chosenFormats) {
         for (const subject of rotated(subjects, Math.max(round, 0) + index)) {
-          const seen = await measure(subject, format, { ...one, count });
+          if (subject.smallOnly && !one.small) continue;
+          const seen = await measure(subject, format, { ...one, count: subject.smallOnly ? Math.min(count, DISK_REQUESTS) : count });
           if (warming) continue;
           const of = ((figures[one.name] ??= {})[format] ??= {});
           for (const [name, value] of Object.entries(seen)) ((of[name] ??= {})[subject.name] ??= []).push(value);
@@ -99,7 +103,7 @@ function report(figures, names) {
     for (const [format, byFigure] of Object.entries(byFormat)) {
       for (const [figure, values] of Object.entries(byFigure)) {
         const ratios = [BASE.rust, BASE.reading, BASE.passThrough].map((base) => ratio(values, BASE.gateway, base));
-        rows.push([measure, format, figure, ...names.map((name) => spread(summary(values[name]))), ...ratios]);
+        rows.push([measure, format, figure, ...names.map((name) => (values[name] ? spread(summary(values[name])) : "–")), ...ratios]);
       }
     }
   }
@@ -114,8 +118,7 @@ await main(async () => {
     const named = list.filter((name) => chosen.only.some((only) => name.includes(only)));
     return named.length ? (name) => named.includes(name) : () => true;
   };
-  rmSync(local("bench", "state"), { recursive: true, force: true });
-  const all = await startSubjects(await startUpstream());
+  const { subjects: all, commits, close } = await startSubjects(await startUpstream());
   try {
     await check(all);
     const isChosen = has(all.map(({ name }) => name));
@@ -125,13 +128,15 @@ await main(async () => {
     console.log(report(figures, subjects.map(({ name }) => name)));
     const peaks = Object.fromEntries(subjects.map(({ name, pid }) => [name, peakMegabytes(pid)]));
     console.log(`\npeak memory, MB: ${Object.entries(peaks).map(([name, mb]) => `${name} ${mb.toFixed(0)}`).join(", ")}`);
+    const waits = Object.entries(commits).map(([name, ms]) => `${name} ${ms.toFixed(2)} ms`);
+    console.log(`a commit waits for its device: ${waits.join(", ")}`);
     const workerd = createRequire(import.meta.url)("workerd/package.json").version;
     const machine = { cpu: cpus()[0]?.model, cores: cpus().length, node: process.version, workerd };
-    const outcome = { at: new Date().toISOString(), machine, rounds: chosen.rounds, quick: chosen.quick === true, figures, peakMegabytes: peaks };
+    const outcome = { at: new Date().toISOString(), machine, rounds: chosen.rounds, quick: chosen.quick === true, commitMs: commits, figures, peakMegabytes: peaks };
     mkdirSync(local(), { recursive: true });
     writeFileSync(local("bench.json"), `${JSON.stringify(outcome, null, 2)}\n`);
     console.log("all values: .patchbay/bench.json");
   } finally {
-    await Promise.all(all.map((subject) => subject.close()));
+    await close();
   }
 }, endAll);

@@ -1,13 +1,17 @@
 // What is measured: each subject a Worker in a workerd process of its own, on a direct socket, with what it needs behind it.
 import { createHash } from "node:crypto";
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { closeSync, existsSync, fdatasyncSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
+import { performance } from "node:perf_hooks";
+import process from "node:process";
 import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from "miniflare";
 import { Operator } from "../../scripts/lib/operator.mjs";
 import { at, local } from "../../scripts/lib/project.mjs";
 import { Stop } from "../../scripts/lib/terminal.mjs";
 import { kinds, nativeRequest, patchbayRequest } from "./requests.mjs";
 import { children } from "./process.mjs";
+import { median } from "./stats.mjs";
 
 /** The date of `wrangler.toml`, for every subject. */
 const compatibilityDate = /compatibility_date = "([^"]+)"/.exec(readFileSync(at("wrangler.toml"), "utf8"))[1];
@@ -24,13 +28,13 @@ function modulesOf(folder, prefix = "") {
 const module = (file, path) => ({ type: TYPES[path.split(".").at(-1)], path, contents: readFileSync(file) });
 
 /** Starts one Worker; the process that is new afterwards is its own. */
-async function start(name, modules, options, state = local("bench", "state", name)) {
+async function start(name, modules, options, state) {
   const before = new Set(children("workerd"));
   const miniflare = new Miniflare(
     convertV4MiniflareOptions({
       log: new Log(LogLevel.ERROR),
       cf: false,
-      resourcePersistencePath: state,
+      ...(state && { resourcePersistencePath: state }),
       workers: [
         {
           name,
@@ -88,7 +92,7 @@ async function migrate(miniflare) {
 }
 
 /** The gateway as it is deployed, with its stores on disk, and an account that can pay. */
-export async function startPatchbay(name, upstream, state, dist = at("dist")) {
+export async function patchbay(name, upstream, state, dist = at("dist")) {
   const token = "operator-of-the-benchmark";
   const subject = await start(name, modulesOf(dist).sort(mainFirst), {
     bindings: { DEMO_UPSTREAM: upstream, DEMO_UPSTREAM_KEY: "demo-key", OPERATOR_TOKEN: token },
@@ -106,14 +110,41 @@ export async function startPatchbay(name, upstream, state, dist = at("dist")) {
 /** A bundle's main module is the one that is no wasm; Miniflare takes the first as main. */
 const mainFirst = (a, b) => Number(b.path.endsWith("entry.js")) - Number(a.path.endsWith("entry.js"));
 
-/** Starts them all, in the order of the tables. */
+/** Where stores live whose device costs nothing; the system's folder for temporary files where there is no such thing. */
+const memory = join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), `patchbay-bench-${process.pid}`);
+const disk = local("bench", "state");
+
+/** Milliseconds that a store's commit waits for its device: the median of some small synchronous writes. */
+function commitMs(folder) {
+  mkdirSync(folder, { recursive: true });
+  const file = openSync(join(folder, "probe"), "w");
+  const times = Array.from({ length: 25 }, () => {
+    const start = performance.now();
+    writeSync(file, Buffer.alloc(4096));
+    fdatasyncSync(file);
+    return performance.now() - start;
+  });
+  closeSync(file);
+  return median(times);
+}
+
+/** Starts them all, in the order of the tables. The gateway stands twice: its stores in memory, and on this machine's disk. */
 export async function startSubjects(upstream) {
+  const clear = () => [memory, disk].forEach((folder) => rmSync(folder, { recursive: true, force: true }));
+  clear();
   const worker = (file) => [module(at("bench", "workers", file), file)];
   const rust = [...worker("rust.mjs"), ...modulesOf(local("bench", "passthrough-rs", "pkg"), "pkg")];
-  return [
+  const subjects = [
     await passThrough("js", worker("passthrough.mjs"), upstream),
     await passThrough("rust", rust, upstream),
     await passThrough("js-reading", worker("reading.mjs"), upstream),
-    await startPatchbay("patchbay", upstream),
+    await patchbay("patchbay", upstream, memory),
+    { ...(await patchbay("patchbay-disk", upstream, disk)), smallOnly: true },
   ];
+  const commits = { "patchbay": commitMs(memory), "patchbay-disk": commitMs(disk) };
+  const close = async () => {
+    await Promise.all(subjects.map((subject) => subject.close()));
+    clear();
+  };
+  return { subjects, commits, close };
 }

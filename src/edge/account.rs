@@ -14,16 +14,13 @@ use wasm_bindgen::{
     JsValue,
     prelude::{ScopedClosure, wasm_bindgen},
 };
-use worker::{
-    Date, DurableObject, Env, Error, Request, Response, Result, SqlStorage, SqlStorageValue, State,
-    durable_object,
-};
+use worker::{DurableObject, Env, Error, Request, Response, Result, State, durable_object};
 
 use super::js;
 use crate::{
     credits::{
-        ledger::{Ledger, MAX_FLUSH_ROWS},
-        ops::{Call, Expire, OutboxAck, OutboxFailed, OutboxPeek},
+        ledger::{FLUSH_DELAY_MS, Ledger, MAX_FLUSH_ROWS},
+        ops::{Call, Expire, OutboxAck, OutboxFailed, OutboxPeek, Settle, Void},
         sql::{Row, Sql, SqlError, SqlValue},
     },
     usage::d1::{FLUSH, flush_param},
@@ -89,7 +86,11 @@ impl Account {
         super::fault::in_object(&self.env, op);
         let ledger = self.ledger()?;
         let answer = ledger.call(op, json, now());
-        self.arm(&ledger)?;
+        // The end of a request wants its row sent after the flush's delay, and nothing earlier.
+        let ends = matches!(op, Settle::OP | Void::OP);
+        if !(ends && self.wakes_within(FLUSH_DELAY_MS)) {
+            self.arm(&ledger)?;
+        }
         Ok(answer)
     }
 
@@ -98,10 +99,9 @@ impl Account {
         if let Some(ledger) = &*self.ledger.borrow() {
             return Ok(Rc::clone(ledger));
         }
-        let storage = Storage {
-            sql: self.state.storage().sql(),
-            storage: self.state.storage(),
-        };
+        let storage = self.state.storage();
+        let sql = js_sys::Reflect::get(storage.as_raw(), &"sql".into())?;
+        let storage = Storage { sql, storage };
         let ledger = Ledger::new(storage).map_err(|error| Error::RustError(error.to_string()))?;
         let ledger = Rc::new(ledger);
         *self.ledger.borrow_mut() = Some(Rc::clone(&ledger));
@@ -112,6 +112,12 @@ impl Account {
         let failed = |error: crate::credits::ops::LedgerError| Error::RustError(error.to_string());
         let json = call.encode().map_err(failed)?;
         C::decode(&ledger.call(C::OP, &json, now())).map_err(failed)
+    }
+
+    fn wakes_within(&self, ms: i64) -> bool {
+        let now = now();
+        let alarm = self.alarm_at.get();
+        alarm.is_some_and(|at| at > now && at <= now + ms)
     }
 
     /// Sets the alarm where the ledger needs an earlier one than is set.
@@ -174,42 +180,35 @@ impl Account {
 }
 
 fn now() -> i64 {
-    i64::try_from(Date::now().as_millis()).unwrap_or(i64::MAX)
+    i64::try_from(js::now_ms()).unwrap_or(i64::MAX)
 }
 
 /// The object's SQL as the ledger's store.
 struct Storage {
-    sql: SqlStorage,
+    /// A `SqlStorage`. The crate's own cursor leaves errors uncaught and crosses the border for each value.
+    sql: JsValue,
     storage: worker::Storage,
 }
 
 impl Sql for Storage {
     fn exec(&self, sql: &str, params: &[SqlValue]) -> std::result::Result<Vec<Row>, SqlError> {
-        let mut bound = Vec::with_capacity(params.len());
+        let bound = js_sys::Array::new();
         for param in params {
             if !param.in_range() {
                 return Err(SqlError(
                     "an integer beyond 2^53 was to be bound".to_owned(),
                 ));
             }
-            bound.push(match param {
-                SqlValue::Int(value) => SqlStorageValue::Integer(*value),
-                SqlValue::Text(text) => SqlStorageValue::String(text.clone()),
-                SqlValue::Null => SqlStorageValue::Null,
+            bound.push(&match param {
+                #[expect(clippy::cast_precision_loss, reason = "the value is within 2^53")]
+                SqlValue::Int(value) => JsValue::from_f64(*value as f64),
+                SqlValue::Text(text) => JsValue::from_str(text),
+                SqlValue::Null => JsValue::NULL,
             });
         }
-        let cursor = self.sql.exec(sql, bound).map_err(failed)?;
-        let mut rows = Vec::new();
-        // raw() is the one cursor method whose errors can be caught, and it does not end at one: stop there.
-        for row in cursor.raw() {
-            let row = row.map_err(failed)?;
-            rows.push(
-                row.into_iter()
-                    .map(value)
-                    .collect::<std::result::Result<_, _>>()?,
-            );
-        }
-        Ok(rows)
+        let rows = js::rows(&self.sql, sql, &bound).map_err(thrown)?;
+        let read = |row: JsValue| js_sys::Array::from(&row).iter().map(value).collect();
+        rows.iter().map(read).collect()
     }
 
     fn transaction(&self, body: &mut dyn FnMut() -> bool) -> std::result::Result<(), SqlError> {
@@ -227,26 +226,32 @@ impl Sql for Storage {
             js::transaction_sync(self.storage.as_raw(), &closure)
         };
         match outcome {
-            Err(error) if !undone.get() => Err(failed(Error::from(error))),
+            Err(error) if !undone.get() => Err(thrown(error)),
             _ => Ok(()),
         }
     }
 }
 
-fn value(value: SqlStorageValue) -> std::result::Result<SqlValue, SqlError> {
-    Ok(match value {
-        SqlStorageValue::Null => SqlValue::Null,
-        SqlStorageValue::Integer(value) => SqlValue::Int(value),
-        SqlStorageValue::Boolean(value) => SqlValue::Int(value.into()),
-        SqlStorageValue::String(text) => SqlValue::Text(text),
-        SqlStorageValue::Float(_) | SqlStorageValue::Blob(_) => {
-            return Err(SqlError(
-                "the store returned a value of another type".to_owned(),
-            ));
+fn value(value: JsValue) -> std::result::Result<SqlValue, SqlError> {
+    if value.is_null() {
+        return Ok(SqlValue::Null);
+    }
+    if let Some(number) = value.as_f64() {
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "what is no whole number within 2^53 is refused"
+        )]
+        let whole = SqlValue::Int(number as i64);
+        if number.fract() == 0.0 && whole.in_range() {
+            return Ok(whole);
         }
-    })
+    }
+    value
+        .as_string()
+        .map(SqlValue::Text)
+        .ok_or_else(|| SqlError("the store returned a value of another type".to_owned()))
 }
 
-fn failed(error: Error) -> SqlError {
-    SqlError(error.to_string())
+fn thrown(error: JsValue) -> SqlError {
+    SqlError(Error::from(error).to_string())
 }

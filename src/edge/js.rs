@@ -6,29 +6,117 @@ use wasm_bindgen::{JsValue, prelude::*};
 pub type SyncClosure<'a> = ScopedClosure<'a, dyn FnMut() -> Result<JsValue, JsValue>>;
 
 #[wasm_bindgen(inline_js = r#"
+// Lists cross the border as one text: a call costs more than what it carries.
+const pairs = (text) => {
+  const words = text.split("\0");
+  const list = [];
+  for (let i = 1; i < words.length; i += 2) list.push([words[i - 1], words[i]]);
+  return list;
+};
 export function on_abort(signal, callback) { signal.addEventListener("abort", callback, { once: true }); }
 export function off_abort(signal, callback) { signal.removeEventListener("abort", callback); }
+export function request_head(request) {
+  let text = `${request.method}\0${request.url}`;
+  for (const [name, value] of request.headers) text += `\0${name}\0${value}`;
+  return text;
+}
+export function headers(text) { return new Headers(pairs(text)); }
+export function send(url, head, body, controller) {
+  return fetch(url, { method: "POST", headers: pairs(head), body: body.slice(), redirect: "manual", signal: controller.signal });
+}
+export function answer_head(response, names) {
+  return names.split("\0").map((name) => response.headers.get(name) ?? "").join("\0");
+}
+export function whole(response) { return response.arrayBuffer(); }
+export function reader(response) { return response.body?.getReader(); }
+export function read(reader) { return reader.read(); }
+export function rows(sql, statement, params) { return [...sql.exec(statement, ...params).raw()]; }
 export function transaction_sync(storage, body) { return storage.transactionSync(body); }
 export function set_alarm(storage, at) { storage.setAlarm(at).catch((error) => console.error("the alarm could not be set", error)); }
-export function rpc(namespace, name, op, json) { return namespace.getByName(name).call(op, json); }
+export function object(namespace, name) { return namespace.getByName(name); }
+export function call(object, op, json) { return object.call(op, json); }
 "#)]
 extern "C" {
     /// Calls back once when the signal fires.
     pub fn on_abort(signal: &web_sys::AbortSignal, callback: &JsValue);
     /// Takes the listener away again.
     pub fn off_abort(signal: &web_sys::AbortSignal, callback: &JsValue);
+    /// Method, URL, and each header's name and value, with a zero between any two.
+    pub fn request_head(request: &web_sys::Request) -> String;
+    /// Headers out of names and values with a zero between any two.
+    #[wasm_bindgen(catch)]
+    pub fn headers(head: &str) -> Result<web_sys::Headers, JsValue>;
+    /// Posts a body, following no redirect; the promise of a response.
+    #[wasm_bindgen(catch)]
+    pub fn send(
+        url: &str,
+        head: &str,
+        body: &[u8],
+        controller: &AbortController,
+    ) -> Result<js_sys::Promise, JsValue>;
+    /// The values of headers, empty where absent; names and values have a zero between any two.
+    pub fn answer_head(response: &Answer, names: &str) -> String;
+    /// The whole body, as the promise of a buffer.
+    #[wasm_bindgen(catch)]
+    pub fn whole(response: &Answer) -> Result<js_sys::Promise, JsValue>;
+    /// The body's reader, where there is a body.
+    #[wasm_bindgen(catch)]
+    pub fn reader(response: &Answer) -> Result<Option<JsValue>, JsValue>;
+    /// The promise of the next [`Chunk`].
+    #[wasm_bindgen(catch)]
+    pub fn read(reader: &JsValue) -> Result<js_sys::Promise, JsValue>;
+    /// Runs a statement of an object's SQL and reads its rows to the end, each an array.
+    #[wasm_bindgen(catch)]
+    pub fn rows(
+        sql: &JsValue,
+        statement: &str,
+        params: &js_sys::Array,
+    ) -> Result<js_sys::Array, JsValue>;
     /// `storage.transactionSync`: a throw from the body undoes its statements.
     #[wasm_bindgen(catch)]
     pub fn transaction_sync(storage: &JsValue, body: &SyncClosure<'_>) -> Result<JsValue, JsValue>;
     /// `storage.setAlarm`, unix milliseconds. The write belongs to the event that asks for it: its answer waits for it.
     #[wasm_bindgen(catch)]
     pub fn set_alarm(storage: &JsValue, at: f64) -> Result<(), JsValue>;
-    /// Calls the RPC door of the object with this name.
+    /// A stub of the object with this name.
     #[wasm_bindgen(catch)]
-    pub fn rpc(
-        namespace: &JsValue,
-        name: &str,
-        op: &str,
-        json: &str,
-    ) -> Result<js_sys::Promise, JsValue>;
+    pub fn object(namespace: &JsValue, name: &str) -> Result<JsValue, JsValue>;
+    /// Calls an object's RPC door.
+    #[wasm_bindgen(catch)]
+    pub fn call(object: &JsValue, op: &str, json: &str) -> Result<js_sys::Promise, JsValue>;
+}
+
+#[wasm_bindgen]
+extern "C" {
+    /// Aborts a fetch.
+    pub type AbortController;
+    /// A controller that has not fired.
+    #[wasm_bindgen(constructor)]
+    pub fn new() -> AbortController;
+    /// Fires its signal.
+    #[wasm_bindgen(method)]
+    pub fn abort(this: &AbortController);
+
+    /// A response to a fetch.
+    pub type Answer;
+    /// Its status.
+    #[wasm_bindgen(method, getter)]
+    pub fn status(this: &Answer) -> u16;
+
+    /// What a reader reads.
+    pub type Chunk;
+    /// The bytes; absent at the end.
+    #[wasm_bindgen(method, getter)]
+    pub fn value(this: &Chunk) -> Option<js_sys::Uint8Array>;
+}
+
+/// Unix time in milliseconds.
+pub fn now_ms() -> u64 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "milliseconds since 1970 are a whole number far below 2^53"
+    )]
+    let now = js_sys::Date::now() as u64;
+    now
 }

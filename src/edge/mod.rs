@@ -36,13 +36,14 @@ pub async fn fetch(request: Request, env: Env, context: Context) -> Result<Respo
     let context = Rc::new(context);
     let signal = request.inner().signal();
     let detached = Rc::new(Cell::new(false));
-    let faults = Faults::of(&env, request.headers().get(fault::HEADER)?.as_deref());
+    let head = Head::of(&request);
+    let faults = Faults::of(&env, head.header(fault::HEADER));
     let edge = Edge::new(env, Rc::clone(&context), faults, Rc::clone(&detached));
-    let ids = match Ids::new(&edge, request.headers().get("x-request-id")?) {
+    let ids = match Ids::new(&edge, head.header("x-request-id").map(str::to_owned)) {
         Ok(ids) => Rc::new(ids),
         Err(error) => return render(http::Response::error(&error)),
     };
-    let work = AssertUnwindSafe(answer(edge, request, Rc::clone(&ids))).catch_unwind();
+    let work = AssertUnwindSafe(answer(edge, request, head, Rc::clone(&ids))).catch_unwind();
 
     let (left, client_left) = oneshot::channel::<()>();
     let mut left = Some(left);
@@ -78,30 +79,79 @@ pub async fn fetch(request: Request, env: Env, context: Context) -> Result<Respo
     }
 }
 
-async fn answer(edge: Edge, request: Request, ids: Rc<Ids>) -> Result<Response> {
+/// What stands before a request's body, fetched from the platform in one call.
+struct Head {
+    method: String,
+    url: String,
+    /// Names in lower case, as the platform has them.
+    headers: Vec<(String, String)>,
+}
+
+impl Head {
+    fn of(request: &Request) -> Self {
+        let text = js::request_head(request.inner());
+        let mut words = text.split('\0').map(str::to_owned);
+        let mut word = || words.next();
+        let (method, url) = (word().unwrap_or_default(), word().unwrap_or_default());
+        let mut headers = Vec::new();
+        while let (Some(name), Some(value)) = (word(), word()) {
+            headers.push((name, value));
+        }
+        Self {
+            method,
+            url,
+            headers,
+        }
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(own, _)| own == name);
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// Path and query of the URL, which the platform has brought into its normal form.
+    fn target(&self) -> (&str, &str) {
+        let after_scheme = self.url.split_once("://").map_or("", |(_, rest)| rest);
+        let target = after_scheme.find('/').and_then(|at| after_scheme.get(at..));
+        target
+            .unwrap_or("/")
+            .split_once('?')
+            .unwrap_or((target.unwrap_or("/"), ""))
+    }
+}
+
+async fn answer(edge: Edge, request: Request, head: Head, ids: Rc<Ids>) -> Result<Response> {
     if edge.faults().has("panic") {
         fault::panic_now("in a request");
     }
-    let url = request.url()?;
-    let headers = request.headers().clone();
+    let (path, query) = head.target();
+    let query = if query.is_empty() {
+        Vec::new()
+    } else {
+        request.url()?.query_pairs().into_owned().collect()
+    };
     let incoming = http::Request {
-        method: request.inner().method(),
-        path: url.path().to_owned(),
-        query: url.query_pairs().into_owned().collect(),
-        header: Box::new(move |name| headers.get(name).ok().flatten()),
-        body: body(request),
+        method: head.method.clone(),
+        path: path.to_owned(),
+        query,
+        body: body(
+            request,
+            head.header("content-length").and_then(|it| it.parse().ok()),
+        ),
+        header: Box::new(move |name| head.header(name).map(str::to_owned)),
     };
     render(api::handle(edge, incoming, &ids).await)
 }
 
 /// Reads the body when it is asked for, and no further than the limit.
-fn body(mut request: Request) -> LocalBoxFuture<'static, crate::error::Result<Vec<u8>>> {
+fn body(
+    mut request: Request,
+    length: Option<usize>,
+) -> LocalBoxFuture<'static, crate::error::Result<Vec<u8>>> {
     async move {
         let unreadable = |error: worker::Error| {
             Error::invalid("body", format!("The body could not be read: {error}"))
         };
-        let length = request.headers().get("content-length").ok().flatten();
-        let length: Option<usize> = length.and_then(|text| text.parse().ok());
         if length.is_some_and(|length| length > MAX_BODY_BYTES) {
             return Err(too_large());
         }
@@ -123,13 +173,16 @@ fn body(mut request: Request) -> LocalBoxFuture<'static, crate::error::Result<Ve
 }
 
 fn render(response: http::Response) -> Result<Response> {
-    let headers = Headers::new();
+    let mut head = String::new();
     for (name, value) in &response.headers {
-        headers.set(name, value)?;
+        let separator = if head.is_empty() { "" } else { "\0" };
+        for part in [separator, name, "\0", value] {
+            head.push_str(part);
+        }
     }
     let builder = ResponseBuilder::new()
         .with_status(response.status)
-        .with_headers(headers);
+        .with_headers(Headers(js::headers(&head)?));
     Ok(match response.body {
         Body::Empty => builder.empty(),
         Body::Bytes(bytes) => builder.fixed(bytes),

@@ -1,31 +1,33 @@
 //! Calling providers: base URL, credentials, fetch, and an abort that happens by itself when nobody reads any more.
 
 use std::{
+    future::Future,
     pin::Pin,
     task::{Context, Poll},
 };
 
 use futures::Stream;
 use js_sys::Uint8Array;
-use worker::{
-    AbortController, AbortSignal, ByteStream, Fetch, Headers, Method, Request, RequestInit,
-    RequestRedirect,
-};
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
 
+use super::js;
 use crate::{
     catalog::{AuthScheme, provider::resolve_base_url},
     error::{Error, ErrorType, Result},
     relay::{UpstreamCall, UpstreamResponse},
 };
 
+/// An answer in one piece that says it is no longer than this is read in one go: each read enters the isolate.
+const ONE_GO_BYTES: usize = 4 * 1024 * 1024;
+
 /// Aborts a fetch when dropped.
-struct AbortOnDrop(Option<AbortController>);
+struct AbortOnDrop(Option<js::AbortController>);
 
 impl AbortOnDrop {
-    fn new() -> (Self, AbortSignal) {
-        let controller = AbortController::default();
-        let signal = controller.signal();
-        (Self(Some(controller)), signal)
+    /// There is nothing left to abort.
+    fn disarm(&mut self) {
+        self.0 = None;
     }
 }
 
@@ -37,19 +39,68 @@ impl Drop for AbortOnDrop {
     }
 }
 
-/// The bytes of a provider's answer; dropping them aborts the call.
+/// Where the bytes of an answer come from.
+enum Source {
+    /// All at once.
+    Whole(js::Answer),
+    /// As they arrive.
+    Chunks(JsValue),
+    /// There are no more.
+    Ended,
+}
+
+/// The bytes of a provider's answer; dropping them before their end aborts the call.
 pub struct UpstreamBody {
-    bytes: ByteStream,
-    _abort: AbortOnDrop,
+    source: Source,
+    pending: Option<JsFuture>,
+    abort: AbortOnDrop,
+}
+
+impl UpstreamBody {
+    fn start(&self) -> Option<std::result::Result<JsFuture, JsValue>> {
+        let promise = match &self.source {
+            Source::Whole(answer) => js::whole(answer),
+            Source::Chunks(reader) => js::read(reader),
+            Source::Ended => return None,
+        };
+        Some(promise.map(JsFuture::from))
+    }
+
+    /// The bytes of what was read; `None` at the end.
+    fn bytes(&self, read: JsValue) -> Option<Vec<u8>> {
+        match self.source {
+            Source::Whole(_) => Some(Uint8Array::new(&read).to_vec()).filter(|it| !it.is_empty()),
+            Source::Chunks(_) => Some(read.unchecked_into::<js::Chunk>().value()?.to_vec()),
+            Source::Ended => None,
+        }
+    }
 }
 
 impl Stream for UpstreamBody {
     type Item = Result<Vec<u8>>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        Pin::new(&mut self.bytes)
-            .poll_next(context)
-            .map(|item| item.map(|chunk| chunk.map_err(|error| unreachable_upstream(&error))))
+        let mut reading = match self.pending.take() {
+            Some(reading) => reading,
+            None => match self.start() {
+                None => return Poll::Ready(None),
+                Some(Ok(reading)) => reading,
+                Some(Err(error)) => return Poll::Ready(Some(Err(unreachable_upstream(error)))),
+            },
+        };
+        let Poll::Ready(read) = Pin::new(&mut reading).poll(context) else {
+            self.pending = Some(reading);
+            return Poll::Pending;
+        };
+        let item = match read {
+            Ok(read) => self.bytes(read).map(Ok),
+            Err(error) => Some(Err(unreachable_upstream(error))),
+        };
+        if !matches!((&self.source, &item), (Source::Chunks(_), Some(Ok(_)))) {
+            self.source = Source::Ended;
+            self.abort.disarm();
+        }
+        Poll::Ready(item)
     }
 }
 
@@ -58,35 +109,54 @@ pub async fn send(
     call: UpstreamCall,
     var: impl Fn(&str) -> Option<String>,
 ) -> Result<UpstreamResponse<UpstreamBody>> {
-    let request = build(&call, var)?;
-    let (abort, signal) = AbortOnDrop::new();
-    let sent = Fetch::Request(request).send_with_signal(&signal).await;
-    let mut response = sent.map_err(|error| unreachable_upstream(&error))?;
-    let headers = response.headers();
-    let content_type = headers
-        .get("content-type")
-        .ok()
-        .flatten()
-        .unwrap_or_default();
-    let content_type = content_type.split(';').next().unwrap_or_default();
+    let (url, head) = build(&call, var)?;
+    let controller = js::AbortController::new();
+    let sent = js::send(&url, &head, &call.request.body, &controller);
+    let abort = AbortOnDrop(Some(controller));
+    // What is thrown at once names the URL or a header, and with it the key.
+    let sent = sent.map_err(|_| {
+        Error::upstream(
+            ErrorType::ProviderUnavailable,
+            format!(
+                "{} is not configured: its URL or key is malformed",
+                call.provider.name
+            ),
+        )
+    })?;
+    drop(call);
+    let sent = JsFuture::from(sent).await;
+    let answer: js::Answer = sent.map_err(unreachable_upstream)?.unchecked_into();
+    let names = "content-type\0retry-after\0content-length\0content-encoding";
+    let head = js::answer_head(&answer, names);
+    let mut head = head.split('\0');
+    let mut next = || head.next().unwrap_or_default();
+    let content_type = next().split(';').next().unwrap_or_default();
     let content_type = content_type.trim().to_ascii_lowercase();
-    let retry_after = headers.get("retry-after").ok().flatten();
-    let status = response.status_code();
-    let bytes = response
-        .stream()
-        .map_err(|error| unreachable_upstream(&error))?;
+    let retry_after = next().trim().parse().ok();
+    let length: Option<usize> = next().parse().ok();
+    let short = length.is_some_and(|length| length <= ONE_GO_BYTES) && next().is_empty();
+    let status = answer.status();
+    let source = if short && content_type.contains("json") {
+        Source::Whole(answer)
+    } else {
+        js::reader(&answer)
+            .map_err(unreachable_upstream)?
+            .map_or(Source::Ended, Source::Chunks)
+    };
     Ok(UpstreamResponse {
         status,
         content_type,
-        retry_after: retry_after.and_then(|text| text.trim().parse().ok()),
+        retry_after,
         body: UpstreamBody {
-            bytes,
-            _abort: abort,
+            source,
+            pending: None,
+            abort,
         },
     })
 }
 
-fn build(call: &UpstreamCall, var: impl Fn(&str) -> Option<String>) -> Result<Request> {
+/// The URL, and the headers as [`js::send`] takes them.
+fn build(call: &UpstreamCall, var: impl Fn(&str) -> Option<String>) -> Result<(String, String)> {
     let provider = &call.provider;
     let misconfigured = |what: String| {
         Error::upstream(
@@ -99,38 +169,32 @@ fn build(call: &UpstreamCall, var: impl Fn(&str) -> Option<String>) -> Result<Re
     let key = var(&provider.secret)
         .ok_or_else(|| misconfigured(format!("the secret {} is not set", provider.secret)))?;
     let mut url = format!("{base}{}", call.request.path);
-    let headers = Headers::new();
-    let set = |name: &str, value: &str| {
-        headers
-            .set(name, value)
-            .map_err(|error| Error::internal(format!("header {name}: {error}")))
+    let mut head = String::from(concat!(
+        "content-type\0application/json\0user-agent\0patchbay/",
+        env!("CARGO_PKG_VERSION")
+    ));
+    let mut add = |name: &str, value: &str| {
+        for part in ["\0", name, "\0", value] {
+            head.push_str(part);
+        }
     };
-    set("content-type", "application/json")?;
-    set(
-        "user-agent",
-        concat!("patchbay/", env!("CARGO_PKG_VERSION")),
-    )?;
     for (name, value) in &call.request.headers {
-        set(name, value)?;
+        add(name, value);
     }
     match &provider.auth {
-        AuthScheme::Bearer => set("authorization", &format!("Bearer {key}"))?,
-        AuthScheme::Header { name } => set(name, &key)?,
+        AuthScheme::Bearer => add("authorization", &format!("Bearer {key}")),
+        AuthScheme::Header { name } => add(name, &key),
         AuthScheme::Query { name } => {
             let separator = if url.contains('?') { '&' } else { '?' };
             url = format!("{url}{separator}{name}={key}");
         }
     }
-    let mut init = RequestInit::new();
-    init.with_method(Method::Post)
-        .with_headers(headers)
-        .with_redirect(RequestRedirect::Manual)
-        .with_body(Some(Uint8Array::from(call.request.body.as_slice()).into()));
-    Request::new_with_init(&url, &init).map_err(|error| misconfigured(error.to_string()))
+    Ok((url, head))
 }
 
 /// The connection failed or broke: the next provider may do better. The platform's words name no secret.
-fn unreachable_upstream(error: &worker::Error) -> Error {
+fn unreachable_upstream(error: JsValue) -> Error {
+    let error = worker::Error::from(error);
     Error::upstream(
         ErrorType::ProviderUnavailable,
         format!("The connection to the provider failed: {error}"),

@@ -1,11 +1,18 @@
 //! The platform as the traits that the other folders own: time, upstreams, accounts, KV, D1.
 
-use std::{cell::Cell, rc::Rc, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    time::Duration,
+};
 
-use futures::{FutureExt, future::LocalBoxFuture, future::try_join_all};
+use futures::{
+    FutureExt, StreamExt,
+    future::{LocalBoxFuture, select, try_join_all},
+};
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::JsFuture;
-use worker::{Context, Date, Delay, Env, console_error, console_warn};
+use worker::{Context, Delay, Env, console_error, console_warn};
 
 use super::{
     fault::Faults,
@@ -36,6 +43,9 @@ const KV_CACHE_SECONDS: u64 = 30;
 /// How long the copy of a key lives in KV, in seconds.
 const KEY_COPY_SECONDS: u64 = 3_600;
 
+/// How long the rest of an answer that is complete may still take, in milliseconds.
+const RELEASE_MS: u64 = 1_000;
+
 /// One request's view of the platform. Clones share it.
 #[derive(Clone)]
 pub struct Edge(Rc<Inner>);
@@ -45,6 +55,7 @@ struct Inner {
     context: Rc<Context>,
     faults: Faults,
     detached: Rc<Cell<bool>>,
+    object: RefCell<Option<(String, JsValue)>>,
 }
 
 impl Edge {
@@ -55,6 +66,7 @@ impl Edge {
             context,
             faults,
             detached,
+            object: RefCell::new(None),
         }))
     }
 
@@ -64,15 +76,34 @@ impl Edge {
     }
 
     async fn rpc(&self, account: &str, op: &str, json: &str) -> Result<String> {
-        let namespace: JsValue = js_sys::Reflect::get(&self.0.env, &"ACCOUNT".into())
-            .map_err(|error| unreachable_account(&error))?;
-        let promise = js::rpc(&namespace, account, op, json);
+        let object = self.object(account)?;
+        let promise = js::call(&object, op, json);
         let promise = promise.map_err(|error| unreachable_account(&error))?;
         let answer = JsFuture::from(promise).await;
-        let answer = answer.map_err(|error| unreachable_account(&error))?;
+        let answer = answer.map_err(|error| {
+            // A stub is of no use after an exception.
+            self.0.object.replace(None);
+            unreachable_account(&error)
+        })?;
         answer
             .as_string()
             .ok_or_else(|| unreachable_account(&JsValue::from_str("the answer is no text")))
+    }
+
+    /// The account's object: one stub for all calls of a request.
+    fn object(&self, account: &str) -> Result<JsValue> {
+        if let Some((of, object)) = &*self.0.object.borrow()
+            && of == account
+        {
+            return Ok(object.clone());
+        }
+        let namespace = js_sys::Reflect::get(&self.0.env, &"ACCOUNT".into());
+        let object = namespace.and_then(|namespace| js::object(&namespace, account));
+        let object = object.map_err(|error| unreachable_account(&error))?;
+        self.0
+            .object
+            .replace(Some((account.to_owned(), object.clone())));
+        Ok(object)
     }
 
     async fn rpc_call<C: Call>(&self, account: &str, call: &C) -> Result<C::Reply> {
@@ -121,7 +152,7 @@ impl Platform for Edge {
     type Body = UpstreamBody;
 
     fn now_ms(&self) -> u64 {
-        Date::now().as_millis()
+        js::now_ms()
     }
 
     fn sleep(&self, ms: u64) -> LocalBoxFuture<'static, ()> {
@@ -155,6 +186,17 @@ impl Platform for Edge {
             settled.map(|_| ())
         }
         .boxed_local()
+    }
+
+    fn release(&self, mut body: UpstreamBody) {
+        self.spawn(
+            async move {
+                let rest = async { while body.next().await.is_some_and(|piece| piece.is_ok()) {} };
+                let limit = Delay::from(Duration::from_millis(RELEASE_MS));
+                select(std::pin::pin!(rest), limit).await;
+            }
+            .boxed_local(),
+        );
     }
 
     fn spawn(&self, task: LocalBoxFuture<'static, ()>) {

@@ -238,8 +238,12 @@ impl<P: Platform> Carry<'_, '_, P> {
                 Step::Broken(error) => break Some(error),
             }
         };
-        // Dropping the body closes the upstream before the account is asked to settle (P126).
-        drop(body);
+        if broken.is_none() && self.running.tab().is_complete() {
+            self.running.platform.release(body);
+        } else {
+            // Dropping the body closes the upstream before the account is asked to settle (P126).
+            drop(body);
+        }
         self.close(broken).await
     }
 

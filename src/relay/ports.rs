@@ -74,6 +74,12 @@ pub trait Platform: Clone + 'static {
         call: UpstreamCall,
     ) -> LocalBoxFuture<'static, Result<UpstreamResponse<Self::Body>>>;
 
+    /// The answer in this body is complete: what is left of it, if only its end, may be read so that the connection serves
+    /// the next call. Dropping the body instead aborts the call, and closes the connection with it.
+    fn release(&self, body: Self::Body) {
+        drop(body);
+    }
+
     /// Holds credits. An error means that the account could not be asked.
     fn hold(&self, hold: Hold) -> LocalBoxFuture<'static, Result<ops::HoldReply>>;
 

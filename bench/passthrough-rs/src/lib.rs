@@ -10,5 +10,7 @@ async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response
     init.with_method(request.method())
         .with_headers(request.headers().clone());
     init.with_body(request.inner().body().map(Into::into));
-    Fetch::Request(Request::new_with_init(&url, &init)?).send().await
+    Fetch::Request(Request::new_with_init(&url, &init)?)
+        .send()
+        .await
 }
