@@ -47,6 +47,8 @@ function options() {
 
 async function startUpstream() {
   const child = start(process.execPath, [at("tests", "upstream", "main.mjs")], { stdio: ["ignore", "pipe", "inherit"] });
+  // Miniflare ends the process by itself on a signal, and nothing else would end this one then.
+  process.once("exit", () => child.kill());
   const firstLine = new Promise((done) => createInterface({ input: child.stdout }).once("line", done));
   const line = await Promise.race([firstLine, child.ended]);
   if (typeof line !== "string") throw new Stop("The local upstream did not start.", "See above.");
