@@ -169,16 +169,18 @@ fn build(call: &UpstreamCall, var: impl Fn(&str) -> Option<String>) -> Result<(S
     let key = var(&provider.secret)
         .ok_or_else(|| misconfigured(format!("the secret {} is not set", provider.secret)))?;
     let mut url = format!("{base}{}", call.request.path);
-    let mut head = String::from(concat!(
-        "content-type\0application/json\0user-agent\0patchbay/",
-        env!("CARGO_PKG_VERSION")
-    ));
+    let mut head = String::from(concat!("user-agent\0patchbay/", env!("CARGO_PKG_VERSION")));
     let mut add = |name: &str, value: &str| {
         for part in ["\0", name, "\0", value] {
             head.push_str(part);
         }
     };
-    for (name, value) in &call.request.headers {
+    // A list of pairs would join two headers of one name into one value.
+    let headers = &call.request.headers;
+    if !headers.iter().any(|(name, _)| *name == "content-type") {
+        add("content-type", "application/json");
+    }
+    for (name, value) in headers {
         add(name, value);
     }
     match &provider.auth {
