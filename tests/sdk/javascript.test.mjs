@@ -217,7 +217,8 @@ for (const { model, dialect } of MODELS) {
       for await (const chunk of stream) {
         if (chunk.choices[0]?.delta.content) stream.controller.abort();
       }
-      await gateway.upstream.waitFor(({ aborted }) => aborted);
+      // An ordinary close is noticed at the next write: with a silent provider that is the keep-alive comment, after 10 s.
+      await gateway.upstream.waitFor(({ aborted }) => aborted, 25_000);
     });
 
     test("a time-out of the SDK's is its own exception", async (t) => {
