@@ -12,7 +12,11 @@ export const wranglerProgram = at("node_modules", "wrangler", "bin", "wrangler.j
 
 /** The npm packages and a Node that runs them. Never returns under an older Node: the script starts again. */
 export async function ensureNpm() {
-  if (process.env.PATCHBAY_CONTINUED) return;
+  if (process.env.PATCHBAY_CONTINUED) {
+    // Said to this process alone: a command that it runs in turn says its own steps.
+    delete process.env.PATCHBAY_CONTINUED;
+    return;
+  }
   await step("npm packages", async () => {
     const inputs = digest(["package.json", "package-lock.json"]);
     const outputs = ["node_modules/.package-lock.json"];
