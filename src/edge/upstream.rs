@@ -16,6 +16,7 @@ use crate::{
     catalog::{AuthScheme, provider::resolve_base_url},
     error::{Error, ErrorType, Result},
     relay::{UpstreamCall, UpstreamResponse},
+    routing::Credential,
 };
 
 /// An answer in one piece that says it is no longer than this is read in one go: each read enters the isolate.
@@ -166,8 +167,11 @@ fn build(call: &UpstreamCall, var: impl Fn(&str) -> Option<String>) -> Result<(S
     };
     let base = resolve_base_url(&provider.base_url, &var)
         .map_err(|error| misconfigured(error.to_string()))?;
-    let key = var(&provider.secret)
-        .ok_or_else(|| misconfigured(format!("the secret {} is not set", provider.secret)))?;
+    let key = match &call.credential {
+        Credential::Operator => var(&provider.secret)
+            .ok_or_else(|| misconfigured(format!("the secret {} is not set", provider.secret)))?,
+        Credential::Own(own) => own.secret.clone(),
+    };
     let mut url = format!("{base}{}", call.request.path);
     let mut head = String::from(concat!("user-agent\0patchbay/", env!("CARGO_PKG_VERSION")));
     let mut add = |name: &str, value: &str| {

@@ -14,10 +14,11 @@ use super::{
     watch::Denied,
 };
 use crate::{
-    catalog::{Dialect, Route},
+    catalog::Dialect,
     chat::Event,
     dialects::{self, Inbound, Target},
     error::{Error, ErrorType, Result},
+    routing::Step,
 };
 
 /// How an attempt ended.
@@ -37,8 +38,9 @@ pub enum Attempted {
 pub async fn run<P: Platform>(
     running: &mut Running<'_, P>,
     job: &Job,
-    route: &Route,
+    step: &Step,
 ) -> Result<Attempted, Denied> {
+    let route = &step.route;
     let target = Target {
         endpoint: &route.endpoint,
         provider: &route.provider,
@@ -56,6 +58,7 @@ pub async fn run<P: Platform>(
     running.tab().begin_attempt(route, dispatched);
     let call = running.platform.send(UpstreamCall {
         provider: std::rc::Rc::clone(&route.provider),
+        credential: step.credential.clone(),
         request: native,
     });
     let limit = if stream {
@@ -195,7 +198,7 @@ fn unusable(message: impl Into<String>) -> Error {
 }
 
 /// What a piece of a stream leads to.
-enum Step {
+enum Piece {
     Go,
     /// The end mark was seen, or the body ended.
     End,
@@ -224,18 +227,18 @@ impl<P: Platform> Carry<'_, '_, P> {
             let by = self.deadline();
             let step = match self.running.wait(by, body.next()).await? {
                 Some(Some(Ok(bytes))) => self.feed(Some(&bytes), &mut events).await?,
-                Some(Some(Err(error))) => Step::Broken(error),
+                Some(Some(Err(error))) => Piece::Broken(error),
                 Some(None) => self.feed(None, &mut events).await?,
-                None if self.finished.is_some() => Step::End,
+                None if self.finished.is_some() => Piece::End,
                 None if self.committed.is_some() => {
-                    Step::Broken(timed_out("the next piece of its stream"))
+                    Piece::Broken(timed_out("the next piece of its stream"))
                 }
-                None => Step::Broken(timed_out("the first piece of its stream")),
+                None => Piece::Broken(timed_out("the first piece of its stream")),
             };
             match step {
-                Step::Go => {}
-                Step::End => break None,
-                Step::Broken(error) => break Some(error),
+                Piece::Go => {}
+                Piece::End => break None,
+                Piece::Broken(error) => break Some(error),
             }
         };
         if broken.is_none() && self.running.tab().is_complete() {
@@ -262,7 +265,7 @@ impl<P: Platform> Carry<'_, '_, P> {
         &mut self,
         bytes: Option<&[u8]>,
         events: &mut Vec<Event>,
-    ) -> Result<Step, Denied> {
+    ) -> Result<Piece, Denied> {
         let mut out = std::mem::take(&mut self.preamble);
         let read = match bytes {
             Some(bytes) => self.pipe.feed(bytes, &mut out, events),
@@ -276,9 +279,9 @@ impl<P: Platform> Carry<'_, '_, P> {
             self.preamble = out;
         }
         Ok(match (step, read) {
-            (Step::Go, Err(error)) => Step::Broken(error),
-            (Step::Go, Ok(())) if bytes.is_none() => Step::End,
-            (Step::Go, Ok(())) if self.preamble.len() > MAX_PREAMBLE_BYTES => Step::Broken(
+            (Piece::Go, Err(error)) => Piece::Broken(error),
+            (Piece::Go, Ok(())) if bytes.is_none() => Piece::End,
+            (Piece::Go, Ok(())) if self.preamble.len() > MAX_PREAMBLE_BYTES => Piece::Broken(
                 unusable("The provider sent a stream without content that does not end"),
             ),
             (step, _) => step,
@@ -286,23 +289,23 @@ impl<P: Platform> Carry<'_, '_, P> {
     }
 
     /// Notes the events on the tab; content commits the request to this attempt.
-    fn note(&mut self, events: &mut Vec<Event>) -> Step {
+    fn note(&mut self, events: &mut Vec<Event>) -> Piece {
         if events.is_empty() {
-            return Step::Go;
+            return Piece::Go;
         }
         let now = self.running.platform.now_ms();
         let mut tab = self.running.tab();
-        let mut step = Step::Go;
+        let mut step = Piece::Go;
         let mut content = false;
         for event in events.drain(..) {
             tab.see(&event, now);
             content |= event.is_content();
             match event {
                 Event::Error(error) => {
-                    step = Step::Broken(error);
+                    step = Piece::Broken(error);
                     break;
                 }
-                Event::Done => step = Step::End,
+                Event::Done => step = Piece::End,
                 _ => {}
             }
         }

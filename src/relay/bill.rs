@@ -51,8 +51,8 @@ impl Tab {
     /// When no account could hold that much.
     pub fn hold(&self, job: &Job) -> Result<Hold> {
         let mut amount = Nanos::ZERO;
-        for route in &job.plan.attempts {
-            let endpoint = &route.endpoint;
+        for step in &job.plan.attempts {
+            let endpoint = &step.route.endpoint;
             let request = &job.request;
             let cap = endpoint.max_completion_tokens;
             let output = output_bounds(answers(request), request.max_tokens, cap);

@@ -6,13 +6,17 @@ use std::rc::Rc;
 
 use futures::{Stream, future::LocalBoxFuture};
 
-use crate::{catalog::Provider, credits::ops, dialects::NativeRequest, error::Result};
+use crate::{
+    catalog::Provider, credits::ops, dialects::NativeRequest, error::Result, routing::Credential,
+};
 
-/// A call of a provider. The implementation resolves the base URL, adds the operator's key and follows no redirects.
+/// A call of a provider. The implementation resolves the base URL, adds the key and follows no redirects.
 #[derive(Debug, Clone)]
 pub struct UpstreamCall {
     /// Whom to call, and how to authenticate.
     pub provider: Rc<Provider>,
+    /// Whose key to send.
+    pub credential: Credential,
     /// What to send.
     pub request: NativeRequest,
 }

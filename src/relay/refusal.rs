@@ -26,7 +26,7 @@ impl Words {
     pub fn of(job: &Job) -> Self {
         let excluded = job.plan.excluded.iter();
         let others = excluded.filter(|(_, reason)| reason.depends_on_length());
-        let routes = job.plan.attempts.iter();
+        let routes = job.plan.attempts.iter().map(|step| &step.route);
         let routes = routes.chain(others.map(|(route, _)| route));
         Self {
             max_tokens: job.request.max_tokens,

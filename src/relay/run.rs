@@ -87,8 +87,8 @@ impl<'a, P: Platform> Running<'a, P> {
     /// failure, and it is the client's.
     async fn attempts(&mut self, job: &Job) -> Result<Option<Error>, Denied> {
         let mut failure = None;
-        for route in &job.plan.attempts {
-            let error = match attempt::run(self, job, route).await? {
+        for step in &job.plan.attempts {
+            let error = match attempt::run(self, job, step).await? {
                 Attempted::Answered => return Ok(None),
                 Attempted::Unsayable(error) if error.next == Next::Final => return Ok(Some(error)),
                 Attempted::Unsayable(error) => {

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
-use super::{needs::Needs, preferences::ProviderPreferences};
+use super::{credential::Credential, needs::Needs, preferences::ProviderPreferences};
 use crate::{
     catalog::{Provider, Route, ServedModel},
     chat::ChatRequest,
@@ -71,11 +71,30 @@ impl Exclusion {
     }
 }
 
+/// One attempt of a plan: whom to call, and with whose key.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// The endpoint and its provider.
+    pub route: Route,
+    /// Whose key.
+    pub credential: Credential,
+}
+
+impl From<Route> for Step {
+    /// With the operator's key.
+    fn from(route: Route) -> Self {
+        Self {
+            route,
+            credential: Credential::Operator,
+        }
+    }
+}
+
 /// The ordered attempts of a request, and the endpoints left out.
 #[derive(Debug, Clone, Default)]
 pub struct Plan {
     /// To try in this order: 1 to [`MAX_ATTEMPTS`].
-    pub attempts: Vec<Route>,
+    pub attempts: Vec<Step>,
     /// What was left out, with the reason.
     pub excluded: Vec<(Route, Exclusion)>,
 }
@@ -123,7 +142,7 @@ pub fn plan(
         let room = left.saturating_sub(following).max(left.min(1));
         plan.exclude(&mut kept, room, Exclusion::Attempts);
         plan.attempts
-            .extend(kept.into_iter().map(|(_, _, route)| route.clone()));
+            .extend(kept.into_iter().map(|(_, _, route)| route.clone().into()));
     }
     if plan.attempts.is_empty() {
         return Err(nothing_left(request, &plan.excluded));

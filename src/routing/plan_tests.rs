@@ -59,7 +59,7 @@ fn tags(request: &ChatRequest, entry: Rc<ServedModel>, preferences: &str) -> Res
     Ok(plan
         .attempts
         .into_iter()
-        .map(|a| a.endpoint.tag.clone())
+        .map(|step| step.route.endpoint.tag.clone())
         .collect())
 }
 
@@ -170,7 +170,7 @@ fn the_plan_is_bounded_and_leaves_room_for_each_model() {
     };
     let tags = |plan: &Plan| -> Vec<String> {
         let routes = plan.attempts.iter();
-        routes.map(|route| route.endpoint.tag.clone()).collect()
+        routes.map(|step| step.route.endpoint.tag.clone()).collect()
     };
     assert_eq!(tags(&plan(1)), names[..MAX_ATTEMPTS]);
     let two = plan(2);

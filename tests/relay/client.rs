@@ -15,7 +15,7 @@ use patchbay::dialects::openai_chat::client::parse_request;
 use patchbay::error::Error;
 use patchbay::relay::generator::Generator;
 use patchbay::relay::{Head, Job, Origin, Output, run};
-use patchbay::routing::Plan;
+use patchbay::routing::{Plan, Step};
 
 use crate::store::NOON;
 use crate::world::{Core, Edge, World};
@@ -68,7 +68,7 @@ pub fn job(body: Value, attempts: Vec<Route>) -> Job {
         request,
         raw,
         plan: Plan {
-            attempts,
+            attempts: attempts.into_iter().map(Step::from).collect(),
             excluded: Vec::new(),
         },
         origin: Origin {

@@ -132,8 +132,8 @@ fn the_hold_covers_the_dearest_endpoint_that_may_serve() {
     let dear = crate::client::route("dear", "openai_chat", |_, endpoint| {
         endpoint["prices"]["completion"] = 9_000_000_000_i64.into();
     });
-    job.plan.attempts.push(dear);
-    let dearest = job.plan.attempts[2].endpoint.prices.clone();
+    job.plan.attempts.push(dear.into());
+    let dearest = job.plan.attempts[2].route.endpoint.prices.clone();
     let bounds = patchbay::credits::pricing::OutputBounds {
         model_cap: Some(8_000),
         ..Default::default()

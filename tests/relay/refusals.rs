@@ -85,7 +85,7 @@ fn ask(world: &World, offers: &[Offer], n: u32, max_tokens: Option<u64>) -> Resu
         } else if offer.excluded && !job.plan.attempts.is_empty() {
             job.plan.excluded.push((route, Exclusion::Attempts));
         } else {
-            job.plan.attempts.push(route);
+            job.plan.attempts.push(route.into());
         }
     }
     if job.plan.attempts.is_empty() {
