@@ -1,7 +1,5 @@
 //! `POST /chat/completions`.
 
-use std::rc::Rc;
-
 use futures::StreamExt;
 
 use super::{
@@ -10,13 +8,12 @@ use super::{
     principal,
 };
 use crate::{
-    catalog::ServedModel,
     chat::{ChatRequest, estimate},
     dialects::openai_chat::client,
     error::{Error, Result},
     identity::KeyRecord,
     relay::{self, Head, Job, Origin, Output},
-    routing::{self, ProviderPreferences},
+    routing::{self, Asked, ProviderPreferences, Situation},
 };
 
 /// The most models that one request may name.
@@ -38,9 +35,15 @@ pub async fn completions<W: World>(
     let models = models(world, &chat, started_ms).await?;
     let preferences = ProviderPreferences::parse(chat.provider.as_deref())?;
     let prompt_tokens = estimate::prompt_tokens(&chat);
-    let plan = routing::plan(&chat, prompt_tokens, &models, &preferences, |provider| {
-        world.can_call(provider)
-    })?;
+    let situation = Situation {
+        now_ms: started_ms,
+        seed: routing::seed(generation),
+        prompt_tokens,
+        preferences: &preferences,
+        has_credentials: &|provider| world.can_call(provider),
+        ..Situation::default()
+    };
+    let plan = routing::plan(&chat, &models, &situation)?;
     origin.account = key.account;
     let job = Job {
         id: generation.to_owned(),
@@ -130,11 +133,7 @@ fn origin(request: &Request, key: &KeyRecord, request_id: &str) -> Origin {
     }
 }
 
-async fn models<W: World>(
-    world: &W,
-    chat: &ChatRequest,
-    now_ms: u64,
-) -> Result<Vec<Rc<ServedModel>>> {
+async fn models<W: World>(world: &W, chat: &ChatRequest, now_ms: u64) -> Result<Vec<Asked>> {
     if chat.models.len() >= MAX_MODELS {
         let message = format!("At most {MAX_MODELS} models may be named");
         return Err(Error::invalid("models", message));
@@ -143,12 +142,17 @@ async fn models<W: World>(
     let mut found = Vec::with_capacity(1 + chat.models.len());
     for (index, name) in std::iter::once(&chat.model).chain(&chat.models).enumerate() {
         let model = memory.catalog.model(world, name, now_ms).await;
-        found.push(model.map_err(|mut error| {
+        let model = model.map_err(|mut error| {
             if index > 0 && error.param.is_some() {
                 error.param = Some(format!("models[{}]", index - 1));
             }
             error
-        })?);
+        })?;
+        found.push(Asked {
+            name: name.clone(),
+            model,
+            sort: None,
+        });
     }
     Ok(found)
 }

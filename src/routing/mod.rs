@@ -1,14 +1,19 @@
 //! Who should serve this request, and who next? Preferences and the plan of attempts.
 //!
-//! The planner is pure: the same request, catalog and preferences give the same plan. The order of this planner is price.
-//! Out of scope: running the plan (`relay`).
+//! The planner is pure: the same request, models and [`Situation`] give the same plan.
+//! Out of scope: running the plan (`relay`), gathering what a situation holds.
 
 mod credential;
+pub mod health;
 mod needs;
+pub mod order;
 mod plan;
 mod preferences;
+mod situation;
 pub mod statistics;
+pub mod sticky;
 
 pub use credential::{Credential, OwnKey};
 pub use plan::{Exclusion, MAX_ATTEMPTS, Plan, Step, plan};
 pub use preferences::{DataCollection, MaxPrice, ProviderPreferences, Sort, SortBy};
+pub use situation::{Asked, OwnCandidate, Situation, seed};

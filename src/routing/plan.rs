@@ -1,12 +1,15 @@
 //! The plan: which endpoints may serve a request, in which order, and why the others may not.
 
-use std::rc::Rc;
-
 use serde_json::Value;
 
-use super::{credential::Credential, needs::Needs, preferences::ProviderPreferences};
+use super::{
+    credential::Credential,
+    needs::Needs,
+    order::{self, Aim, Candidate, OrderContext},
+    situation::{Asked, Situation},
+};
 use crate::{
-    catalog::{Provider, Route, ServedModel},
+    catalog::Route,
     chat::ChatRequest,
     error::{Error, ErrorType, Next, Result, Source},
 };
@@ -101,36 +104,51 @@ pub struct Plan {
 
 /// Plans a request over the models it names, in their order. A model leaves room for an attempt with each that follows.
 ///
-/// `has_credentials` tells whether the operator can call a provider. Within a model endpoints are ordered by
-/// `provider.order`, then by the price of this request, then by tag.
-///
 /// # Errors
 /// 404 with the reasons when nothing is left.
-pub fn plan(
-    request: &ChatRequest,
-    prompt_tokens: u64,
-    models: &[Rc<ServedModel>],
-    preferences: &ProviderPreferences,
-    has_credentials: impl Fn(&Provider) -> bool,
-) -> Result<Plan> {
-    let needs = Needs::of(request, prompt_tokens, preferences)?;
+pub fn plan(request: &ChatRequest, models: &[Asked], situation: &Situation<'_>) -> Result<Plan> {
+    let preferences = situation.preferences;
+    let needs = Needs::of(request, situation.prompt_tokens, preferences)?;
     let mut plan = Plan::default();
-    for (model, following) in models.iter().zip((0..models.len()).rev()) {
+    for (asked, following) in models.iter().zip((0..models.len()).rev()) {
+        let model = &asked.model;
         let soft = needs.soft_parameters(model);
-        let mut kept: Vec<Ranked<'_>> = Vec::new();
+        let mut eligible: Vec<Candidate<'_>> = Vec::new();
         for route in &model.routes {
             let Route { endpoint, provider } = route;
-            let exclusion = if has_credentials(provider) {
+            let exclusion = if (situation.has_credentials)(provider) {
                 needs.exclusion(endpoint, provider, &soft)
             } else {
                 Some(Exclusion::NoCredentials)
             };
             match exclusion {
                 Some(reason) => plan.excluded.push((route.clone(), reason)),
-                None => kept.push((needs.rank(endpoint, provider), needs.price(endpoint), route)),
+                None => eligible.push(Candidate {
+                    route,
+                    cost: needs.price(endpoint),
+                    standing: situation.health.standing(endpoint, situation.now_ms),
+                    statistics: situation.statistics.of(endpoint),
+                }),
             }
         }
-        kept.sort_by(|a, b| (a.0, a.1, &a.2.endpoint.tag).cmp(&(b.0, b.1, &b.2.endpoint.tag)));
+        let context = OrderContext {
+            request,
+            prompt_tokens: situation.prompt_tokens,
+            aim: Aim::Balance,
+            no_exploration: preferences.order.is_some() || preferences.only.is_some(),
+            statistics: situation.statistics,
+            seed: situation.seed,
+            now_ms: situation.now_ms,
+        };
+        let mut kept: Vec<Ranked<'_>> = order::order(&eligible, &context)
+            .into_iter()
+            .filter_map(|at| eligible.get(at))
+            .map(|candidate| {
+                let Route { endpoint, provider } = candidate.route;
+                (needs.rank(endpoint, provider), candidate.route)
+            })
+            .collect();
+        kept.sort_by_key(|(rank, _)| *rank);
         if !preferences.fallbacks_allowed() {
             let keep = match &preferences.order {
                 Some(order) => kept.iter().filter(|item| item.0 < order.len()).count(),
@@ -142,7 +160,7 @@ pub fn plan(
         let room = left.saturating_sub(following).max(left.min(1));
         plan.exclude(&mut kept, room, Exclusion::Attempts);
         plan.attempts
-            .extend(kept.into_iter().map(|(_, _, route)| route.clone().into()));
+            .extend(kept.into_iter().map(|(_, route)| route.clone().into()));
     }
     if plan.attempts.is_empty() {
         return Err(nothing_left(request, &plan.excluded));
@@ -150,15 +168,15 @@ pub fn plan(
     Ok(plan)
 }
 
-/// An endpoint with its place in `provider.order` and the price of the request there.
-type Ranked<'a> = (usize, i64, &'a Route);
+/// An endpoint with its place in `provider.order`.
+type Ranked<'a> = (usize, &'a Route);
 
 impl Plan {
     /// Leaves out all but the first `keep` of `kept`.
     fn exclude(&mut self, kept: &mut Vec<Ranked<'_>>, keep: usize, reason: Exclusion) {
         let others = kept.drain(keep.min(kept.len())..);
         self.excluded
-            .extend(others.map(|(_, _, route)| (route.clone(), reason)));
+            .extend(others.map(|(_, route)| (route.clone(), reason)));
     }
 }
 

@@ -2,8 +2,13 @@
 
 use serde_json::{json, value::RawValue};
 
+use std::rc::Rc;
+
 use super::*;
-use crate::catalog::ModelEntry;
+use crate::{
+    catalog::{ModelEntry, ServedModel},
+    routing::ProviderPreferences,
+};
 
 fn entry(endpoints: &[(&str, i64, serde_json::Value)]) -> Rc<ServedModel> {
     let provider = |slug: &str| {
@@ -55,7 +60,12 @@ fn three() -> Rc<ServedModel> {
 fn tags(request: &ChatRequest, entry: Rc<ServedModel>, preferences: &str) -> Result<Vec<String>> {
     let raw = RawValue::from_string(preferences.to_owned()).unwrap();
     let preferences = ProviderPreferences::parse(Some(&raw)).unwrap();
-    let plan = plan(request, 100, &[entry], &preferences, |_| true)?;
+    let situation = Situation {
+        prompt_tokens: 100,
+        preferences: &preferences,
+        ..Situation::default()
+    };
+    let plan = plan(request, &[entry.into()], &situation)?;
     Ok(plan
         .attempts
         .into_iter()
@@ -105,14 +115,11 @@ fn nothing_left_says_why() {
     let error = tags(&request, three(), r#"{"only":["zzz"]}"#).unwrap_err();
     assert_eq!(error.status, 404);
     assert_eq!(error.metadata["excluded_by"], json!(["allowed_providers"]));
-    let error = plan(
-        &request,
-        1,
-        &[three()],
-        &ProviderPreferences::default(),
-        |_| false,
-    )
-    .unwrap_err();
+    let situation = Situation {
+        has_credentials: &|_| false,
+        ..Situation::default()
+    };
+    let error = plan(&request, &[three().into()], &situation).unwrap_err();
     assert!(error.message.contains("holds no key"), "{}", error.message);
 }
 
@@ -157,16 +164,8 @@ fn the_plan_is_bounded_and_leaves_room_for_each_model() {
         .collect();
     let model = || entry(&many);
     let plan = |models: usize| {
-        let models: Vec<_> = (0..models).map(|_| model()).collect();
-        let request = ChatRequest::default();
-        plan(
-            &request,
-            1,
-            &models,
-            &ProviderPreferences::default(),
-            |_| true,
-        )
-        .unwrap()
+        let models: Vec<_> = (0..models).map(|_| model().into()).collect();
+        plan(&ChatRequest::default(), &models, &Situation::default()).unwrap()
     };
     let tags = |plan: &Plan| -> Vec<String> {
         let routes = plan.attempts.iter();
@@ -191,8 +190,11 @@ fn the_plan_is_bounded_and_leaves_room_for_each_model() {
 fn a_model_without_endpoints_left_leaves_its_room_unused_and_stops_nobody() {
     let request = ChatRequest::default();
     let short = entry(&[("a", 1, json!({"context_length": 5}))]);
-    let preferences = ProviderPreferences::default();
-    let plan = plan(&request, 100, &[short, three()], &preferences, |_| true).unwrap();
+    let situation = Situation {
+        prompt_tokens: 100,
+        ..Situation::default()
+    };
+    let plan = plan(&request, &[short.into(), three().into()], &situation).unwrap();
     assert_eq!(plan.attempts.len(), 3);
     assert_eq!(plan.excluded[0].1, Exclusion::ContextLength);
 }

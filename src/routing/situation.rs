@@ -1,0 +1,113 @@
+//! Everything that a plan depends on beside the request and the models: preferences, measurements, hints, keys, time, chance.
+//!
+//! Out of scope: how any of it is found.
+
+use std::{rc::Rc, sync::LazyLock};
+
+use super::{
+    credential::OwnKey,
+    health::{Health, Unknown},
+    preferences::{ProviderPreferences, SortBy},
+    statistics::Statistics,
+    sticky::Hint,
+};
+use crate::catalog::{Provider, ServedModel};
+
+/// The world as one request finds it.
+pub struct Situation<'a> {
+    /// The time, unix milliseconds.
+    pub now_ms: u64,
+    /// Decides where chance decides: [`seed`] of the generation id.
+    pub seed: u64,
+    /// Estimated prompt tokens.
+    pub prompt_tokens: u64,
+    /// The request's `provider` object.
+    pub preferences: &'a ProviderPreferences,
+    /// How endpoints served lately.
+    pub statistics: &'a Statistics,
+    /// How endpoints stand right now.
+    pub health: &'a dyn Health,
+    /// Where the conversation was served last.
+    pub hint: Option<&'a Hint>,
+    /// Provider keys that the account brought and that this request may use, in the account's order.
+    pub own: &'a [OwnCandidate],
+    /// Whether the operator can call a provider.
+    pub has_credentials: &'a dyn Fn(&Provider) -> bool,
+}
+
+/// A provider key that the account brought.
+#[derive(Debug, Clone)]
+pub struct OwnCandidate {
+    /// The provider's slug.
+    pub provider: String,
+    /// The key.
+    pub key: Rc<OwnKey>,
+    /// Used only after the operator's keys.
+    pub is_fallback: bool,
+    /// The operator's key for this provider is never used.
+    pub is_required: bool,
+    /// Slugs of the models it may be used for; `None` for all.
+    pub models: Option<Vec<String>>,
+}
+
+impl OwnCandidate {
+    /// Whether the key may be used for a model at a provider.
+    pub fn serves(&self, model: &str, provider: &Provider) -> bool {
+        self.provider == provider.slug
+            && self
+                .models
+                .as_ref()
+                .is_none_or(|models| models.iter().any(|slug| slug == model))
+    }
+}
+
+/// A model that the request names.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// As the client wrote it.
+    pub name: String,
+    /// What it means.
+    pub model: Rc<ServedModel>,
+    /// The order that its suffix asks for.
+    pub sort: Option<SortBy>,
+}
+
+impl From<Rc<ServedModel>> for Asked {
+    /// By its slug.
+    fn from(model: Rc<ServedModel>) -> Self {
+        Self {
+            name: model.model.slug.clone(),
+            model,
+            sort: None,
+        }
+    }
+}
+
+static NO_PREFERENCES: LazyLock<ProviderPreferences> = LazyLock::new(Default::default);
+static NO_STATISTICS: LazyLock<Statistics> = LazyLock::new(Default::default);
+
+impl Default for Situation<'_> {
+    /// Nothing is known, nothing preferred, and every provider can be called.
+    fn default() -> Self {
+        Self {
+            now_ms: 0,
+            seed: 0,
+            prompt_tokens: 0,
+            preferences: &NO_PREFERENCES,
+            statistics: &NO_STATISTICS,
+            health: &Unknown,
+            hint: None,
+            own: &[],
+            has_credentials: &|_| true,
+        }
+    }
+}
+
+/// The seed of a request: FNV-1a of its generation id.
+pub fn seed(generation: &str) -> u64 {
+    generation
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        })
+}
