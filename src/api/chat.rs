@@ -35,8 +35,10 @@ pub async fn completions<W: World>(
     let models = models(world, &chat, started_ms).await?;
     let preferences = ProviderPreferences::parse(chat.provider.as_deref())?;
     let prompt_tokens = estimate::prompt_tokens(&chat);
+    let memory = world.memory();
     let situation = Situation {
         now_ms: started_ms,
+        health: &memory.health,
         seed: routing::seed(generation),
         prompt_tokens,
         preferences: &preferences,

@@ -23,6 +23,7 @@ use crate::{
     error::{Error, ErrorType, Next, Result, Source},
     identity::{Directory, KeyCache, KeyRecord, authenticate},
     relay::Platform,
+    routing::breaker::Breakers,
 };
 
 /// What this isolate remembers between requests.
@@ -32,6 +33,8 @@ pub struct Memory {
     pub keys: KeyCache,
     /// The catalog.
     pub catalog: CatalogCache,
+    /// How endpoints have just done.
+    pub health: Breakers,
 }
 
 /// Everything the API needs of the world.

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::Endpoint;
 
-/// Four points of a distribution.
+/// Four points of a distribution: p90 is what nine of ten requests did at least as well as. So latencies rise from p50 to
+/// p99, and speeds fall.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the words are the wire's own")]
 pub struct Percentiles {
