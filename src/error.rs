@@ -102,6 +102,10 @@ pub struct Error {
     pub retry_after: Option<u32>,
     /// Further keys for the envelope's `metadata`.
     pub metadata: Map<String, Value>,
+    /// Why no endpoint could serve, in the envelope's `availability`.
+    pub availability: Option<Box<Value>>,
+    /// How the request was routed, for a client that wants to be told: a sibling of the envelope's `error`.
+    pub routing: Option<Box<Value>>,
 }
 
 impl Error {
@@ -126,6 +130,8 @@ impl Error {
             raw: None,
             retry_after: None,
             metadata: Map::new(),
+            availability: None,
+            routing: None,
         }
     }
 

@@ -153,7 +153,7 @@ async fn models<W: World>(world: &W, chat: &ChatRequest, now_ms: u64) -> Result<
         found.push(Asked {
             name: name.clone(),
             model,
-            sort: None,
+            suffix: None,
         });
     }
     Ok(found)

@@ -15,7 +15,7 @@ pub mod wire;
 pub use cache::{CatalogCache, CatalogStore, Route, ServedModel};
 pub use model::{
     Budget, Endpoint, Modality, Model, ModelEntry, Parameter, Quantization, Reasoning,
-    ReasoningHistory, Status,
+    ReasoningHistory, ServiceTier, Status,
 };
 pub use provider::{AuthScheme, DataPolicy, Dialect, Provider, Quirk, ReasoningStyle};
 pub use publish::{Names, Snapshot};

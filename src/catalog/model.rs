@@ -246,6 +246,31 @@ impl Quantization {
     }
 }
 
+/// A tier of service with a price of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ServiceTier {
+    /// Faster than priority.
+    Ultrafast,
+    /// Dearer and faster.
+    Priority,
+    /// Cheaper and slower, or not at all when it is busy.
+    Flex,
+}
+
+impl ServiceTier {
+    /// Every tier.
+    pub const ALL: [Self; 3] = [Self::Ultrafast, Self::Priority, Self::Flex];
+
+    /// The word on the wire, and in tags.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ultrafast => "ultrafast",
+            Self::Priority => "priority",
+            Self::Flex => "flex",
+        }
+    }
+}
+
 /// How settled an endpoint is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -301,6 +326,9 @@ pub struct Model {
     pub knowledge_cutoff: Option<String>,
     /// Tokenizer family, in OpenRouter's words (`Claude`, `GPT`, `Qwen3`, `Other`).
     pub tokenizer: String,
+    /// Its author permits the use of its answers for training other models. Absent where that is not known.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub distillable: bool,
 }
 
 impl Model {
@@ -363,9 +391,27 @@ impl Endpoint {
         self.input_modalities.contains(&modality)
     }
 
-    /// Whether a slug out of `order`, `only` or `ignore` means this endpoint: its tag, or its provider's slug alone.
+    /// The tier of service that is sold here, where it is not the usual one: the end of the tag says so.
+    pub fn service_tier(&self) -> Option<ServiceTier> {
+        let (_, variant) = self.tag.split_once('/')?;
+        ServiceTier::ALL
+            .into_iter()
+            .find(|tier| tier.as_str() == variant)
+    }
+
+    /// Whether a slug out of `order` or `only` names this endpoint: its tag, or its provider's slug alone. An endpoint of
+    /// another tier than the usual one is named by its tag only, where `fast` is a second word for `priority`.
     pub fn answers_to(&self, slug: &str) -> bool {
-        self.tag == slug || self.provider == slug
+        if self.tag == slug {
+            return true;
+        }
+        match self.service_tier() {
+            None => self.provider == slug,
+            Some(ServiceTier::Priority) => {
+                slug.strip_suffix("/fast") == self.tag.strip_suffix("/priority")
+            }
+            Some(_) => false,
+        }
     }
 }
 

@@ -55,6 +55,7 @@ fn model(slug: &str, created: i64, context_length: u64, input: &[Modality]) -> M
         hugging_face_id: None,
         knowledge_cutoff: Some("2025-07-31".into()),
         tokenizer: "Other".into(),
+        distillable: false,
     }
 }
 

@@ -11,10 +11,13 @@ pub mod order;
 mod plan;
 mod preferences;
 mod situation;
+mod sorting;
 pub mod statistics;
 pub mod sticky;
+mod tiers;
 
 pub use credential::{Credential, OwnKey};
-pub use plan::{Exclusion, MAX_ATTEMPTS, Plan, Step, plan};
-pub use preferences::{DataCollection, MaxPrice, ProviderPreferences, Sort, SortBy};
-pub use situation::{Asked, OwnCandidate, Situation, seed};
+pub use needs::expected_cost;
+pub use plan::{Exclusion, MAX_ATTEMPTS, Plan, Step, attempts, plan};
+pub use preferences::{Cutoffs, DataCollection, MaxPrice, ProviderPreferences, Sort, SortBy};
+pub use situation::{Asked, OwnCandidate, Situation, Suffix, seed};

@@ -1,19 +1,18 @@
-//! What a request needs of an endpoint: limits, kinds of input, parameters, price caps and data policies.
-
-use serde_json::Value;
+//! What a request needs of an endpoint: limits, kinds of input and output, parameters, price caps and data policies.
+//!
+//! Out of scope: tiers of service (`tiers`), keys (`plan`), what is only preferred (`sorting`).
 
 use super::{
     plan::Exclusion,
-    preferences::{DataCollection, MaxPrice, ProviderPreferences},
+    preferences::{DataCollection, ProviderPreferences},
 };
 use crate::{
-    catalog::{Endpoint, Modality, Parameter, Provider, Quantization, ServedModel},
-    chat::{ChatRequest, Part, ResponseFormat},
+    catalog::{Endpoint, Modality, Model, Parameter, Provider, Quantization, Route, ServedModel},
+    chat::{ChatRequest, Part, ResponseFormat, estimate},
     credits::{
-        money::{MoneyError, Nanos},
-        pricing::{OutputBounds, Price, PriceTable},
+        money::Nanos,
+        pricing::{OutputBounds, Price, PriceTable, UNITS_PER_PRICE},
     },
-    error::{Error, Result},
 };
 
 /// What the request needs of an endpoint.
@@ -21,12 +20,9 @@ pub(super) struct Needs<'a> {
     preferences: &'a ProviderPreferences,
     prompt_tokens: u64,
     max_tokens: Option<u64>,
-    modalities: Vec<Modality>,
+    inputs: Vec<Modality>,
+    outputs: Vec<Modality>,
     parameters: Vec<Parameter>,
-    max_prompt: Option<Price>,
-    max_completion: Option<Price>,
-    max_audio: Option<Price>,
-    max_request: Option<Nanos>,
 }
 
 impl<'a> Needs<'a> {
@@ -34,20 +30,19 @@ impl<'a> Needs<'a> {
         request: &ChatRequest,
         prompt_tokens: u64,
         preferences: &'a ProviderPreferences,
-    ) -> Result<Self> {
-        let caps = preferences.max_price.as_ref();
-        let cap = |of: fn(&MaxPrice) -> &Option<Value>| caps.and_then(|caps| of(caps).as_ref());
-        Ok(Self {
+    ) -> Self {
+        Self {
             preferences,
             prompt_tokens,
             max_tokens: request.max_tokens,
-            modalities: input_modalities(request),
+            inputs: input_modalities(request),
+            outputs: request
+                .modalities
+                .iter()
+                .filter_map(|word| Modality::parse(word))
+                .collect(),
             parameters: parameters(request),
-            max_prompt: price_cap("prompt", cap(|c| &c.prompt), per_million)?,
-            max_completion: price_cap("completion", cap(|c| &c.completion), per_million)?,
-            max_audio: price_cap("audio", cap(|c| &c.audio), per_million)?,
-            max_request: price_cap("request", cap(|c| &c.request), Nanos::from_dollars)?,
-        })
+        }
     }
 
     /// Parameters that decide among a model's endpoints without being required: where some endpoints support one and
@@ -65,30 +60,33 @@ impl<'a> Needs<'a> {
             .collect()
     }
 
+    /// Why the endpoint may not serve, if it may not. `is_tier_admitted`: something else than its own name admits the tier
+    /// of its service, so that its provider's name means it too.
     pub(super) fn exclusion(
         &self,
-        endpoint: &Endpoint,
-        provider: &Provider,
+        model: &Model,
+        Route { endpoint, provider }: &Route,
         soft: &[Parameter],
+        is_tier_admitted: bool,
     ) -> Option<Exclusion> {
-        let named = |names: &Option<Vec<String>>| {
-            names.as_ref().map(|names| {
-                names
-                    .iter()
-                    .any(|name| endpoint.answers_to(name) || provider.answers_to(name))
-            })
-        };
         let wants = self.preferences;
-        if named(&wants.only) == Some(false) || named(&wants.ignore) == Some(true) {
+        if let Some(only) = &wants.only
+            && !only
+                .iter()
+                .any(|name| is_named(name, endpoint, provider, is_tier_admitted))
+        {
             return Some(Exclusion::AllowedProviders);
         }
-        if wants.zdr == Some(true) && !provider.data_policy.is_zdr() {
-            return Some(Exclusion::DataPolicyZdr);
-        }
-        if wants.data_collection == Some(DataCollection::Deny)
-            && provider.data_policy.collects_data()
+        // Who refuses a provider refuses all its tiers.
+        if let Some(ignored) = &wants.ignore
+            && ignored
+                .iter()
+                .any(|name| is_named(name, endpoint, provider, true))
         {
-            return Some(Exclusion::DataPolicyTraining);
+            return Some(Exclusion::IgnoredProviders);
+        }
+        if let Some(reason) = self.policy(model, provider) {
+            return Some(reason);
         }
         if let Some(wanted) = &wants.quantizations
             && !wanted.iter().any(|word| is_precision(word, endpoint))
@@ -98,9 +96,38 @@ impl<'a> Needs<'a> {
         if self.is_too_dear(&endpoint.prices) {
             return Some(Exclusion::MaxPrice);
         }
-        if !self.modalities.iter().all(|kind| endpoint.reads(*kind)) {
+        if !self.inputs.iter().all(|kind| endpoint.reads(*kind)) {
             return Some(Exclusion::InputModality);
         }
+        let writes = &endpoint.output_modalities;
+        if !self.outputs.iter().all(|kind| writes.contains(kind)) {
+            return Some(Exclusion::OutputModality);
+        }
+        self.limits(endpoint).or_else(|| {
+            let required: &[Parameter] = if wants.require_parameters == Some(true) {
+                &self.parameters
+            } else {
+                soft
+            };
+            let supports = |parameter: &Parameter| endpoint.supports(*parameter);
+            (!required.iter().all(supports)).then_some(Exclusion::RequireParameters)
+        })
+    }
+
+    fn policy(&self, model: &Model, provider: &Provider) -> Option<Exclusion> {
+        let wants = self.preferences;
+        let policy = &provider.data_policy;
+        if wants.zdr == Some(true) && !policy.is_zdr() {
+            return Some(Exclusion::DataPolicyZdr);
+        }
+        if wants.data_collection == Some(DataCollection::Deny) && policy.collects_data() {
+            return Some(Exclusion::DataPolicyTraining);
+        }
+        let must_distil = wants.enforce_distillable_text == Some(true);
+        (must_distil && !model.distillable).then_some(Exclusion::Distillable)
+    }
+
+    fn limits(&self, endpoint: &Endpoint) -> Option<Exclusion> {
         let window = endpoint
             .max_prompt_tokens
             .unwrap_or(endpoint.context_length);
@@ -108,56 +135,78 @@ impl<'a> Needs<'a> {
             return Some(Exclusion::ContextLength);
         }
         let cap = endpoint.max_completion_tokens.unwrap_or(u64::MAX);
-        if self.max_tokens.is_some_and(|wanted| wanted > cap) {
-            return Some(Exclusion::MaxTokens);
-        }
-        let required: &[Parameter] = if wants.require_parameters == Some(true) {
-            &self.parameters
-        } else {
-            soft
-        };
-        if !required
-            .iter()
-            .all(|parameter| endpoint.supports(*parameter))
-        {
-            return Some(Exclusion::RequireParameters);
-        }
-        None
+        let is_longer = self.max_tokens.is_some_and(|wanted| wanted > cap);
+        is_longer.then_some(Exclusion::MaxTokens)
     }
 
     fn is_too_dear(&self, prices: &PriceTable) -> bool {
+        let caps = &self.preferences.max_price;
         let over = |cap: Option<Price>, price: Price| cap.is_some_and(|cap| price > cap);
         let audio = prices.audio_in.max(prices.audio_out);
         let request = prices.request.unwrap_or_default();
-        over(self.max_prompt, prices.prompt)
-            || over(self.max_completion, prices.completion)
-            || over(self.max_audio, audio.unwrap_or_default())
-            || self.max_request.is_some_and(|cap| request > cap)
+        over(caps.prompt, prices.prompt)
+            || over(caps.completion, prices.completion)
+            || over(caps.audio, audio.unwrap_or_default())
+            || caps.request.is_some_and(|cap| request > cap)
+            || caps.image.is_some_and(|cap| {
+                self.inputs.contains(&Modality::Image) && image_price(prices) > cap.get()
+            })
     }
 
     /// Position in `provider.order`; everything not named comes after.
-    pub(super) fn rank(&self, endpoint: &Endpoint, provider: &Provider) -> usize {
+    pub(super) fn rank(
+        &self,
+        Route { endpoint, provider }: &Route,
+        is_tier_admitted: bool,
+    ) -> usize {
         let Some(order) = &self.preferences.order else {
             return 0;
         };
         order
             .iter()
-            .position(|name| endpoint.answers_to(name) || provider.answers_to(name))
+            .position(|name| is_named(name, endpoint, provider, is_tier_admitted))
             .unwrap_or(order.len())
     }
+}
 
-    /// What this request would cost here, in nano-dollars; an amount beyond the range sorts last.
-    pub(super) fn price(&self, endpoint: &Endpoint) -> i64 {
-        let output = OutputBounds {
-            max_tokens: self.max_tokens,
-            model_cap: endpoint.max_completion_tokens,
-            typical: None,
-        };
-        endpoint
-            .prices
-            .estimate_hold(self.prompt_tokens, output)
-            .map_or(i64::MAX, |amount| amount.get())
+/// Whether a name out of `order`, `only` or `ignore` means this endpoint. A provider's name means its tier endpoints only
+/// where their tier is admitted.
+pub(super) fn is_named(
+    name: &str,
+    endpoint: &Endpoint,
+    provider: &Provider,
+    is_tier_admitted: bool,
+) -> bool {
+    endpoint.answers_to(name)
+        || ((is_tier_admitted || endpoint.service_tier().is_none()) && provider.answers_to(name))
+}
+
+/// What a request probably costs at an endpoint's list prices; `None` beyond any price.
+pub fn expected_cost(
+    request: &ChatRequest,
+    prompt_tokens: u64,
+    endpoint: &Endpoint,
+) -> Option<Nanos> {
+    let output = output_bounds(request, endpoint);
+    endpoint.prices.estimate_hold(prompt_tokens, output).ok()
+}
+
+/// What is known about the length of the output.
+pub(super) fn output_bounds(request: &ChatRequest, endpoint: &Endpoint) -> OutputBounds {
+    let answers = u64::from(request.n.unwrap_or(1).max(1));
+    let times = |limit: u64| limit.saturating_mul(answers);
+    OutputBounds {
+        max_tokens: request.max_tokens.map(times),
+        model_cap: endpoint.max_completion_tokens.map(times),
+        typical: None,
     }
+}
+
+/// An image is charged as the prompt tokens that it makes.
+fn image_price(prices: &PriceTable) -> i64 {
+    let tokens = i128::from(estimate::IMAGE_TOKENS);
+    let nanos = i128::from(prices.prompt.get()) * tokens / i128::from(UNITS_PER_PRICE);
+    i64::try_from(nanos).unwrap_or(i64::MAX)
 }
 
 fn input_modalities(request: &ChatRequest) -> Vec<Modality> {
@@ -237,24 +286,4 @@ fn is_precision(word: &str, endpoint: &Endpoint) -> bool {
         Quantization::Mxfp8 => word == "fp8" || word == own.as_str(),
         own => word == own.as_str(),
     }
-}
-
-fn per_million(text: &str) -> Result<Price, MoneyError> {
-    Price::from_dollars_per_million(text)
-}
-
-/// A cap: a number or its text.
-fn price_cap<T>(
-    key: &str,
-    value: Option<&Value>,
-    read: impl Fn(&str) -> Result<T, MoneyError>,
-) -> Result<Option<T>> {
-    let text = match value {
-        None | Some(Value::Null) => return Ok(None),
-        Some(Value::String(text)) => text.clone(),
-        Some(other) => other.to_string(),
-    };
-    read(&text)
-        .map(Some)
-        .map_err(|error| Error::invalid(format!("provider.max_price.{key}"), error.to_string()))
 }

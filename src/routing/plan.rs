@@ -1,12 +1,23 @@
 //! The plan: which endpoints may serve a request, in which order, and why the others may not.
+//!
+//! Filters first (`needs`, `tiers`, keys), then an order: the client's own (`provider.order`, then `provider.sort` or the
+//! suffix of the model's name), else the gateway's (`order`). Within it the account's own keys come first, then the endpoint that
+//! holds the conversation's cache. Endpoints that miss the client's soft cutoffs go to the end of the whole plan.
+//! Out of scope: telling the plan to clients (`explain`).
 
-use serde_json::Value;
+use std::rc::Rc;
+
+use serde_json::{Map, Value, json};
 
 use super::{
     credential::Credential,
-    needs::Needs,
+    health::Standing,
+    needs::{self, Needs},
     order::{self, Aim, Candidate, OrderContext},
-    situation::{Asked, Situation},
+    preferences::SortBy,
+    situation::{Asked, OwnCandidate, Situation},
+    sorting,
+    tiers::Tiers,
 };
 use crate::{
     catalog::Route,
@@ -17,54 +28,61 @@ use crate::{
 /// The most endpoints that one request tries.
 pub const MAX_ATTEMPTS: usize = 8;
 
-/// Why an endpoint is not in the plan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Exclusion {
-    /// The operator has no key for the provider.
-    NoCredentials,
-    /// `provider.only` or `provider.ignore`.
-    AllowedProviders,
+macro_rules! exclusions {
+    ($($(#[$doc:meta])* $variant:ident = $code:literal,)*) => {
+        /// Why an endpoint is not in the plan.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Exclusion {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl Exclusion {
+            /// The reason code told to clients (`error.availability.excluded_by`).
+            pub fn as_str(self) -> &'static str {
+                match self { $(Exclusion::$variant => $code,)* }
+            }
+        }
+    };
+}
+
+exclusions! {
+    /// The operator has no key for the provider, nor has the account.
+    NoCredentials = "no_credentials",
+    /// The account wants the provider called with its own keys only, and none of them serves this model.
+    OwnKeyRequired = "own_key_required",
+    /// `provider.only`.
+    AllowedProviders = "allowed_providers",
+    /// `provider.ignore`.
+    IgnoredProviders = "ignored_providers",
     /// `allow_fallbacks: false`.
-    FallbacksOff,
+    FallbacksOff = "allow_fallbacks",
     /// `provider.zdr`.
-    DataPolicyZdr,
+    DataPolicyZdr = "data_policy:zdr",
     /// `provider.data_collection: deny`.
-    DataPolicyTraining,
+    DataPolicyTraining = "data_policy:training",
+    /// `provider.enforce_distillable_text`.
+    Distillable = "distillable_text",
     /// `provider.max_price`.
-    MaxPrice,
+    MaxPrice = "max_price",
     /// The prompt does not fit.
-    ContextLength,
+    ContextLength = "context_length",
     /// `max_tokens` is beyond the endpoint's cap.
-    MaxTokens,
+    MaxTokens = "max_tokens",
     /// A needed parameter is not supported.
-    RequireParameters,
+    RequireParameters = "require_parameters",
     /// A kind of input is not supported.
-    InputModality,
+    InputModality = "input_modality",
+    /// A kind of output is not supported.
+    OutputModality = "output_modality",
     /// `provider.quantizations`.
-    Quantization,
+    Quantization = "quantization",
+    /// It sells another tier of service than the one asked for.
+    ServiceTier = "service_tier",
     /// There are [`MAX_ATTEMPTS`] better ones.
-    Attempts,
+    Attempts = "attempts",
 }
 
 impl Exclusion {
-    /// The reason code told to clients (`error.availability.excluded_by`).
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Exclusion::NoCredentials => "no_credentials",
-            Exclusion::AllowedProviders => "allowed_providers",
-            Exclusion::FallbacksOff => "allow_fallbacks",
-            Exclusion::DataPolicyZdr => "data_policy:zdr",
-            Exclusion::DataPolicyTraining => "data_policy:training",
-            Exclusion::MaxPrice => "max_price",
-            Exclusion::ContextLength => "context_length",
-            Exclusion::MaxTokens => "max_tokens",
-            Exclusion::RequireParameters => "require_parameters",
-            Exclusion::InputModality => "input_modality",
-            Exclusion::Quantization => "quantization",
-            Exclusion::Attempts => "attempts",
-        }
-    }
-
     /// Whether the endpoint may be in the plan of the same request with a lower limit on its answer.
     pub fn depends_on_length(self) -> bool {
         matches!(
@@ -81,6 +99,10 @@ pub struct Step {
     pub route: Route,
     /// Whose key.
     pub credential: Credential,
+    /// Fields that the client wants in this provider's own body (`provider.options`).
+    pub options: Option<Rc<Map<String, Value>>>,
+    /// The soft cutoff that the endpoint misses.
+    pub missed: Option<&'static str>,
 }
 
 impl From<Route> for Step {
@@ -89,6 +111,8 @@ impl From<Route> for Step {
         Self {
             route,
             credential: Credential::Operator,
+            options: None,
+            missed: None,
         }
     }
 }
@@ -102,108 +126,317 @@ pub struct Plan {
     pub excluded: Vec<(Route, Exclusion)>,
 }
 
-/// Plans a request over the models it names, in their order. A model leaves room for an attempt with each that follows.
+/// Plans a request over the models it names: in their order, or all together where `provider.sort` says so. A model leaves
+/// room for an attempt with each that follows.
 ///
 /// # Errors
 /// 404 with the reasons when nothing is left.
 pub fn plan(request: &ChatRequest, models: &[Asked], situation: &Situation<'_>) -> Result<Plan> {
-    let preferences = situation.preferences;
-    let needs = Needs::of(request, situation.prompt_tokens, preferences)?;
-    let mut plan = Plan::default();
-    for (asked, following) in models.iter().zip((0..models.len()).rev()) {
-        let model = &asked.model;
-        let soft = needs.soft_parameters(model);
-        let mut eligible: Vec<Candidate<'_>> = Vec::new();
-        for route in &model.routes {
-            let Route { endpoint, provider } = route;
-            let exclusion = if (situation.has_credentials)(provider) {
-                needs.exclusion(endpoint, provider, &soft)
-            } else {
-                Some(Exclusion::NoCredentials)
-            };
-            match exclusion {
-                Some(reason) => plan.excluded.push((route.clone(), reason)),
-                None => eligible.push(Candidate {
-                    route,
-                    cost: needs.price(endpoint),
-                    standing: situation.health.standing(endpoint, situation.now_ms),
-                    statistics: situation.statistics.of(endpoint),
-                }),
-            }
-        }
-        let context = OrderContext {
-            request,
-            prompt_tokens: situation.prompt_tokens,
-            aim: Aim::Balance,
-            no_exploration: preferences.order.is_some() || preferences.only.is_some(),
-            statistics: situation.statistics,
-            seed: situation.seed,
-            now_ms: situation.now_ms,
-        };
-        let mut kept: Vec<Ranked<'_>> = order::order(&eligible, &context)
-            .into_iter()
-            .filter_map(|at| eligible.get(at))
-            .map(|candidate| {
-                let Route { endpoint, provider } = candidate.route;
-                (needs.rank(endpoint, provider), candidate.route)
-            })
-            .collect();
-        kept.sort_by_key(|(rank, _)| *rank);
-        if !preferences.fallbacks_allowed() {
-            let keep = match &preferences.order {
-                Some(order) => kept.iter().filter(|item| item.0 < order.len()).count(),
-                None => 1,
-            };
-            plan.exclude(&mut kept, keep, Exclusion::FallbacksOff);
-        }
-        let left = MAX_ATTEMPTS.saturating_sub(plan.attempts.len());
-        let room = left.saturating_sub(following).max(left.min(1));
-        plan.exclude(&mut kept, room, Exclusion::Attempts);
-        plan.attempts
-            .extend(kept.into_iter().map(|(_, route)| route.clone().into()));
-    }
+    let plan = attempts(request, models, situation);
     if plan.attempts.is_empty() {
-        return Err(nothing_left(request, &plan.excluded));
+        return Err(nothing_left(models, situation, &plan.excluded));
     }
     Ok(plan)
 }
 
-/// An endpoint with its place in `provider.order`.
-type Ranked<'a> = (usize, &'a Route);
+/// As [`plan`], but a plan without attempts is no error.
+pub fn attempts(request: &ChatRequest, models: &[Asked], situation: &Situation<'_>) -> Plan {
+    let planner = Planner {
+        request,
+        situation,
+        needs: Needs::of(request, situation.prompt_tokens, situation.preferences),
+    };
+    let preferences = situation.preferences;
+    let across = preferences.sort.is_some_and(|sort| sort.across_models);
+    let groups: Vec<&[Asked]> = if across {
+        vec![models]
+    } else {
+        models.chunks(1).collect()
+    };
+    let mut plan = Plan::default();
+    for (group, following) in groups.iter().zip((0..groups.len()).rev()) {
+        let mut eligible = Vec::new();
+        for asked in *group {
+            planner.filter(asked, &mut eligible, &mut plan.excluded);
+        }
+        let suffix = group.first().and_then(|asked| asked.suffix);
+        let sort = suffix.map(|suffix| suffix.sort());
+        let mut kept = planner.order(&eligible, sort);
+        if !preferences.fallbacks_allowed() {
+            planner.drop_fallbacks(&mut kept, &mut plan.excluded);
+        }
+        let left = MAX_ATTEMPTS.saturating_sub(plan.attempts.len());
+        let room = left.saturating_sub(following).max(left.min(1));
+        cut(&mut kept, room, Exclusion::Attempts, &mut plan.excluded);
+        plan.attempts
+            .extend(kept.into_iter().map(|ranked| ranked.step));
+    }
+    plan.attempts.sort_by_key(|step| step.missed.is_some());
+    plan
+}
 
-impl Plan {
-    /// Leaves out all but the first `keep` of `kept`.
-    fn exclude(&mut self, kept: &mut Vec<Ranked<'_>>, keep: usize, reason: Exclusion) {
-        let others = kept.drain(keep.min(kept.len())..);
-        self.excluded
-            .extend(others.map(|(_, route)| (route.clone(), reason)));
+/// An endpoint that may serve.
+struct Eligible<'a> {
+    candidate: Candidate<'a>,
+    tiers: Tiers,
+    /// The operator's key may be used.
+    is_shared: bool,
+    own: Vec<&'a OwnCandidate>,
+}
+
+/// An attempt with its place in `provider.order`.
+struct Ranked {
+    rank: usize,
+    step: Step,
+}
+
+struct Planner<'a> {
+    request: &'a ChatRequest,
+    situation: &'a Situation<'a>,
+    needs: Needs<'a>,
+}
+
+impl<'a> Planner<'a> {
+    /// Adds the endpoints of a model that may serve, and those that may not with the reason.
+    fn filter(
+        &self,
+        asked: &'a Asked,
+        eligible: &mut Vec<Eligible<'a>>,
+        excluded: &mut Vec<(Route, Exclusion)>,
+    ) {
+        let Situation {
+            preferences,
+            statistics,
+            health,
+            now_ms,
+            ..
+        } = *self.situation;
+        let served = &*asked.model;
+        let soft = self.needs.soft_parameters(served);
+        let tiers = Tiers::of(self.request, served, asked.suffix, preferences);
+        for route in &served.routes {
+            let Route { endpoint, provider } = route;
+            let of_provider = |own: &&OwnCandidate| own.provider == provider.slug;
+            let mut own = self.situation.own.iter().filter(of_provider);
+            let is_required = own.clone().any(|own| own.is_required);
+            let is_shared = !is_required && (self.situation.has_credentials)(provider);
+            let own: Vec<&OwnCandidate> = own
+                .by_ref()
+                .filter(|own| own.serves(&served.model.slug, provider))
+                .collect();
+            let is_admitted = tiers.admit(endpoint);
+            let reason = if own.is_empty() && !is_shared {
+                Some(match is_required {
+                    true => Exclusion::OwnKeyRequired,
+                    false => Exclusion::NoCredentials,
+                })
+            } else if tiers.exclude(endpoint, preferences) {
+                Some(Exclusion::ServiceTier)
+            } else {
+                let model = &served.model;
+                self.needs.exclusion(model, route, &soft, is_admitted)
+            };
+            if let Some(reason) = reason {
+                excluded.push((route.clone(), reason));
+                continue;
+            }
+            let cost = needs::expected_cost(self.request, self.situation.prompt_tokens, endpoint);
+            let candidate = Candidate {
+                route,
+                cost: cost.map_or(i64::MAX, |cost| cost.get()),
+                standing: health.standing(endpoint, now_ms),
+                statistics: statistics.of(endpoint),
+            };
+            eligible.push(Eligible {
+                candidate,
+                tiers,
+                is_shared,
+                own,
+            });
+        }
+    }
+
+    /// Every attempt that the eligible endpoints allow, best first.
+    fn order(&self, eligible: &[Eligible<'a>], sort: Option<SortBy>) -> Vec<Ranked> {
+        let preferences = self.situation.preferences;
+        let tiers = eligible.first().map(|item| item.tiers).unwrap_or_default();
+        let sort = sort
+            .or(preferences.sort.and_then(|sort| sort.by))
+            .or(tiers.sort());
+        let candidates: Vec<Candidate<'_>> = eligible.iter().map(|item| item.candidate).collect();
+        let order = match sort {
+            Some(SortBy::Exacto) => self.gateway_order(eligible, &candidates, Aim::Quality),
+            Some(by) => sorting::sorted(&candidates, by),
+            None => self.gateway_order(eligible, &candidates, Aim::Balance),
+        };
+        let mut keyed = Vec::with_capacity(order.len());
+        for item in order.into_iter().filter_map(|at| eligible.get(at)) {
+            let route = item.candidate.route;
+            let rank = self.needs.rank(route, item.tiers.admit(&route.endpoint));
+            let tier = item.tiers.rank(&route.endpoint);
+            let missed = sorting::missed(item.candidate.statistics, preferences);
+            let is_cold = !self.is_warm(&item.candidate, missed.is_some());
+            let mut add = |key_group: u8, credential: Credential| {
+                let options = preferences
+                    .options
+                    .iter()
+                    .find(|(name, _)| route.provider.answers_to(name))
+                    .and_then(|(_, fields)| fields.as_object().cloned().map(Rc::new));
+                let step = Step {
+                    route: route.clone(),
+                    credential,
+                    options,
+                    missed,
+                };
+                keyed.push(((rank, key_group, is_cold, tier), Ranked { rank, step }));
+            };
+            for own in &item.own {
+                let group = if own.is_fallback { 2 } else { 0 };
+                add(group, Credential::Own(Rc::clone(&own.key)));
+            }
+            if item.is_shared {
+                add(1, Credential::Operator);
+            }
+        }
+        // Stable: what the key leaves open keeps the order found above.
+        keyed.sort_by_key(|(key, _)| *key);
+        keyed.into_iter().map(|(_, ranked)| ranked).collect()
+    }
+
+    fn gateway_order(
+        &self,
+        eligible: &[Eligible<'a>],
+        candidates: &[Candidate<'_>],
+        aim: Aim,
+    ) -> Vec<usize> {
+        let pays_itself = eligible
+            .iter()
+            .any(|item| item.own.iter().any(|own| !own.is_fallback));
+        let context = OrderContext {
+            request: self.request,
+            prompt_tokens: self.situation.prompt_tokens,
+            aim,
+            no_exploration: pays_itself || self.situation.preferences.names_providers(),
+            statistics: self.situation.statistics,
+            seed: self.situation.seed,
+            now_ms: self.situation.now_ms,
+        };
+        order::order(candidates, &context)
+    }
+
+    /// Whether the endpoint holds the conversation's cache and may be preferred for it.
+    fn is_warm(&self, candidate: &Candidate<'_>, is_demoted: bool) -> bool {
+        let hint = self.situation.hint;
+        hint.is_some_and(|hint| hint.means(&candidate.route.endpoint))
+            && self.situation.preferences.order.is_none()
+            && candidate.standing != Standing::Resting
+            && !is_demoted
+    }
+
+    /// `allow_fallbacks: false`: the endpoints of `provider.order` alone, or the first choice alone.
+    fn drop_fallbacks(&self, kept: &mut Vec<Ranked>, excluded: &mut Vec<(Route, Exclusion)>) {
+        let keep = match &self.situation.preferences.order {
+            Some(order) => kept
+                .iter()
+                .take_while(|item| item.rank < order.len())
+                .count(),
+            None => {
+                let first = kept
+                    .first()
+                    .map(|item| Rc::clone(&item.step.route.endpoint));
+                let is_first = |item: &&Ranked| first.as_ref() == Some(&item.step.route.endpoint);
+                kept.iter().take_while(is_first).count()
+            }
+        };
+        cut(kept, keep, Exclusion::FallbacksOff, excluded);
     }
 }
 
-fn nothing_left(request: &ChatRequest, excluded: &[(Route, Exclusion)]) -> Error {
+/// Leaves out all but the first `keep`; an endpoint that has an attempt left is not excluded.
+fn cut(
+    kept: &mut Vec<Ranked>,
+    keep: usize,
+    reason: Exclusion,
+    excluded: &mut Vec<(Route, Exclusion)>,
+) {
+    let others: Vec<Ranked> = kept.drain(keep.min(kept.len())..).collect();
+    for route in others.into_iter().map(|item| item.step.route) {
+        let is_same = |other: &Route| Rc::ptr_eq(&other.endpoint, &route.endpoint);
+        let is_known = kept.iter().any(|item| is_same(&item.step.route))
+            || excluded.iter().any(|(known, _)| is_same(known));
+        if !is_known {
+            excluded.push((route, reason));
+        }
+    }
+}
+
+fn nothing_left(
+    models: &[Asked],
+    situation: &Situation<'_>,
+    excluded: &[(Route, Exclusion)],
+) -> Error {
+    let names: Vec<&str> = models.iter().map(|asked| asked.name.as_str()).collect();
     let mut reasons: Vec<Exclusion> = excluded.iter().map(|(_, reason)| *reason).collect();
     reasons.sort_unstable();
     reasons.dedup();
-    let model = &request.model;
-    let message = if reasons == [Exclusion::NoCredentials] {
-        format!(
-            "No endpoints found for {model}: this deployment holds no key of a provider that serves it."
-        )
-    } else {
-        let listed: Vec<String> = excluded
-            .iter()
-            .map(|(route, reason)| format!("{} ({})", route.endpoint.tag, reason.as_str()))
-            .collect();
-        format!(
-            "No endpoints found for {model} that satisfy the request. Left out: {}.",
-            listed.join(", ")
+    let codes: Vec<&str> = reasons.iter().map(|reason| reason.as_str()).collect();
+    let is_private = |reason: &Exclusion| {
+        matches!(
+            reason,
+            Exclusion::DataPolicyZdr | Exclusion::DataPolicyTraining
         )
     };
-    let codes: Vec<Value> = reasons
-        .iter()
-        .map(|reason| reason.as_str().into())
-        .collect();
-    Error::new(Source::Client, Next::Final, ErrorType::NotFound, message).with("excluded_by", codes)
+    let code = match reasons.as_slice() {
+        [] | [Exclusion::NoCredentials] => "no_endpoints",
+        reasons if reasons.iter().all(is_private) => "privacy_restricted",
+        _ => "constraint_filtered",
+    };
+    let availability = json!({
+        "code": code,
+        "retryable": false,
+        "requested_models": names,
+        "excluded_by": codes,
+    });
+    let message = message(&names.join(", "), situation, excluded, &reasons);
+    let mut error = Error::new(Source::Client, Next::Final, ErrorType::NotFound, message)
+        .with("excluded_by", codes);
+    error.availability = Some(Box::new(availability));
+    error
+}
+
+fn message(
+    models: &str,
+    situation: &Situation<'_>,
+    excluded: &[(Route, Exclusion)],
+    reasons: &[Exclusion],
+) -> String {
+    match (reasons, &situation.preferences.only) {
+        ([Exclusion::NoCredentials], _) => format!(
+            "No endpoints found for {models}: this deployment holds no key of a provider that serves it."
+        ),
+        ([Exclusion::AllowedProviders], Some(only)) => {
+            let mut serving: Vec<&str> = excluded
+                .iter()
+                .map(|(route, _)| route.provider.slug.as_str())
+                .collect();
+            serving.dedup();
+            format!(
+                "No allowed providers are available for the selected model. Providers serving {models}: {}, but your request's provider.only preference permits only: {}.",
+                serving.join(", "),
+                only.join(", ")
+            )
+        }
+        _ => {
+            let listed: Vec<String> = excluded
+                .iter()
+                .map(|(route, reason)| format!("{} ({})", route.endpoint.tag, reason.as_str()))
+                .collect();
+            format!(
+                "No endpoints found for {models} that satisfy the request. Left out: {}.",
+                listed.join(", ")
+            )
+        }
+    }
 }
 
 #[cfg(test)]

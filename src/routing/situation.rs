@@ -68,8 +68,40 @@ pub struct Asked {
     pub name: String,
     /// What it means.
     pub model: Rc<ServedModel>,
-    /// The order that its suffix asks for.
-    pub sort: Option<SortBy>,
+    /// The suffix of its name that says how endpoints are chosen.
+    pub suffix: Option<Suffix>,
+}
+
+/// A suffix of a model's name that says how its endpoints are chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Suffix {
+    /// `:nitro`: fastest first, and endpoints of the priority tier compete.
+    Nitro,
+    /// `:floor`: cheapest first, and endpoints of the flex tier compete.
+    Floor,
+    /// `:exacto`: best answers first, tool calls above all.
+    Exacto,
+}
+
+impl Suffix {
+    /// The suffix of this word.
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "nitro" => Some(Self::Nitro),
+            "floor" => Some(Self::Floor),
+            "exacto" => Some(Self::Exacto),
+            _ => None,
+        }
+    }
+
+    /// The order that it asks for.
+    pub fn sort(self) -> SortBy {
+        match self {
+            Self::Nitro => SortBy::Throughput,
+            Self::Floor => SortBy::Price,
+            Self::Exacto => SortBy::Exacto,
+        }
+    }
 }
 
 impl From<Rc<ServedModel>> for Asked {
@@ -78,7 +110,7 @@ impl From<Rc<ServedModel>> for Asked {
         Self {
             name: model.model.slug.clone(),
             model,
-            sort: None,
+            suffix: None,
         }
     }
 }

@@ -64,6 +64,7 @@ pub fn model(slug: &str, facts: &Facts, endpoints: &[Endpoint], naming: &Naming)
             .and_then(Date::parse)
             .map(Date::last_day),
         tokenizer: naming.tokenizer(name),
+        distillable: false,
     }
 }
 

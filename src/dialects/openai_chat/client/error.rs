@@ -19,13 +19,16 @@ pub fn error_body(error: &Error) -> (u16, Vec<u8>) {
     let mut body = Vec::with_capacity(256);
     let mut object = ObjectWriter::new(&mut body);
     put_error(object.key("error"), error);
+    if let Some(routing) = error.routing.as_ref().filter(|_| !is_internal(error)) {
+        object.field("openrouter_metadata", routing);
+    }
     object.end();
     (error.status, body)
 }
 
 /// Appends the error object itself: the value of `error` in an envelope, in a chunk or in a choice.
 pub fn put_error(out: &mut Vec<u8>, error: &Error) {
-    let internal = error.source == Source::Gateway && error.error_type == ErrorType::Server;
+    let internal = is_internal(error);
     let mut object = ObjectWriter::new(out);
     object.field("code", &error.status);
     let message = if internal { INTERNAL } else { &error.message };
@@ -33,7 +36,13 @@ pub fn put_error(out: &mut Vec<u8>, error: &Error) {
     object.field("type", error.error_type.as_str());
     object.optional("param", error.param.as_deref());
     put_metadata(object.key("metadata"), error, internal);
+    object.optional("availability", error.availability.as_ref());
     object.end();
+}
+
+/// Of a failure inside the gateway nothing is told.
+fn is_internal(error: &Error) -> bool {
+    error.source == Source::Gateway && error.error_type == ErrorType::Server
 }
 
 /// What somebody else may have worded, without secrets: this is the last place before the client.
