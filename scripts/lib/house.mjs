@@ -1,5 +1,7 @@
 // The house rules that no compiler knows: who may name the platform, who may depend on whom, how files open and how
-// long they may be. Pure: source texts in, violations out.
+// long they may be, which known mistakes have a test. Pure: source texts in, violations out.
+import { LIST, pitfallViolations } from "./pitfalls.mjs";
+import { productiveCode, withoutCommentsAndStrings } from "./rust.mjs";
 
 /** The crates of the platform, and who alone may name them. */
 const PLATFORM = /\b(?:js_sys|web_sys|wasm_bindgen|wasm_bindgen_futures)\b|\bworker\s*::|\buse\s+worker\b|\bextern\s+crate\s+worker\b/;
@@ -9,29 +11,6 @@ const MAX_LINES = 800;
 
 // Written in pieces so that this file keeps its own rule.
 const MACHINE_PATH = new RegExp(`(?<![\\w.:/-])/(?:${["home", "Users", "root", "work"].join("|")})/[\\w.-]+`);
-
-/** Comments and the contents of strings become spaces; line breaks stay, so that positions still tell the line. */
-export function withoutCommentsAndStrings(source) {
-  const blank = (text) => text.replace(/[^\n]/g, " ");
-  const token = /\/\/[^\n]*|\/\*[\s\S]*?\*\/|b?r(#*)"[\s\S]*?"\1|b?"(?:\\[\s\S]|[^"\\])*"|b?'(?:\\.[^']*|[^'\\])'/g;
-  return source.replace(token, blank);
-}
-
-/** Without inline test modules: tests may look wherever they like. */
-export function withoutTests(code) {
-  let rest = code;
-  for (;;) {
-    const found = /#\[cfg\((?:all\()?test\b[^\]]*\]\s*(?:pub(?:\([^)]*\))?\s+)?mod\s+\w+\s*\{/.exec(rest);
-    if (!found) return rest;
-    let depth = 0;
-    let end = found.index + found[0].length - 1;
-    for (; end < rest.length; end += 1) {
-      if (rest[end] === "{") depth += 1;
-      if (rest[end] === "}" && (depth -= 1) === 0) break;
-    }
-    rest = rest.slice(0, found.index) + rest.slice(found.index, end + 1).replace(/[^\n]/g, " ") + rest.slice(end + 1);
-  }
-}
 
 const isTestFile = (path) => /(?:^|\/)(?:tests?\/|tests?\.rs$)/.test(path.replace(/^src\//, "")) || /_tests?\.rs$/.test(path);
 const lineOf = (text, index) => text.slice(0, index).split("\n").length;
@@ -80,7 +59,7 @@ export function dependencies(files) {
   const modules = new Set(sources.map(([path]) => nameOf(path)));
   const edges = new Map([...modules].map((name) => [name, new Map()]));
   for (const [path, source] of sources) {
-    const code = withoutTests(withoutCommentsAndStrings(source));
+    const code = productiveCode(source);
     for (const { to, line } of references(path, code)) {
       const from = nameOf(path);
       if (to !== from && modules.has(to) && !edges.get(from).has(to)) edges.get(from).set(to, `${path}:${line}`);
@@ -157,5 +136,6 @@ export function violations(files) {
       found.push(`${path}: names the registry that served it; .npmrc says not to`);
     }
   }
+  if (files.has(LIST)) found.push(...pitfallViolations(files));
   return [...found, ...checkGraph(files)];
 }

@@ -99,6 +99,8 @@ pub enum Quirk {
     CacheControlParts,
     /// Takes `user` / `prompt_cache_key` as the upstream's cache and abuse key.
     PromptCacheKey,
+    /// Refuses lookaround and `\0` in the regular expressions of JSON Schemas, or answers them with nothing.
+    PlainPatterns,
 }
 
 /// What a provider does with what it is sent. `None` means that it is not known, and is taken as the worst case.

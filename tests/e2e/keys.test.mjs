@@ -69,6 +69,14 @@ test("a key that has expired is refused", async () => {
   await isRefused(key, /expired/);
 });
 
+test("an amount beyond 32 bits is in D1 to the last digit", async () => {
+  // P129: 9,000 dollars and one nano-dollar.
+  const { account } = await gateway.createAccount();
+  const { data } = await admin("POST", `accounts/${account}/keys`, { name: "large", limit: "9000.000000001" });
+  const rows = await gateway.d1("SELECT limit_nanos FROM api_keys WHERE hash = ?", data.hash);
+  assert.deepEqual(rows, [{ limit_nanos: 9_000_000_000_001 }]);
+});
+
 test("only the hash of a key is stored, and its text is shown once", async () => {
   const { key, hash, account } = await gateway.createAccount();
   assert.match(key, /^sk-pb-v1-[0-9a-f]{64}$/);

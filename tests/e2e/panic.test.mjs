@@ -1,4 +1,4 @@
-// A panic, in the Worker or in an account's object, fails only the request that it happens in.
+// P128: a panic, in the Worker or in an account's object, fails only the request that it happens in.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { DIALECTS } from "./catalog.mjs";

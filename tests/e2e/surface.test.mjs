@@ -167,6 +167,7 @@ function postOverSocket(framing, pieces) {
 }
 
 test("a body longer than the limit is 413, with and without a content-length", async () => {
+  // P133: memory of a request has a bound.
   const announced = await postOverSocket(`Content-Length: ${BODY_LIMIT + 1}`, []);
   const piece = Buffer.alloc(1 << 20, " ");
   const chunk = Buffer.concat([Buffer.from("100000\r\n"), piece, Buffer.from("\r\n")]);

@@ -347,7 +347,7 @@ fn a_late_row_reaches_d1_once_in_either_order_and_is_not_acknowledged_by_mistake
     }
 }
 
-// P45
+// P34, P45
 #[test]
 fn a_settlement_may_exceed_its_hold_and_debt_refuses_even_free_requests() {
     let account = Account::with(1_000);

@@ -58,6 +58,23 @@ fn the_end_mark_waits_for_the_settlement() {
 }
 
 #[test]
+fn what_has_arrived_leaves_without_a_moments_wait() {
+    // P125: the clock stands still, and yet everything that the upstream sent is with the client, word by word.
+    let world = World::new(RICH, [stream(&["Hel", "lo", " you"], 10, 20)]);
+    let client = Client::of(&world, streamed(1));
+    world.settle_down();
+    assert_eq!(client.words(), "", "the upstream itself takes a moment");
+    world.run_until(2);
+    assert_eq!((client.words().as_str(), world.elapsed()), ("Hello you", 1));
+    assert!(client.ended.get());
+    assert!(
+        client.times().iter().all(|at| *at == 1),
+        "{:?}",
+        client.times()
+    );
+}
+
+#[test]
 fn what_fails_before_the_first_content_is_tried_elsewhere() {
     // P116: neither headers nor an empty role delta commit. P112: an error under status 200 is an error.
     let limited = json(429, "{\"error\":{\"message\":\"slow down\"}}");

@@ -12,7 +12,7 @@ use crate::world::{Fault, RICH, World};
 
 #[test]
 fn a_client_that_leaves_pays_for_what_was_delivered() {
-    // P25, P26: the upstream is aborted, the prompt and the delivered text are counted by the gateway.
+    // P25, P26, P126: the upstream is aborted, the prompt and the delivered text are counted by the gateway.
     let world = World::new(RICH, [sse([role(), text("123456789"), Piece::Hang])]);
     let client = Client::of(&world, streamed(1));
     world.settle_down();
@@ -29,7 +29,7 @@ fn a_client_that_leaves_pays_for_what_was_delivered() {
 
 #[test]
 fn what_the_provider_had_counted_by_then_is_used() {
-    // Anthropic counts the prompt at the start.
+    // P27: the cache reads that Anthropic counts at the start are in the bill, at the price of the endpoint that served.
     let start = r#"{"type":"message_start","message":{"type":"message","id":"msg_1","model":"c","content":[],"usage":{"input_tokens":100,"cache_read_input_tokens":20,"output_tokens":1}}}"#;
     let block =
         r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#;

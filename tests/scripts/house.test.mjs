@@ -59,3 +59,32 @@ test("no file names a path of one machine or a registry", () => {
   accepts({ "README.md": "see https://example.com/work/x and ./home/x\n" });
   refuses({ "package-lock.json": '"resolved": "https://example.com/x.tgz"' }, /registry/);
 });
+
+/** A tree in which every known mistake is either cited by a test or listed, but for what `list` and `test` add. */
+function pitfalls({ omit = [], list = [], test: cited = [] }) {
+  const id = (n) => `P${String(n).padStart(2, "0")}`;
+  const own = Array.from({ length: 137 }, (_, at) => id(at + 2)).filter((each) => !omit.includes(each));
+  return tree({
+    "tests/pitfalls.md": ["| id | why |", "|---|---|", ...list.map(([each, why]) => `| ${each} | ${why} |`)].join("\n"),
+    "tests/all.rs": `//! All.\n// ${[...own, ...cited].join(" ")}\n`,
+    "src/a.rs": `//! A. ${omit.join(" ")}\n#[cfg(test)]\nmod tests {\n    // ${"P" + "01"}\n}\n`,
+  });
+}
+
+test("a known mistake has a test or a reason, never both, and no other ids exist", () => {
+  const one = "P" + "07";
+  const refusesList = (given, pattern) => {
+    const found = violations(pitfalls(given));
+    assert.equal(found.length, 1, JSON.stringify(found));
+    assert.match(found[0], pattern);
+  };
+  assert.deepEqual(violations(pitfalls({})), []);
+  assert.deepEqual(violations(pitfalls({ omit: [one], list: [[one, "surface not built"]] })), []);
+  // Named in a module, but in none of its tests.
+  refusesList({ omit: [one] }, /neither a test nor a reason/);
+  refusesList({ list: [[one, "surface not built"]] }, /pitfalls\.md:3: P\d+ is cited by tests\/all\.rs: drop the line/);
+  refusesList({ omit: [one], list: [[one, ""]] }, /no reason/);
+  refusesList({ omit: [one], list: [[one, "not built"], [one, "not built"]] }, /twice/);
+  refusesList({ list: [["P" + "139", "no such"]] }, /does not exist/);
+  refusesList({ test: ["P" + "200"] }, /tests\/all\.rs: cites P\d+, which does not exist/);
+});

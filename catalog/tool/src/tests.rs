@@ -118,6 +118,28 @@ fn well_known_models_answer_to_their_usual_names() {
 }
 
 #[test]
+fn a_name_with_dots_is_called_by_the_providers_own_id() {
+    // P106
+    let snapshot = files::snapshot(committed()).unwrap();
+    let id_of = |model: &str, provider: &str| {
+        let mut ways = snapshot.endpoints.iter();
+        let way = ways.find(|way| way.model == model && way.provider == provider);
+        way.map(|way| way.upstream_model_id.as_str())
+    };
+    let sonnet = "anthropic/claude-sonnet-4.5";
+    assert_eq!(id_of(sonnet, "anthropic"), Some("claude-sonnet-4-5"));
+    let own: Vec<_> = snapshot
+        .endpoints
+        .iter()
+        .filter(|way| way.provider == "anthropic")
+        .collect();
+    assert!(own.iter().any(|way| way.model.contains('.')));
+    for way in own {
+        assert!(!way.upstream_model_id.contains('.'), "{way:?}");
+    }
+}
+
+#[test]
 fn committed_prices_are_the_datas_to_the_last_digit() {
     let rows = committed();
     let at = |model: &str, tag: &str| -> PriceTable {

@@ -137,7 +137,8 @@ mod tests {
 
     #[test]
     fn the_prompt_includes_cache_reads_and_writes_once() {
-        // P01, P03, P18: creation tokens are in the prompt once, and split by lifetime.
+        // P01, P03, P18: creation tokens are in the prompt once, and split by lifetime. P09: streams and answers in one
+        // piece are counted by this one meter.
         let usage = after(&[
             r#"{"input_tokens":3,"cache_creation_input_tokens":12304,"cache_read_input_tokens":10,
                 "cache_creation":{"ephemeral_5m_input_tokens":304,"ephemeral_1h_input_tokens":12000},"output_tokens":550}"#,

@@ -732,3 +732,21 @@ fn equal_requests_have_equal_bytes() {
             .contains(r#""properties":{"z":{},"b":{},"m":{}}"#)
     );
 }
+
+#[test]
+fn a_message_without_content_makes_no_turn() {
+    // P97
+    let silent = Message {
+        role: Role::Assistant,
+        ..Message::default()
+    };
+    let body = body(&chat(vec![
+        Message::text(Role::User, "a"),
+        silent,
+        Message::text(Role::User, "b"),
+    ]));
+    assert_eq!(
+        body["contents"],
+        json!([{"role": "user", "parts": [{"text": "a"}, {"text": "b"}]}])
+    );
+}

@@ -16,6 +16,7 @@ mod parts;
 mod passthrough;
 #[cfg(test)]
 mod passthrough_tests;
+mod patterns;
 mod plain;
 mod request;
 #[cfg(test)]

@@ -102,6 +102,26 @@ fn the_bytes_of_choices_are_the_upstreams() {
 }
 
 #[test]
+fn each_event_of_one_read_is_an_event_for_the_client() {
+    // P123: the second of two frames in one read keeps its own `data:` and its own blank line.
+    let frame = |text: &str| {
+        let chunk = json!({"id": "u", "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": null}]});
+        format!("data: {chunk}\n\n")
+    };
+    let read = [frame("a"), frame("b"), frame("c")].concat();
+    let mut pass = Passthrough::new(&meta(), WriterOptions::default(), &[]);
+    let (mut out, mut events) = (Vec::new(), Vec::new());
+    pass.feed(read.as_bytes(), &mut out, &mut events).unwrap();
+    let out = String::from_utf8(out).unwrap();
+    let frames: Vec<&str> = out.split_terminator("\n\n").collect();
+    assert_eq!(frames.len(), 3, "{out}");
+    for (frame, word) in frames.iter().zip(["a", "b", "c"]) {
+        let chunk: Value = serde_json::from_str(frame.strip_prefix("data: ").unwrap()).unwrap();
+        assert_eq!(chunk["choices"][0]["delta"]["content"], word);
+    }
+}
+
+#[test]
 fn the_role_comes_exactly_once() {
     // P72
     let late = pass(&[

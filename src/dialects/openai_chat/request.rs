@@ -8,7 +8,7 @@
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::{messages, plain, thinking};
+use super::{messages, patterns, plain, thinking};
 use crate::{
     catalog::{Parameter, Quirk},
     chat::{ChatRequest, ResponseFormat, ToolChoice},
@@ -208,11 +208,28 @@ impl Writer<'_, '_> {
         }
         let has_marks = tools.iter().any(|tool| tool.cache.is_some());
         let strict_host = self.has(Quirk::RefusesUnknownFields);
-        if strict_host || (has_marks && !self.has(Quirk::CacheControlParts)) {
-            messages::put_tools(self.object.key("tools"), tools);
+        let mut own = Vec::new();
+        let fit = if strict_host || (has_marks && !self.has(Quirk::CacheControlParts)) {
+            messages::put_tools(&mut own, tools);
+            own.as_slice()
         } else {
-            self.object.raw("tools", raw);
+            raw.as_bytes()
+        };
+        match self.plain_patterns(fit, patterns::plain_tools) {
+            Some(plain) => self.object.field("tools", &plain),
+            None => self.object.key("tools").extend_from_slice(fit),
         }
+    }
+
+    /// P77: for hosts that read only plain patterns; `None` where the JSON can stay what it is.
+    fn plain_patterns(
+        &self,
+        json: &[u8],
+        rewrite: impl FnOnce(&[u8]) -> Option<Value>,
+    ) -> Option<Value> {
+        self.has(Quirk::PlainPatterns)
+            .then(|| rewrite(json))
+            .flatten()
     }
 
     fn tool_choice(&mut self, raw: &str) {
@@ -242,7 +259,10 @@ impl Writer<'_, '_> {
             Some(ResponseFormat::JsonSchema(_)) => {
                 if endpoint.supports(Parameter::StructuredOutputs) && !self.has(Quirk::NoJsonSchema)
                 {
-                    self.object.raw("response_format", raw);
+                    match self.plain_patterns(raw.as_bytes(), patterns::plain_format) {
+                        Some(plain) => self.object.field("response_format", &plain),
+                        None => self.object.raw("response_format", raw),
+                    }
                 } else {
                     // JSON without the schema is nearer to what was asked than free text.
                     self.drop(Parameter::StructuredOutputs);

@@ -564,3 +564,47 @@ fn a_prompt_is_a_message() {
         json!({"model": "native-b", "messages": [{"role": "user", "content": "hi"}]})
     );
 }
+
+#[test]
+fn schemas_are_respelt_only_for_hosts_that_read_plain_patterns() {
+    // P77: one tool and the format hold patterns that such a host refuses; spacing tells bytes from a rewriting.
+    let tools = r#"[ {"type":"function","function":{"name":"f","parameters":{"type":"object","properties":{"a":{"type":"string","pattern":"^(?!x)"}}}}},
+        {"type":"function","function":{"name":"g","parameters":{"type":"object","properties":{"b":{"type":"string","pattern":"^[a-z]+$"}}}}} ]"#;
+    let format = r#"{"type":"json_schema", "json_schema":{"name":"n","schema":{"type":"string","pattern":"\\0"}}}"#;
+    let sent = |host: &Host, tools: &str| {
+        let raw = format!(
+            r#"{{"model":"a/b","messages":[{{"role":"user","content":"hi"}}],"tools":{tools},"response_format":{format}}}"#
+        );
+        let parsed = parse_request(raw.as_bytes()).unwrap();
+        let inbound = Inbound {
+            request: &parsed,
+            raw: Some(raw.as_bytes()),
+        };
+        let target = Target {
+            endpoint: &host.endpoint,
+            provider: &host.provider,
+        };
+        String::from_utf8(request(&inbound, &target).unwrap().body).unwrap()
+    };
+    let plain = host(&[]);
+    assert!(sent(&plain, tools).contains(tools) && sent(&plain, tools).contains(format));
+
+    let kimi = host(&[Quirk::PlainPatterns]);
+    let body: Value = serde_json::from_str(&sent(&kimi, tools)).unwrap();
+    let schema = |at: usize| &body["tools"][at]["function"]["parameters"]["properties"];
+    assert_eq!(
+        schema(0)["a"],
+        json!({"type": "string", "description": "pattern: ^(?!x)"})
+    );
+    assert_eq!(
+        schema(1)["b"],
+        json!({"type": "string", "pattern": "^[a-z]+$"})
+    );
+    let format = &body["response_format"]["json_schema"]["schema"];
+    assert_eq!(format["pattern"], r"\x00");
+
+    let harmless = tools.replace("(?!x)", "x");
+    assert!(sent(&kimi, &harmless).contains(&harmless));
+    let strict = host(&[Quirk::PlainPatterns, Quirk::RefusesUnknownFields]);
+    assert!(!sent(&strict, tools).contains(r#""pattern":"^(?!x)""#));
+}

@@ -195,3 +195,27 @@ fn a_whole_answer_that_broke_says_so_in_its_choice() {
     assert_eq!(choice["finish_reason"], "error");
     assert_eq!(choice["error"]["code"], 502);
 }
+
+#[test]
+fn fields_that_the_spec_requires_are_null_where_there_is_nothing() {
+    // P103: every choice of an answer has these, and every choice of a chunk its finish reason.
+    let folded = Completion::from_events([Event::text("hi")]);
+    let body = completion(&meta(), &folded, &report(), WriterOptions::default());
+    let body: Value = serde_json::from_slice(&body).unwrap();
+    let choice = body["choices"][0].as_object().unwrap();
+    let message = choice["message"].as_object().unwrap();
+    let nulls = |object: &serde_json::Map<String, Value>, keys: &[&str]| {
+        keys.iter()
+            .all(|key| object.get(*key) == Some(&Value::Null))
+    };
+    assert!(nulls(choice, &["logprobs", "finish_reason"]), "{choice:?}");
+    assert!(nulls(message, &["refusal"]), "{message:?}");
+    let called = Completion::from_events(call_events());
+    let body = completion(&meta(), &called, &report(), WriterOptions::default());
+    let body: Value = serde_json::from_slice(&body).unwrap();
+    let message = body["choices"][0]["message"].as_object().unwrap();
+    assert!(nulls(message, &["content", "refusal"]), "{message:?}");
+    let chunks = write(&[Event::text("hi")], WriterOptions::default());
+    let choice = chunks[0]["choices"][0].as_object().unwrap();
+    assert!(nulls(choice, &["finish_reason"]), "{choice:?}");
+}
