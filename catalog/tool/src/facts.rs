@@ -10,7 +10,7 @@ use patchbay::credits::pricing::{Price, PriceTable, Tier};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::overlay::Import;
+use crate::overlay::{Import, matches};
 use crate::source::{Cost, Facts, ReasoningOption};
 
 /// Exact prices; an error says why they cannot be charged.
@@ -121,12 +121,13 @@ const SAMPLING: [Parameter; 9] = [
     Parameter::TopLogprobs,
 ];
 
-/// Request parameters, sorted.
+/// Request parameters of the model with this upstream id, sorted.
 pub fn parameters(
     facts: &Facts,
     reasoning: Option<&Reasoning>,
     provider: &Provider,
     import: &Import,
+    id: &str,
 ) -> Vec<Parameter> {
     let mut list = vec![
         Parameter::MaxTokens,
@@ -136,6 +137,11 @@ pub fn parameters(
     list.extend([Parameter::Temperature, Parameter::TopP]);
     list.extend_from_slice(usual(provider.dialect));
     list.extend_from_slice(&import.extra_parameters);
+    for supports in &import.supports {
+        if supports.models.iter().any(|pattern| matches(pattern, id)) {
+            list.extend_from_slice(&supports.parameters);
+        }
+    }
     if facts.tool_call == Some(true) {
         list.extend([Parameter::Tools, Parameter::ToolChoice]);
         if provider.dialect != Dialect::Gemini && !provider.has(Quirk::NoParallelToolCalls) {

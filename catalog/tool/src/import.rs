@@ -270,6 +270,7 @@ fn endpoint(
             reasoning.as_ref(),
             provider,
             candidate.import,
+            candidate.id,
         ),
         quantization: candidate.spelled.quantization,
         reasoning,

@@ -49,6 +49,19 @@ pub struct Import {
     /// Usual parameters that it does not take.
     #[serde(default)]
     pub omit_parameters: Vec<Parameter>,
+    /// Parameters that only some of its models take, and that the data does not tell.
+    #[serde(default)]
+    pub supports: Vec<Supports>,
+}
+
+/// What some models take.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Supports {
+    /// Patterns of upstream ids; `*` stands for anything.
+    pub models: Vec<String>,
+    /// Parameters.
+    pub parameters: Vec<Parameter>,
 }
 
 /// Upstream ids that are left out.

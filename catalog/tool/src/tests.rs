@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use patchbay::catalog::{Dialect, Snapshot};
+use patchbay::catalog::{Dialect, Parameter, Snapshot};
 use patchbay::credits::pricing::{Price, PriceTable};
 
 use crate::check::Rows;
@@ -136,6 +136,42 @@ fn a_name_with_dots_is_called_by_the_providers_own_id() {
     assert!(own.iter().any(|way| way.model.contains('.')));
     for way in own {
         assert!(!way.upstream_model_id.contains('.'), "{way:?}");
+    }
+}
+
+#[test]
+fn parameters_that_the_data_does_not_tell_stand_with_the_models_that_take_them() {
+    let snapshot = files::snapshot(committed()).unwrap();
+    let takes = |provider: &str, id: &str, parameter: Parameter| {
+        let mut ways = snapshot.endpoints.iter();
+        let way = ways.find(|way| way.provider == provider && way.upstream_model_id == id);
+        way.unwrap_or_else(|| panic!("{id}"))
+            .supported_parameters
+            .contains(&parameter)
+    };
+    for (id, enforces) in [
+        ("claude-sonnet-4-5", true),
+        ("claude-haiku-4-5-20251001", true),
+        ("claude-opus-4-8", true),
+        ("claude-sonnet-5", true),
+        ("claude-fable-5", true),
+        ("claude-opus-4-1", false),
+        ("claude-opus-4-1-20250805", false),
+        ("claude-sonnet-4-20250514", false),
+        ("claude-3-7-sonnet-20250219", false),
+    ] {
+        for parameter in [Parameter::StructuredOutputs, Parameter::ResponseFormat] {
+            assert_eq!(takes("anthropic", id, parameter), enforces, "{id}");
+        }
+    }
+    for (id, varies) in [
+        ("gpt-5", true),
+        ("gpt-5.1", true),
+        ("gpt-5.4-nano", true),
+        ("gpt-5-chat-latest", false),
+        ("gpt-4o", false),
+    ] {
+        assert_eq!(takes("openai", id, Parameter::Verbosity), varies, "{id}");
     }
 }
 

@@ -1,10 +1,12 @@
 //! JSON Schemas in the subset that Anthropic enforces (strict tools, structured outputs).
 //!
-//! Objects have to be closed, and bounds on numbers, lengths and counts are refused; they go into the description, so that
-//! the model at least reads them. A schema that is already within the subset comes out unchanged.
+//! Objects have to be closed, and bounds on numbers, lengths and counts are refused, and so is lookaround in patterns; they go
+//! into the description, so that the model at least reads them. A schema that is already within the subset comes out unchanged.
 //! Spec: <https://docs.anthropic.com/en/docs/build-with-claude/structured-outputs>
 
 use serde_json::{Map, Value};
+
+use crate::dialects::patterns;
 
 /// Keywords that are refused.
 const BOUNDS: &[&str] = &[
@@ -24,6 +26,7 @@ const BOUNDS: &[&str] = &[
 /// The schema within the subset.
 pub(super) fn enforceable(mut schema: Value) -> Value {
     restrict(&mut schema);
+    patterns::simplify(&mut schema);
     schema
 }
 
@@ -112,12 +115,14 @@ mod tests {
     fn objects_are_closed_and_bounds_become_words() {
         let schema = json!({"type":"object","properties":{
             "n":{"type":"integer","description":"Count","minimum":1,"maximum":9},
+            "mail":{"type":"string","pattern":"^(?!\\.)","maxLength":9},
             "list":{"type":"array","minItems":2,"items":{"oneOf":[{"type":"object","properties":{}},{"type":"null"}]}}
         },"required":["n"],"$defs":{"d":{"type":"object","additionalProperties":true}}});
         assert_eq!(
             enforceable(schema),
             json!({"type":"object","properties":{
                 "n":{"type":"integer","description":"Count (minimum: 1, maximum: 9)"},
+                "mail":{"type":"string","description":"maxLength: 9 (pattern: ^(?!\\.))"},
                 "list":{"type":"array","items":{"anyOf":[{"type":"object","properties":{},"additionalProperties":false},{"type":"null"}]},"description":"minItems: 2"}
             },"required":["n"],"$defs":{"d":{"type":"object","additionalProperties":false}},"additionalProperties":false})
         );

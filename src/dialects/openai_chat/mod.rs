@@ -16,7 +16,6 @@ mod parts;
 mod passthrough;
 #[cfg(test)]
 mod passthrough_tests;
-mod patterns;
 mod plain;
 mod request;
 #[cfg(test)]

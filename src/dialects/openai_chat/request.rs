@@ -8,12 +8,12 @@
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::{messages, patterns, plain, thinking};
+use super::{messages, plain, thinking};
 use crate::{
     catalog::{Parameter, Quirk},
     chat::{ChatRequest, ResponseFormat, ToolChoice},
     dialects::{
-        Inbound, NativeRequest, Target,
+        Inbound, NativeRequest, Target, patterns,
         splice::{Fields, ObjectWriter},
     },
     error::{Error, Result},
@@ -143,6 +143,10 @@ impl Writer<'_, '_> {
                 }
             }
             "service_tier" => self.dropped.push("service_tier"),
+            // Words of other dialects: the most that these hosts know.
+            "verbosity" if matches!(request.verbosity.as_deref(), Some("xhigh" | "max")) => {
+                self.parameter(Parameter::Verbosity, key, "\"high\"");
+            }
             key => match Parameter::parse(key) {
                 Some(parameter) => self.parameter(parameter, key, value),
                 None if self.has(Quirk::RefusesUnknownFields) && !COMMON.contains(&key) => {}

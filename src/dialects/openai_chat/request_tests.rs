@@ -608,3 +608,22 @@ fn schemas_are_respelt_only_for_hosts_that_read_plain_patterns() {
     let strict = host(&[Quirk::PlainPatterns, Quirk::RefusesUnknownFields]);
     assert!(!sent(&strict, tools).contains(r#""pattern":"^(?!x)""#));
 }
+
+#[test]
+fn verbosity_goes_no_further_than_these_hosts_know() {
+    for (word, expected) in [
+        ("low", "low"),
+        ("high", "high"),
+        ("xhigh", "high"),
+        ("max", "high"),
+    ] {
+        let sent = host(&[]).sent(&with("verbosity", json!(word)));
+        assert_eq!(sent["verbosity"], expected, "{word}");
+    }
+    let mut older = host(&[]);
+    older.endpoint.supported_parameters = vec![Parameter::Temperature];
+    assert_eq!(
+        older.dropped(&with("verbosity", json!("max"))),
+        ["verbosity"]
+    );
+}

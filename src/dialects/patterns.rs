@@ -45,7 +45,7 @@ fn rewritten(json: &[u8], change: impl FnOnce(&mut Value) -> bool) -> Option<Val
 }
 
 /// Makes the patterns of a schema plain; tells whether anything changed.
-fn simplify(schema: &mut Value) -> bool {
+pub(super) fn simplify(schema: &mut Value) -> bool {
     match schema {
         Value::Object(object) => simplify_object(object),
         Value::Array(schemas) => schemas
