@@ -5,6 +5,7 @@
 mod account;
 mod fault;
 mod js;
+mod sleep;
 mod upstream;
 mod world;
 

@@ -3,7 +3,6 @@
 use std::{
     cell::{Cell, RefCell},
     rc::Rc,
-    time::Duration,
 };
 
 use futures::{
@@ -12,11 +11,12 @@ use futures::{
 };
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::JsFuture;
-use worker::{Context, Delay, Env, console_error, console_warn};
+use worker::{Context, Env, console_error, console_warn};
 
 use super::{
     fault::Faults,
     js,
+    sleep::Sleep,
     upstream::{self, UpstreamBody},
 };
 use crate::{
@@ -156,7 +156,7 @@ impl Platform for Edge {
     }
 
     fn sleep(&self, ms: u64) -> LocalBoxFuture<'static, ()> {
-        Delay::from(Duration::from_millis(ms)).boxed_local()
+        Sleep::new(ms).boxed_local()
     }
 
     fn send(
@@ -192,7 +192,7 @@ impl Platform for Edge {
         self.spawn(
             async move {
                 let rest = async { while body.next().await.is_some_and(|piece| piece.is_ok()) {} };
-                let limit = Delay::from(Duration::from_millis(RELEASE_MS));
+                let limit = Sleep::new(RELEASE_MS);
                 select(std::pin::pin!(rest), limit).await;
             }
             .boxed_local(),

@@ -12,6 +12,8 @@ before(async () => (gateway = await startGateway()));
 after(() => gateway?.stop());
 
 const FULL = "Please count to 300";
+/** How often a silent stream says so (src/relay/limits.rs). */
+const KEEP_ALIVE_MS = 10_000;
 
 /** A request on a socket of its own, so that it can be left in every way that a socket knows. */
 function ask(key, body) {
@@ -120,6 +122,24 @@ for (const dialect of DIALECTS) {
     gateway.upstream.reset();
   });
 }
+
+test("a stream that fell silent tells its client that it lives, and notices when the client closes", async () => {
+  const clients = await Promise.all(
+    DIALECTS.map(async (dialect) => {
+      const { key, account } = await gateway.createAccount();
+      script(dialect, "fault-stall-8");
+      return { dialect, account, client: ask(key, { model: `test/${dialect}`, stream: true }) };
+    }),
+  );
+  for (const { client } of clients) await client.until(/"content":"[^"][^]*: PATCHBAY PROCESSING/);
+  for (const { client } of clients) client.close();
+  for (const { dialect, account } of clients) {
+    // An ordinary close is noticed by a write that comes after it: the next comment or the one after that.
+    await gateway.upstream.waitFor((each) => each.aborted && providerOf(each) === `one-${dialect}`, 3 * KEEP_ALIVE_MS);
+    assert.ok((await onlyRow(account)).cost > 0);
+  }
+  gateway.upstream.reset();
+});
 
 test("forty clients that leave at any moment: each request has one end, and the books balance", async () => {
   const { key, account } = await gateway.createAccount();
