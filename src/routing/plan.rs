@@ -267,7 +267,7 @@ impl<'a> Planner<'a> {
         let order = match sort {
             Some(SortBy::Exacto) => self.gateway_order(eligible, &candidates, Aim::Quality),
             Some(by) => sorting::sorted(&candidates, by),
-            None => self.gateway_order(eligible, &candidates, Aim::Balance),
+            None => sorting::sorted(&candidates, SortBy::Price),
         };
         let mut keyed = Vec::with_capacity(order.len());
         for item in order.into_iter().filter_map(|at| eligible.get(at)) {
@@ -312,16 +312,19 @@ impl<'a> Planner<'a> {
         let pays_itself = eligible
             .iter()
             .any(|item| item.own.iter().any(|own| !own.is_fallback));
-        let context = OrderContext {
-            request: self.request,
-            prompt_tokens: self.situation.prompt_tokens,
-            aim,
-            no_exploration: pays_itself || self.situation.preferences.names_providers(),
-            statistics: self.situation.statistics,
-            seed: self.situation.seed,
-            now_ms: self.situation.now_ms,
+        let output = |item: &Eligible<'_>| {
+            needs::output_bounds(self.request, &item.candidate.route.endpoint).realistic()
         };
-        order::order(candidates, &context)
+        let context = OrderContext {
+            seed: self.situation.seed,
+            aim,
+            with_tools: !self.request.tools.is_empty(),
+            explore: !pays_itself && !self.situation.preferences.names_providers(),
+            prompt_tokens: self.situation.prompt_tokens,
+            output_tokens: eligible.iter().map(output).max().unwrap_or_default(),
+        };
+        let ranked = order::order(candidates, &context);
+        ranked.into_iter().map(|ranked| ranked.index).collect()
     }
 
     /// Whether the endpoint holds the conversation's cache and may be preferred for it.
