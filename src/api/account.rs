@@ -158,6 +158,8 @@ struct Record {
     total_cost: Nanos,
     #[serde(with = "dollars")]
     usage: Nanos,
+    #[serde(with = "dollars::option")]
+    cache_discount: Option<Nanos>,
 }
 
 fn render(generation: &Generation) -> Record {
@@ -216,5 +218,10 @@ fn render(generation: &Generation) -> Record {
         facts,
         total_cost: generation.cost,
         usage: generation.cost,
+        cache_discount: row
+            .charge
+            .as_ref()
+            .map(|charge| charge.cache_discount)
+            .filter(|saved| *saved != Nanos::ZERO),
     }
 }

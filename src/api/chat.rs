@@ -1,9 +1,11 @@
 //! `POST /chat/completions`.
 
+use std::rc::Rc;
+
 use futures::StreamExt;
 
 use super::{
-    World,
+    World, conversation,
     http::{Body, Request, Response, check_depth},
     principal,
 };
@@ -29,12 +31,23 @@ pub async fn completions<W: World>(
     let started_ms = world.now_ms();
     let key = principal(world, &request).await?;
     let mut origin = origin(&request, &key, request_id);
+    let session = request.header("x-session-id");
     let raw = request.body.await?;
     check_depth(&raw)?;
-    let chat = client::parse_request(&raw)?;
+    let mut chat = client::parse_request(&raw)?;
+    conversation::session_id(session, &mut chat)?;
     let models = models(world, &chat, started_ms).await?;
     let preferences = ProviderPreferences::parse(chat.provider.as_deref())?;
     let prompt_tokens = estimate::prompt_tokens(&chat);
+    let affinity = conversation::recall(
+        world,
+        &key.account,
+        &chat,
+        prompt_tokens,
+        &preferences,
+        &models,
+    );
+    let affinity = Rc::new(affinity.await);
     let memory = world.memory();
     let situation = Situation {
         now_ms: started_ms,
@@ -42,6 +55,7 @@ pub async fn completions<W: World>(
         seed: routing::seed(generation),
         prompt_tokens,
         preferences: &preferences,
+        affinity: &affinity,
         has_credentials: &|provider| world.can_call(provider),
         ..Situation::default()
     };
@@ -55,6 +69,8 @@ pub async fn completions<W: World>(
         prompt_tokens,
         plan,
         origin,
+        on_served: Some(conversation::remember(world, &affinity)),
+        affinity,
     };
     answer(world, job).await
 }
@@ -110,6 +126,9 @@ fn describe(response: &mut Response, head: &Head, total_ms: u64) {
         response.header("x-patchbay-model", model.clone());
     }
     response.header("x-patchbay-attempts", head.attempts.to_string());
+    if let Some(sticky) = head.sticky {
+        response.header("x-patchbay-sticky", sticky);
+    }
     let own = total_ms.saturating_sub(head.upstream_ms);
     response.header(
         "server-timing",

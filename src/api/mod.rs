@@ -6,6 +6,7 @@
 mod account;
 mod admin;
 mod chat;
+mod conversation;
 pub mod http;
 mod models;
 
@@ -23,7 +24,10 @@ use crate::{
     error::{Error, ErrorType, Next, Result, Source},
     identity::{Directory, KeyCache, KeyRecord, authenticate},
     relay::Platform,
-    routing::breaker::Breakers,
+    routing::{
+        breaker::Breakers,
+        sticky::{HintStore, Hints},
+    },
 };
 
 /// What this isolate remembers between requests.
@@ -35,10 +39,12 @@ pub struct Memory {
     pub catalog: CatalogCache,
     /// How endpoints have just done.
     pub health: Breakers,
+    /// Where conversations were served last.
+    pub hints: Hints,
 }
 
 /// Everything the API needs of the world.
-pub trait World: Platform + Directory + CatalogStore + Database + Accounts {
+pub trait World: Platform + Directory + CatalogStore + Database + Accounts + HintStore {
     /// What this isolate remembers.
     fn memory(&self) -> Rc<Memory>;
 

@@ -212,7 +212,22 @@ pub struct Line {
     pub per: u64,
 }
 
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_zero(amount: &Nanos) -> bool {
+    *amount == Nanos::ZERO
+}
+
 impl Line {
+    fn is_cache(&self) -> bool {
+        matches!(
+            self.what,
+            Part::CacheRead | Part::CacheWrite5m | Part::CacheWrite1h
+        )
+    }
+
     /// The line in nano-dollars per million: what the charge sums before it divides.
     fn scaled(&self) -> Option<i128> {
         let factor = UNITS_PER_PRICE.checked_div(self.per)?;
@@ -232,13 +247,37 @@ pub struct Charge {
     /// The highest long-context threshold that the prompt passed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tier: Option<u64>,
+    /// What the provider's prompt cache saved: the charge of the same tokens without a cache, less this one. Below zero
+    /// where writing the cache cost more than it saved.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cache_discount: Nanos,
 }
 
 impl Charge {
-    /// Sums the lines, divides once and rounds up once.
-    fn of(lines: Vec<Line>, tier: Option<u64>) -> Result<Self, MoneyError> {
+    /// Sums the lines, divides once and rounds up once. `fresh` is what a prompt token costs without a cache.
+    fn of(lines: Vec<Line>, tier: Option<u64>, fresh: Price) -> Result<Self, MoneyError> {
         let total = sum(&lines)?;
-        Ok(Self { total, lines, tier })
+        let mut cache_discount = Nanos::ZERO;
+        if lines.iter().any(Line::is_cache) {
+            let uncached = lines.iter().map(|line| Line {
+                price: if line.is_cache() {
+                    fresh.get()
+                } else {
+                    line.price
+                },
+                ..*line
+            });
+            let uncached: Vec<Line> = uncached.collect();
+            let uncached = sum(&uncached).and_then(|uncached| uncached.checked_sub(total));
+            // A charge that no account could pay without a cache is a charge with one.
+            cache_discount = uncached.unwrap_or_default();
+        }
+        Ok(Self {
+            total,
+            lines,
+            tier,
+            cache_discount,
+        })
     }
 
     /// Whether the lines make the total: holds for every charge, also one read back from a usage row.
@@ -368,7 +407,7 @@ impl PriceTable {
                 per: 1,
             });
         }
-        Charge::of(lines.0, tier)
+        Charge::of(lines.0, tier, rates.prompt)
     }
 
     /// The amount to hold for a request: its estimated prompt plus a realistic output, at the dearer of the output rates.
@@ -392,7 +431,7 @@ impl PriceTable {
                 per: 1,
             });
         }
-        Charge::of(lines.0, tier).map(|charge| charge.total)
+        Charge::of(lines.0, tier, rates.prompt).map(|charge| charge.total)
     }
 
     /// The output tokens that `available` still buys after a prompt of `prompt_tokens`: what a 402 tells the client.

@@ -6,6 +6,7 @@ mod account;
 mod fault;
 mod js;
 mod sleep;
+mod stores;
 mod upstream;
 mod world;
 

@@ -39,7 +39,7 @@ thread_local! {
 }
 
 /// How long a location may keep its own copy of a KV value, in seconds (the least the platform allows).
-const KV_CACHE_SECONDS: u64 = 30;
+pub(super) const KV_CACHE_SECONDS: u64 = 30;
 /// How long the copy of a key lives in KV, in seconds.
 const KEY_COPY_SECONDS: u64 = 3_600;
 
@@ -112,7 +112,7 @@ impl Edge {
         C::decode(&answer).map_err(explain)
     }
 
-    fn kv(&self) -> Result<worker::kv::KvStore> {
+    pub(super) fn kv(&self) -> Result<worker::kv::KvStore> {
         if self.0.faults.has("kv") {
             return Err(Error::internal("injected outage of KV"));
         }
@@ -370,7 +370,7 @@ impl World for Edge {
     }
 }
 
-fn store_failed(store: &str, error: &dyn std::fmt::Display) -> Error {
+pub(super) fn store_failed(store: &str, error: &dyn std::fmt::Display) -> Error {
     Error::new(
         Source::Gateway,
         Next::SameAgain,

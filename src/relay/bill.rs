@@ -197,5 +197,6 @@ fn report(usage: Usage, charge: &Charge, prices: &PriceTable) -> UsageReport {
         cost: charge.total,
         prompt_cost,
         completion_cost: charge.total.checked_sub(prompt_cost).unwrap_or_default(),
+        cache_discount: charge.cache_discount,
     }
 }

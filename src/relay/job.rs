@@ -1,6 +1,18 @@
 //! What goes into the relay and what comes out.
 
-use crate::{chat::ChatRequest, error::Error, routing::Plan};
+use std::rc::Rc;
+
+use crate::{
+    chat::ChatRequest,
+    error::Error,
+    routing::{
+        Plan,
+        sticky::{Affinity, Served},
+    },
+};
+
+/// Called once, after the settlement and before the last byte leaves, when an answer came to its end in order.
+pub type OnServed = Rc<dyn Fn(&Served<'_>)>;
 
 /// Who sent a request, as the usage row keeps it.
 #[derive(Debug, Clone, Default)]
@@ -35,6 +47,10 @@ pub struct Job {
     pub plan: Plan,
     /// Who asks.
     pub origin: Origin,
+    /// What the conversation's past means for it.
+    pub affinity: Rc<Affinity>,
+    /// Who wants to know of a good answer.
+    pub on_served: Option<OnServed>,
 }
 
 /// Who serves, known when the response may start.
@@ -44,6 +60,8 @@ pub struct Head {
     pub provider: Option<String>,
     /// The model that serves.
     pub model: Option<String>,
+    /// Whether the conversation stuck to its endpoint ([`Affinity::verdict`]).
+    pub sticky: Option<&'static str>,
     /// Attempts made so far, the serving one included.
     pub attempts: usize,
     /// Milliseconds spent waiting for providers so far.

@@ -27,6 +27,6 @@ mod run;
 mod tab;
 mod watch;
 
-pub use job::{Head, Job, Origin, Output};
+pub use job::{Head, Job, OnServed, Origin, Output};
 pub use ports::{Bill, Hold, Platform, UpstreamCall, UpstreamResponse};
 pub use run::{KEEP_ALIVE, run};

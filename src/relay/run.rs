@@ -6,7 +6,7 @@ use super::{
     attempt::{self, Attempted},
     generator::{Generator, Outlet},
     guard::Guard,
-    job::{Job, Output},
+    job::{Job, OnServed, Output},
     limits::{HOLD_MS, KEEP_ALIVE_MS, SETTLE_MS, TOTAL_MS},
     pipe,
     ports::{Hold, Platform},
@@ -17,6 +17,7 @@ use super::{
 use crate::{
     dialects::openai_chat::client,
     error::{Error, Next, Result},
+    routing::sticky::Served,
 };
 
 /// A comment that keeps a silent stream open.
@@ -59,6 +60,7 @@ pub(super) struct Running<'a, P: Platform> {
     last_write_ms: u64,
     /// When no provider is waited for any longer.
     end_ms: u64,
+    on_served: Option<OnServed>,
 }
 
 impl<'a, P: Platform> Running<'a, P> {
@@ -78,6 +80,7 @@ impl<'a, P: Platform> Running<'a, P> {
             begun: false,
             last_write_ms: job.started_ms,
             end_ms: job.started_ms + TOTAL_MS,
+            on_served: job.on_served.clone(),
         }
     }
 
@@ -172,6 +175,14 @@ impl<'a, P: Platform> Running<'a, P> {
         let settling = self.platform.settle(bill);
         if let Some(Ok(())) = self.timer.within(by, settling).await {
             self.tab().close();
+        }
+        let served = self.tab().served();
+        if let (Some(told), Some((route, usage, signed))) = (&self.on_served, served) {
+            told(&Served {
+                route: &route,
+                usage: &usage,
+                signed,
+            });
         }
         report
     }

@@ -2,6 +2,8 @@
 //!
 //! Out of scope: what it costs ([`super::bill`]), and who sees to it that it is settled ([`super::guard`]).
 
+use std::rc::Rc;
+
 use serde_json::json;
 
 use super::job::{Head, Job, Origin};
@@ -10,6 +12,7 @@ use crate::{
     chat::{Completion, Delta, Event, FinishReason, Usage},
     dialects::openai_chat::client::Meta,
     error::{Error, ErrorType, Source},
+    routing::sticky::{Affinity, is_signed},
     usage,
 };
 
@@ -20,6 +23,8 @@ pub(super) struct Seen {
     /// Bytes of text, reasoning and tool arguments.
     pub(super) bytes: usize,
     pub(super) content: bool,
+    /// The provider signed reasoning in it.
+    pub(super) signed: bool,
     /// How many of [`Self::bytes`] have left for the client; absent until content has.
     pub(super) delivered: Option<usize>,
     pub(super) finish: Option<(FinishReason, String)>,
@@ -54,6 +59,7 @@ pub struct Tab {
     pub(super) attempts: Vec<usage::Attempt>,
     pub(super) seen: Seen,
     pub(super) error: Option<String>,
+    affinity: Rc<Affinity>,
     /// The request came to its end, good or bad; otherwise the client left.
     pub(super) concluded: bool,
     /// Failures of earlier attempts and their providers' names, as `metadata.previous_errors` tells them.
@@ -87,6 +93,7 @@ impl Tab {
             error: None,
             state: State::Open,
             concluded: false,
+            affinity: Rc::clone(&job.affinity),
         }
     }
 
@@ -150,6 +157,9 @@ impl Tab {
                 if event.is_content() {
                     seen.content = true;
                     seen.first_content_ms.get_or_insert(now);
+                }
+                if let Delta::Reasoning(detail) = delta {
+                    seen.signed |= is_signed(detail);
                 }
                 seen.last_ms = now;
             }
@@ -246,9 +256,19 @@ impl Tab {
         Head {
             provider: served.map(|route| route.provider.name.clone()),
             model: served.map(|route| route.endpoint.model.clone()),
+            sticky: served.map(|route| self.affinity.verdict(&route.endpoint)),
             attempts: self.attempts.len(),
             upstream_ms: self.upstream_ms,
         }
+    }
+
+    /// Who served, what was used, and whether reasoning was signed, if the answer came to its end in order.
+    pub fn served(&self) -> Option<(Route, Usage, bool)> {
+        let seen = &self.seen;
+        let failed = self.error.is_some() || matches!(seen.finish, Some((FinishReason::Error, _)));
+        let route = self.route.as_ref()?;
+        (self.concluded && self.is_complete() && !failed)
+            .then(|| (route.clone(), seen.usage.unwrap_or_default(), seen.signed))
     }
 
     /// Adds to the error that ends the request what the client should know of the attempts.

@@ -17,6 +17,7 @@ use super::{
     preferences::SortBy,
     situation::{Asked, OwnCandidate, Situation},
     sorting,
+    sticky::Place,
     tiers::Tiers,
 };
 use crate::{
@@ -275,7 +276,7 @@ impl<'a> Planner<'a> {
             let rank = self.needs.rank(route, item.tiers.admit(&route.endpoint));
             let tier = item.tiers.rank(&route.endpoint);
             let missed = sorting::missed(item.candidate.statistics, preferences);
-            let is_cold = !self.is_warm(&item.candidate, missed.is_some());
+            let place = self.place(&item.candidate, missed.is_some());
             let mut add = |key_group: u8, credential: Credential| {
                 let options = preferences
                     .options
@@ -288,7 +289,7 @@ impl<'a> Planner<'a> {
                     options,
                     missed,
                 };
-                keyed.push(((rank, key_group, is_cold, tier), Ranked { rank, step }));
+                keyed.push(((rank, key_group, place, tier), Ranked { rank, step }));
             };
             for own in &item.own {
                 let group = if own.is_fallback { 2 } else { 0 };
@@ -327,13 +328,16 @@ impl<'a> Planner<'a> {
         ranked.into_iter().map(|ranked| ranked.index).collect()
     }
 
-    /// Whether the endpoint holds the conversation's cache and may be preferred for it.
-    fn is_warm(&self, candidate: &Candidate<'_>, is_demoted: bool) -> bool {
-        let hint = self.situation.hint;
-        hint.is_some_and(|hint| hint.means(&candidate.route.endpoint))
-            && self.situation.preferences.order.is_none()
-            && candidate.standing != Standing::Resting
-            && !is_demoted
+    /// How near the endpoint is to the conversation, unless something speaks against preferring it: the client's own order,
+    /// a missed cutoff, or a provider that is out.
+    fn place(&self, candidate: &Candidate<'_>, is_demoted: bool) -> Place {
+        let Route { endpoint, provider } = candidate.route;
+        let place = self.situation.affinity.place(endpoint, provider);
+        let is_out = candidate.standing == Standing::Resting;
+        if is_demoted || is_out || self.situation.preferences.order.is_some() {
+            return place.max(Place::Fits);
+        }
+        place
     }
 
     /// `allow_fallbacks: false`: the endpoints of `provider.order` alone, or the first choice alone.

@@ -9,7 +9,7 @@ use super::{
     health::{Health, Unknown},
     preferences::{ProviderPreferences, SortBy},
     statistics::Statistics,
-    sticky::Hint,
+    sticky::Affinity,
 };
 use crate::catalog::{Provider, ServedModel};
 
@@ -27,8 +27,8 @@ pub struct Situation<'a> {
     pub statistics: &'a Statistics,
     /// How endpoints stand right now.
     pub health: &'a dyn Health,
-    /// Where the conversation was served last.
-    pub hint: Option<&'a Hint>,
+    /// What the conversation's past speaks for.
+    pub affinity: &'a Affinity,
     /// Provider keys that the account brought and that this request may use, in the account's order.
     pub own: &'a [OwnCandidate],
     /// Whether the operator can call a provider.
@@ -116,6 +116,7 @@ impl From<Rc<ServedModel>> for Asked {
 }
 
 static NO_PREFERENCES: LazyLock<ProviderPreferences> = LazyLock::new(Default::default);
+static NOTHING_STICKS: LazyLock<Affinity> = LazyLock::new(Default::default);
 static NO_STATISTICS: LazyLock<Statistics> = LazyLock::new(Default::default);
 
 impl Default for Situation<'_> {
@@ -128,7 +129,7 @@ impl Default for Situation<'_> {
             preferences: &NO_PREFERENCES,
             statistics: &NO_STATISTICS,
             health: &Unknown,
-            hint: None,
+            affinity: &NOTHING_STICKS,
             own: &[],
             has_credentials: &|_| true,
         }

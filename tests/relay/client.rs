@@ -77,6 +77,8 @@ pub fn job(body: Value, attempts: Vec<Route>) -> Job {
             request_id: "req-1".to_owned(),
             ..Origin::default()
         },
+        affinity: Rc::default(),
+        on_served: None,
     }
 }
 

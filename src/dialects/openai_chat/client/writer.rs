@@ -45,6 +45,8 @@ pub struct UsageReport {
     pub prompt_cost: Nanos,
     /// The completion's share.
     pub completion_cost: Nanos,
+    /// What the provider's prompt cache saved.
+    pub cache_discount: Nanos,
 }
 
 /// How a choice ended.

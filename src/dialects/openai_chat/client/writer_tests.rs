@@ -30,6 +30,7 @@ fn report() -> UsageReport {
         cost: nanos(158_400),
         prompt_cost: nanos(142_560),
         completion_cost: nanos(15_840),
+        cache_discount: nanos(-7),
     }
 }
 
@@ -164,7 +165,7 @@ fn costs_are_exact_decimals() {
     let text = String::from_utf8(out).unwrap();
     let expected = "{\"prompt_tokens\":135,\"completion_tokens\":5,\"total_tokens\":140,\"cost\":0.0001584,\"is_byok\":false,\
         \"prompt_tokens_details\":{\"cached_tokens\":100,\"cache_write_tokens\":0,\"audio_tokens\":0},\
-        \"cost_details\":{\"upstream_inference_cost\":0.0001584,\"upstream_inference_prompt_cost\":0.00014256,\"upstream_inference_completions_cost\":0.00001584},\
+        \"cost_details\":{\"upstream_inference_cost\":0.0001584,\"upstream_inference_prompt_cost\":0.00014256,\"upstream_inference_completions_cost\":0.00001584,\"cache_discount\":-0.000000007},\
         \"completion_tokens_details\":{\"reasoning_tokens\":0,\"image_tokens\":0,\"audio_tokens\":0}}";
     assert_eq!(text, expected);
 }

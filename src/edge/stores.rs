@@ -1,0 +1,30 @@
+//! KV as the stores of what may be lost: sticky hints.
+
+use super::world::{Edge, KV_CACHE_SECONDS, store_failed};
+use crate::{error::Result, routing::sticky::HintStore};
+
+impl Edge {
+    /// The text under a key of KV.
+    async fn kv_text(&self, key: &str) -> Result<Option<String>> {
+        let text = self.kv()?.get(key).cache_ttl(KV_CACHE_SECONDS).text().await;
+        text.map_err(|error| store_failed("KV", &error))
+    }
+
+    /// Writes a text that vanishes after so many seconds; the platform takes no less than 60.
+    async fn put_kv_text(&self, key: &str, text: &str, lifetime_s: u64) -> Result<()> {
+        let put = self.kv()?.put(key, text);
+        let put = put.map_err(|error| store_failed("KV", &error))?;
+        let put = put.expiration_ttl(lifetime_s.max(60)).execute().await;
+        put.map_err(|error| store_failed("KV", &error))
+    }
+}
+
+impl HintStore for Edge {
+    async fn hint(&self, key: &str) -> Result<Option<String>> {
+        self.kv_text(key).await
+    }
+
+    async fn put_hint(&self, key: &str, text: &str, lifetime_s: u64) -> Result<()> {
+        self.put_kv_text(key, text, lifetime_s).await
+    }
+}
