@@ -218,10 +218,6 @@ fn render(generation: &Generation) -> Record {
         facts,
         total_cost: generation.cost,
         usage: generation.cost,
-        cache_discount: row
-            .charge
-            .as_ref()
-            .map(|charge| charge.cache_discount)
-            .filter(|saved| *saved != Nanos::ZERO),
+        cache_discount: row.charge.as_ref().and_then(|charge| charge.cache_discount),
     }
 }

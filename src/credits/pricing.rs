@@ -212,14 +212,6 @@ pub struct Line {
     pub per: u64,
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde passes a reference"
-)]
-fn is_zero(amount: &Nanos) -> bool {
-    *amount == Nanos::ZERO
-}
-
 impl Line {
     fn is_cache(&self) -> bool {
         matches!(
@@ -248,16 +240,16 @@ pub struct Charge {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tier: Option<u64>,
     /// What the provider's prompt cache saved: the charge of the same tokens without a cache, less this one. Below zero
-    /// where writing the cache cost more than it saved.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub cache_discount: Nanos,
+    /// where writing the cache cost more than it saved. Absent where no cache was at work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_discount: Option<Nanos>,
 }
 
 impl Charge {
     /// Sums the lines, divides once and rounds up once. `fresh` is what a prompt token costs without a cache.
     fn of(lines: Vec<Line>, tier: Option<u64>, fresh: Price) -> Result<Self, MoneyError> {
         let total = sum(&lines)?;
-        let mut cache_discount = Nanos::ZERO;
+        let mut cache_discount = None;
         if lines.iter().any(Line::is_cache) {
             let uncached = lines.iter().map(|line| Line {
                 price: if line.is_cache() {
@@ -268,9 +260,9 @@ impl Charge {
                 ..*line
             });
             let uncached: Vec<Line> = uncached.collect();
+            // Counts that no account could pay without a cache can be a charge with one.
             let uncached = sum(&uncached).and_then(|uncached| uncached.checked_sub(total));
-            // A charge that no account could pay without a cache is a charge with one.
-            cache_discount = uncached.unwrap_or_default();
+            cache_discount = uncached.ok();
         }
         Ok(Self {
             total,

@@ -108,26 +108,26 @@ fn cache_reads_cost_the_read_rate() {
 // P04
 #[test]
 fn a_charge_says_what_the_cache_saved() {
-    let saved = |usage: Usage| table().cost(&usage).unwrap().cache_discount.get();
+    let saved = |usage: Usage| table().cost(&usage).unwrap().cache_discount.map(Nanos::get);
     let read = Usage {
         prompt: 3_000,
         cache_read: 2_000,
         completion: 10,
         ..Usage::default()
     };
-    assert_eq!(saved(read), 2_000 * 2_700);
+    assert_eq!(saved(read), Some(2_000 * 2_700));
     let written = Usage {
         cache_read: 0,
         cache_write_5m: 1_000,
         cache_write_1h: 1_000,
         ..read
     };
-    assert_eq!(saved(written), -(1_000 * 750 + 1_000 * 3_000));
+    assert_eq!(saved(written), Some(-(1_000 * 750 + 1_000 * 3_000)));
     let uncached = Usage {
         cache_read: 0,
         ..read
     };
-    assert_eq!(saved(uncached), 0);
+    assert_eq!(saved(uncached), None);
     // With and without a cache, the same tokens are billed: to the nano-dollar, at the tier that they reach.
     let long = Usage {
         prompt: 300_001,
@@ -139,7 +139,7 @@ fn a_charge_says_what_the_cache_saved() {
         cache_read: 0,
         ..long
     };
-    assert_eq!(saved(long), cost(fresh) - cost(long));
+    assert_eq!(saved(long), Some(cost(fresh) - cost(long)));
 }
 
 #[test]

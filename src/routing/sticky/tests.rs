@@ -9,6 +9,11 @@ use crate::{
     catalog::ModelEntry,
     chat::{Media, Message},
     dialects::openai_chat::client::parse_request,
+    routing::{
+        Situation,
+        health::{Health, Standing},
+        plan,
+    },
 };
 
 const NOW: u64 = 1_790_000_000_000;
@@ -368,6 +373,60 @@ fn the_verdict_says_whether_it_stuck() {
     assert_eq!((chat.verdict(one), chat.verdict(two)), ("miss", "hit"));
     let place = |at: usize| chat.place(&model.routes[at].endpoint, &model.routes[at].provider);
     assert_eq!((place(0), place(1)), (Place::Fits, Place::Home));
+}
+
+/// A world in which one endpoint rests.
+struct Rests(&'static str);
+
+impl Health for Rests {
+    fn standing(&self, endpoint: &Endpoint, _now_ms: u64) -> Standing {
+        if endpoint.tag == self.0 {
+            Standing::Resting
+        } else {
+            Standing::Steady
+        }
+    }
+}
+
+#[test]
+fn the_plan_begins_at_home_unless_something_speaks_against_it() {
+    let at_home = |preferences: &str, rests: &'static str, tag: &str| {
+        let raw = serde_json::value::RawValue::from_string(preferences.into()).unwrap();
+        let preferences = ProviderPreferences::parse(Some(&raw)).unwrap();
+        let model = Rc::new(pair());
+        let chat = request(json!({}));
+        let mut affinity = Affinity::of("acc", &chat, 2_000, &preferences, &[&model], |_| true);
+        affinity.adopt(
+            vec![Hint {
+                model: "m/m".into(),
+                tag: tag.into(),
+                at_ms: NOW,
+            }],
+            &[&model],
+        );
+        let situation = Situation {
+            preferences: &preferences,
+            affinity: &affinity,
+            health: &Rests(rests),
+            ..Situation::default()
+        };
+        let plan = plan(&chat, &[model.into()], &situation).unwrap();
+        plan.attempts
+            .iter()
+            .map(|step| step.route.endpoint.tag.clone())
+            .collect::<Vec<_>>()
+    };
+    for tag in ["one", "two"] {
+        let other = if tag == "one" { "two" } else { "one" };
+        assert_eq!(at_home("{}", "", tag), [tag, other]);
+        assert_eq!(at_home(r#"{"allow_fallbacks":false}"#, "", tag), [tag]);
+        let rests = if tag == "one" { "one" } else { "two" };
+        assert_eq!(at_home("{}", rests, tag), [other, tag], "it backs off");
+        let ignored = format!(r#"{{"ignore":["{tag}"]}}"#);
+        assert_eq!(at_home(&ignored, "", tag), [other], "a filter wins");
+        let ordered = format!(r#"{{"order":["{other}"]}}"#);
+        assert_eq!(at_home(&ordered, "", tag), [other, tag], "so does an order");
+    }
 }
 
 #[test]

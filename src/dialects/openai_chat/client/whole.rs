@@ -130,8 +130,8 @@ pub fn put_usage(out: &mut Vec<u8>, report: &UsageReport) {
         cost.key("upstream_inference_completions_cost"),
         report.completion_cost,
     );
-    if report.cache_discount != Nanos::ZERO {
-        put_dollars(cost.key("cache_discount"), report.cache_discount);
+    if let Some(saved) = report.cache_discount {
+        put_dollars(cost.key("cache_discount"), saved);
     }
     cost.end();
     let mut completion = ObjectWriter::new(object.key("completion_tokens_details"));

@@ -45,8 +45,8 @@ pub struct UsageReport {
     pub prompt_cost: Nanos,
     /// The completion's share.
     pub completion_cost: Nanos,
-    /// What the provider's prompt cache saved.
-    pub cache_discount: Nanos,
+    /// What the provider's prompt cache saved, where one was at work.
+    pub cache_discount: Option<Nanos>,
 }
 
 /// How a choice ended.

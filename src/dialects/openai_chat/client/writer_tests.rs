@@ -30,7 +30,7 @@ fn report() -> UsageReport {
         cost: nanos(158_400),
         prompt_cost: nanos(142_560),
         completion_cost: nanos(15_840),
-        cache_discount: nanos(-7),
+        cache_discount: Some(nanos(-7)),
     }
 }
 
