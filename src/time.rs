@@ -1,4 +1,5 @@
-//! Unix milliseconds in and out of RFC 3339 text (UTC). Out of scope: reading the clock (`edge`).
+//! Unix milliseconds in and out of RFC 3339 text (UTC), and out of the dates of HTTP (RFC 9110 §5.6.7). Out of scope: reading
+//! the clock (`edge`).
 
 /// `2026-11-20T23:59:59.123Z`.
 pub fn rfc3339(unix_ms: i64) -> String {
@@ -42,6 +43,39 @@ pub fn parse_rfc3339(text: &str) -> Option<i64> {
             + second * 1_000
             + millis
     })
+}
+
+/// The longest wait that is believed of a `Retry-After`, in seconds: a day.
+pub const MAX_RETRY_AFTER_S: u32 = 86_400;
+
+/// Reads `Retry-After` (RFC 9110 §10.2.3): whole seconds, or a date, of which the rest of the wait is told, rounded up. A date
+/// that has passed is no wait.
+pub fn retry_after(value: &str, now_ms: i64) -> Option<u32> {
+    let value = value.trim();
+    let seconds = if !value.is_empty() && value.bytes().all(|digit| digit.is_ascii_digit()) {
+        value.parse().unwrap_or(MAX_RETRY_AFTER_S)
+    } else {
+        let wait = parse_http_date(value)?.saturating_sub(now_ms).max(0);
+        u32::try_from(wait.saturating_add(999) / 1_000).unwrap_or(MAX_RETRY_AFTER_S)
+    };
+    Some(seconds.min(MAX_RETRY_AFTER_S))
+}
+
+/// Reads `Sun, 06 Nov 1994 08:49:37 GMT`, the one form of a date that HTTP still allows to send.
+pub fn parse_http_date(text: &str) -> Option<i64> {
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    let (weekday, date) = text.split_once(", ")?;
+    let mut parts = date.splitn(5, ' ');
+    let (day, month, year) = (parts.next()?, parts.next()?, parts.next()?);
+    let (clock, zone) = (parts.next()?, parts.next()?);
+    let month = MONTHS.iter().position(|name| *name == month)? + 1;
+    let has_form = weekday.len() == 3 && day.len() == 2 && year.len() == 4 && clock.len() == 8;
+    if !has_form || zone != "GMT" {
+        return None;
+    }
+    parse_rfc3339(&format!("{year}-{month:02}-{day}T{clock}Z"))
 }
 
 /// Date of a day count since 1970-01-01, in the proleptic Gregorian calendar (years begin in March while counting).
@@ -100,6 +134,40 @@ mod tests {
             "x",
         ] {
             assert_eq!(parse_rfc3339(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_wait_is_told_in_seconds_or_as_a_date() {
+        let now = 1_795_219_199_123;
+        assert_eq!(
+            parse_http_date("Fri, 20 Nov 2026 23:59:59 GMT"),
+            Some(now - 123)
+        );
+        assert_eq!(
+            parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT"),
+            Some(784_111_777_000)
+        );
+        for (value, expected) in [
+            ("0", Some(0)),
+            (" 17 ", Some(17)),
+            ("99999999999999999999", Some(MAX_RETRY_AFTER_S)),
+            ("Sat, 21 Nov 2026 00:00:09 GMT", Some(10)),
+            ("Fri, 20 Nov 2026 23:59:59 GMT", Some(0)),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(0)),
+            ("Sat, 21 Nov 2099 00:00:09 GMT", Some(MAX_RETRY_AFTER_S)),
+            ("", None),
+            ("-1", None),
+            ("1.5", None),
+            ("soon", None),
+            ("Sat, 21 Nov 2026 00:00:09 CET", None),
+            ("Sat, 21 Nov 2026 24:00:09 GMT", None),
+            ("Sat, 21 Nix 2026 00:00:09 GMT", None),
+            ("Sat, 1 Nov 2026 00:00:09 GMT", None),
+            ("Sat, 21 Nov 2026 00:00:09", None),
+            ("2026-11-21T00:00:09Z", None),
+        ] {
+            assert_eq!(retry_after(value, now), expected, "{value}");
         }
     }
 }

@@ -30,6 +30,9 @@ pub struct Usage {
     pub image_out: u64,
     /// What the provider itself says it charged, in nano-dollars.
     pub upstream_cost: Option<i64>,
+    /// The provider counted the answer but not the prompt: `prompt` is 0 because it is absent, not because it is nothing.
+    #[serde(skip)]
+    pub prompt_unknown: bool,
     /// The counts are the gateway's estimate because the provider reported none (P31).
     pub estimated: bool,
 }

@@ -17,6 +17,7 @@ use crate::{
     error::{Error, ErrorType, Result},
     relay::{UpstreamCall, UpstreamResponse},
     routing::Credential,
+    time::retry_after,
 };
 
 /// An answer in one piece that says it is no longer than this is read in one go: each read enters the isolate.
@@ -133,7 +134,8 @@ pub async fn send(
     let mut next = || head.next().unwrap_or_default();
     let content_type = next().split(';').next().unwrap_or_default();
     let content_type = content_type.trim().to_ascii_lowercase();
-    let retry_after = next().trim().parse().ok();
+    let now = i64::try_from(js::now_ms()).unwrap_or(i64::MAX);
+    let retry_after = retry_after(next(), now);
     let length: Option<usize> = next().parse().ok();
     let short = length.is_some_and(|length| length <= ONE_GO_BYTES) && next().is_empty();
     let status = answer.status();

@@ -9,7 +9,7 @@ use futures::{
     FutureExt, StreamExt,
     future::{LocalBoxFuture, select, try_join_all},
 };
-use wasm_bindgen::JsValue;
+use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use worker::{Context, Env, console_error, console_warn};
 
@@ -78,16 +78,16 @@ impl Edge {
     async fn rpc(&self, account: &str, op: &str, json: &str) -> Result<String> {
         let object = self.object(account)?;
         let promise = js::call(&object, op, json);
-        let promise = promise.map_err(|error| unreachable_account(&error))?;
+        let promise = promise.map_err(|error| account_failed(&error))?;
         let answer = JsFuture::from(promise).await;
         let answer = answer.map_err(|error| {
             // A stub is of no use after an exception.
             self.0.object.replace(None);
-            unreachable_account(&error)
+            account_failed(&error)
         })?;
         answer
             .as_string()
-            .ok_or_else(|| unreachable_account(&JsValue::from_str("the answer is no text")))
+            .ok_or_else(|| account_failed(&JsValue::from_str("the answer is no text")))
     }
 
     /// The account's object: one stub for all calls of a request.
@@ -99,7 +99,7 @@ impl Edge {
         }
         let namespace = js_sys::Reflect::get(&self.0.env, &"ACCOUNT".into());
         let object = namespace.and_then(|namespace| js::object(&namespace, account));
-        let object = object.map_err(|error| unreachable_account(&error))?;
+        let object = object.map_err(|error| account_failed(&error))?;
         self.0
             .object
             .replace(Some((account.to_owned(), object.clone())));
@@ -379,12 +379,22 @@ pub(super) fn store_failed(store: &str, error: &dyn std::fmt::Display) -> Error 
     )
 }
 
-fn unreachable_account(error: &JsValue) -> Error {
+/// An object that cannot be reached may be reached again; one that panicked would most likely do so again.
+fn account_failed(error: &JsValue) -> Error {
     console_error!("the account's object failed: {error:?}");
+    if is_panic(error) {
+        return Error::internal("the account's object panicked");
+    }
     Error::new(
         Source::Gateway,
         Next::SameAgain,
         ErrorType::ProviderOverloaded,
         "The account cannot be reached right now: try again",
     )
+}
+
+/// Whether a panic unwound out of the object: what is thrown then keeps its name on the way here.
+fn is_panic(error: &JsValue) -> bool {
+    let thrown = error.dyn_ref::<js_sys::Error>();
+    thrown.is_some_and(|thrown| String::from(thrown.to_string()).starts_with("PanicError"))
 }

@@ -3,7 +3,8 @@
 //! - Delivered content is paid, also where the stream broke or the client left (P25, P45). An answer that reached its end is
 //!   paid by what the provider counted, content or not. Everything else is free (P29, P30).
 //! - The provider's own counts are taken at their word once the answer is complete, zero included (P21). Before that, and where it
-//!   reported none, the gateway counts what was delivered and says so in the row (P31).
+//!   reported none, the gateway counts what was delivered and says so in the row (P31). A prompt that alone went uncounted, as
+//!   Gemini does with some images, is the gateway's estimate too.
 //! - Only the endpoint that served is priced, at its own price (P27, P35).
 
 use serde_json::value::RawValue;
@@ -120,7 +121,12 @@ impl Tab {
     fn usage(&self) -> Usage {
         let seen = &self.seen;
         match seen.usage {
-            Some(usage) if self.is_complete() => usage,
+            Some(usage) if self.is_complete() && !usage.prompt_unknown => usage,
+            Some(usage) if self.is_complete() => Usage {
+                prompt: self.prompt_estimate.saturating_add(usage.prompt),
+                estimated: true,
+                ..usage
+            },
             reported => {
                 let mut usage = reported.unwrap_or_default();
                 if usage.prompt == 0 {

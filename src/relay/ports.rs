@@ -27,7 +27,7 @@ pub struct UpstreamResponse<B> {
     pub status: u16,
     /// `content-type`, lower case, without parameters.
     pub content_type: String,
-    /// `retry-after` in seconds, where it is a number.
+    /// `retry-after` in seconds, where it is a number or a date.
     pub retry_after: Option<u32>,
     /// The body; dropping it aborts the call.
     pub body: B,

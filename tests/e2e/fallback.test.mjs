@@ -100,6 +100,15 @@ for (const stream of [false, true]) {
     const answer = await ask({ model: "test/openai", stream });
     assert.deepEqual([answer.status, answer.headers.get("retry-after")], [503, "3"]);
   });
+
+  test(`a provider may name a date, which becomes the seconds until then (${how})`, async () => {
+    fail("one-openai", "fault-status-429-until-7200");
+    fail("two-openai", "fault-status-503-retry-9000");
+    const answer = await ask({ model: "test/openai", stream });
+    assert.equal(answer.status, 503);
+    const wait = Number(answer.headers.get("retry-after"));
+    assert.ok(wait > 3600 && wait <= 7200, String(wait));
+  });
 }
 
 test("a filter that leaves nobody is 404 with the reasons", async () => {

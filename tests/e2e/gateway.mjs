@@ -106,6 +106,8 @@ export async function startGateway({ vars = {}, catalog = testCatalog(), persist
     log: worker.log,
     /** Rows of D1. */
     d1: (sql, ...params) => worker.ask("d1", { sql, params }),
+    /** A value in KV, or null. */
+    kv: (key) => worker.ask("kv", { key }),
     /** An account with money and a key: `{account, key, hash}`. */
     createAccount: ({ usd = "5", name = `account ${++accounts}` } = {}) => operator.createAccount(name, usd),
     /** What the operator sees of an account. */

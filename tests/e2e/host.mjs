@@ -70,6 +70,7 @@ const database = await miniflare.getD1Database("DB");
 const operations = {
   migrate: () => migrate(database),
   d1: async ({ sql, params }) => (await database.prepare(sql).bind(...params).all()).results,
+  kv: async ({ key }) => (await miniflare.getKVNamespace("KV")).get(key),
 };
 
 process.on("message", async ({ id, op, ...rest }) => {

@@ -44,12 +44,7 @@ test("a key that copies still hold valid is refused by the account itself", asyn
   const { key, account, hash } = await gateway.createAccount();
   assert.equal((await ask(key)).status, 200);
   // KV is out while the operator disables the key: its copy there stays as it was.
-  const response = await fetch(`${gateway.base}/api/v1/admin/keys/${hash}`, {
-    method: "PATCH",
-    headers: { authorization: `Bearer ${gateway.operator.token}`, "content-type": "application/json", "x-patchbay-fault": "kv" },
-    body: JSON.stringify({ disabled: true }),
-  });
-  assert.ok(response.status >= 500, "the operator hears of it");
+  await changeWithoutKv("PATCH", hash, { disabled: true });
   const before = await gateway.account(account);
   for (const stream of [false, true]) {
     const { status, error } = await ask(key, stream);
@@ -58,6 +53,41 @@ test("a key that copies still hold valid is refused by the account itself", asyn
   const state = await settled(gateway, account);
   assert.deepEqual([state.total_usage, state.held], [before.total_usage, 0]);
 });
+
+/** A change of a key while KV is out; the operator hears that it did not succeed. */
+async function changeWithoutKv(method, hash, body) {
+  const response = await fetch(`${gateway.base}/api/v1/admin/keys/${hash}`, {
+    method,
+    headers: { authorization: `Bearer ${gateway.operator.token}`, "content-type": "application/json", "x-patchbay-fault": "kv" },
+    body: body && JSON.stringify(body),
+  });
+  assert.ok(response.status >= 500, `${method} answered ${response.status}`);
+}
+
+for (const [what, method, change, words] of [
+  ["disabled", "PATCH", { disabled: true }, /disabled/],
+  ["deleted", "DELETE", undefined, /deleted|No such API key/],
+]) {
+  test(`a key ${what} while KV is out is refused at once, and saying it again ends the change everywhere`, async () => {
+    const { key, hash, account } = await gateway.createAccount();
+    assert.equal((await ask(key)).status, 200);
+    assert.equal(JSON.parse(await gateway.kv(`key:${hash}`)).disabled, false);
+    await changeWithoutKv(method, hash, change);
+    await changeWithoutKv(method, hash, change);
+    assert.notEqual(await gateway.kv(`key:${hash}`), null, "the copy is still there");
+    for (const stream of [false, true]) assert.equal((await ask(key, stream)).status, 401);
+    for (let again = 0; again < 2; again += 1) await admin(method, `keys/${hash}`, change);
+    const copy = await gateway.kv(`key:${hash}`);
+    assert.ok(copy === null || JSON.parse(copy).disabled, `the copy is gone or tells the truth: ${copy}`);
+    await isRefused(key, words);
+    const row = (await gateway.d1("SELECT disabled, deleted FROM api_keys WHERE hash = ?", hash))[0];
+    assert.deepEqual(row, method === "DELETE" ? { disabled: 0, deleted: 1 } : { disabled: 1, deleted: 0 });
+    const action = method === "DELETE" ? "key.delete" : "key.change";
+    const audited = await gateway.d1("SELECT account FROM audit_log WHERE target = ? AND action = ?", hash, action);
+    // A change that was sent four times changed something four times, a deletion once.
+    assert.deepEqual(audited.map((row) => row.account), Array(method === "DELETE" ? 1 : 4).fill(account));
+  });
+}
 
 test("a key that has expired is refused", async () => {
   const { account } = await gateway.createAccount();

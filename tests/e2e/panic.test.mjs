@@ -69,8 +69,8 @@ test("a panic in the account's object: an error for its own call, the streams of
     ["key", "credits", "key"].map((path) => callJson(gateway, path, { key: owner.key, headers: { "x-patchbay-fault": "object-panic" } })),
   );
   for (const { status, body: answer } of panics) {
-    assert.equal(status, 503);
-    assert.match(answer.error.message, /account cannot be reached/);
+    assert.equal(status, 500);
+    assert.deepEqual([answer.error.code, answer.error.type, answer.error.message], [500, "server", "Internal Server Error"]);
   }
   await complete(streams, owner);
   assert.equal((await callJson(gateway, "key", { key: owner.key })).status, 200);

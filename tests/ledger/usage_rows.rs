@@ -24,6 +24,7 @@ fn full_row() -> UsageRow {
         audio_out: 8,
         image_out: 9,
         upstream_cost: Some(MAX_NANOS),
+        prompt_unknown: false,
         estimated: true,
     };
     let table = PriceTable {

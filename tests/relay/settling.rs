@@ -127,6 +127,43 @@ fn where_the_provider_counts_nothing_the_gateway_does_and_says_so() {
 }
 
 #[test]
+fn a_prompt_that_the_provider_did_not_count_is_estimated_and_the_rest_is_its_own_count() {
+    // P21, P31: absent is not zero. Gemini counts no prompt for images that it fetches itself.
+    let gemini = |streamed: bool, prompt: &str| {
+        let body = format!(
+            r#"{{"candidates":[{{"content":{{"role":"model","parts":[{{"text":"A cat."}}]}},"finishReason":"STOP"}}],"usageMetadata":{{{prompt}"candidatesTokenCount":18,"thoughtsTokenCount":58}}}}"#
+        );
+        let google = crate::client::route("google", "gemini", |_, _| {});
+        let job = crate::client::job(serde_json::json!({"stream": streamed}), vec![google]);
+        let script = if streamed {
+            sse([Piece::Bytes(format!("data: {body}\r\n\r\n").into())])
+        } else {
+            json(200, &body)
+        };
+        let estimate = job.prompt_tokens;
+        let (world, client) = play(job, [script]);
+        let told = if streamed {
+            client.chunks().pop().unwrap()["usage"].clone()
+        } else {
+            client.body()["usage"].clone()
+        };
+        let row = world.row();
+        assert_eq!(told["prompt_tokens"], row.usage.prompt);
+        assert_eq!((row.usage.completion, row.usage.reasoning), (76, 58));
+        let cost = row.usage.prompt as i64 * PROMPT + 76 * COMPLETION;
+        assert_eq!(world.ends(), [format!("settle {cost}")]);
+        (row.usage, estimate)
+    };
+    for streamed in [false, true] {
+        let (usage, estimate) = gemini(streamed, "");
+        assert!(estimate > 0 && usage.estimated);
+        assert_eq!(usage.prompt, estimate);
+        let (usage, _) = gemini(streamed, "\"promptTokenCount\":0,");
+        assert_eq!((usage.prompt, usage.estimated), (0, false));
+    }
+}
+
+#[test]
 fn an_answer_in_one_piece_does_not_depend_on_its_client() {
     // P28: the platform keeps the request running, because the provider bills it in full.
     let (world, _) = play(in_one_piece(1), [answer("Hi", 1, 2)]);

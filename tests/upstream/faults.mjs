@@ -10,7 +10,8 @@ const int = Number;
 
 /** Each fault: its pattern after `fault-`, and what it sets in the plan. */
 const FAULTS = [
-  [/^status-(\d{3})(?:-retry-(\d+))?$/, (code, retry) => ({ status: int(code), ...(retry && { retryAfter: int(retry) }) })],
+  [/^status-(\d{3})(?:-retry-(\d+))?$/, (code, retry) => ({ status: int(code), ...(retry && { retryAfter: () => retry }) })],
+  [/^status-(\d{3})-until-(\d+)$/, (code, wait) => ({ status: int(code), retryAfter: () => new Date(Date.now() + int(wait) * 1000).toUTCString() })],
   [/^html$/, () => ({ html: true })],
   [/^reset$/, () => ({ reset: true })],
   [/^delay-headers-(\d+)$/, (ms) => ({ delayHeaders: int(ms) })],

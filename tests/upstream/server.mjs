@@ -216,7 +216,7 @@ function jsonBody(format, plan, meta, answered, how) {
 
 function sendFault(format, plan, meta, delivery) {
   const status = plan.status ?? 200;
-  const retry = plan.retryAfter === undefined ? {} : { 'retry-after': String(plan.retryAfter) };
+  const retry = plan.retryAfter === undefined ? {} : { 'retry-after': plan.retryAfter() };
   if (plan.html) return delivery.send(status, { 'content-type': 'text/html; charset=utf-8', ...retry }, HTML);
   const body = format.errorBody(status, `Injected fault with status ${status}.`, {}, meta);
   delivery.send(status, { ...JSON_TYPE, ...format.responseHeaders(meta), ...retry }, body);

@@ -1,7 +1,7 @@
 //! Keys by the operator: made, listed, changed, deleted.
 //!
 //! The object is told first: from then on the key's next request obeys, whatever the copies say. D1 holds the truth of who a
-//! key is, KV a copy.
+//! key is, KV a copy, which goes last. A change that failed half-way, as in an outage of KV, is ended by sending it again.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -26,6 +26,8 @@ pub fn kv_key(hash: &str) -> String {
 
 /// Reads a key's record by its hash, unless it was deleted.
 pub const SELECT_KEY: &str = "SELECT hash, account, name, label, disabled, limit_nanos, limit_reset, created_at, expires_at FROM api_keys WHERE hash = ?1 AND deleted = 0";
+/// Reads whose a key is or was.
+const SELECT_OWNER: &str = "SELECT account, name, deleted FROM api_keys WHERE hash = ?1";
 const INSERT_KEY: &str = "INSERT INTO api_keys (hash, account, name, label, disabled, limit_nanos, limit_reset, created_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -156,7 +158,6 @@ pub(super) async fn change_key<W: World>(
         view.updated_at.into(),
     ];
     world.query(sql, &params).await?;
-    forget(world, hash).await?;
     audit(
         world,
         "key.change",
@@ -165,27 +166,30 @@ pub(super) async fn change_key<W: World>(
         &record.name,
     )
     .await?;
+    forget(world, hash).await?;
     Ok(Response::json(200, &json_data(&KeyBody::from(view))))
 }
 
 pub(super) async fn delete_key<W: World>(world: &W, hash: &str) -> Result<Response> {
-    let record = stored(world, hash).await?;
+    let rows = world.query(SELECT_OWNER, &[hash.into()]).await?;
+    let owner = rows
+        .into_iter()
+        .next()
+        .ok_or_else(|| missing("key", hash))?;
+    let text = |name: &str| owner.get(name).and_then(Value::as_str).unwrap_or_default();
+    let account = text("account");
     let call = ops::KeyDelete {
         hash: hash.to_owned(),
     };
-    world.call(&record.account, &call).await?;
-    let sql = "UPDATE api_keys SET deleted = 1, updated_at = ?2 WHERE hash = ?1";
-    let now = i64::try_from(world.now_ms()).unwrap_or(i64::MAX);
-    world.query(sql, &[hash.into(), now.into()]).await?;
+    world.call(account, &call).await?;
+    // Deleted already, but perhaps with a copy left in KV.
+    if owner.get("deleted").and_then(Value::as_i64) != Some(1) {
+        audit(world, "key.delete", Some(account), hash, text("name")).await?;
+        let sql = "UPDATE api_keys SET deleted = 1, updated_at = ?2 WHERE hash = ?1";
+        let now = i64::try_from(world.now_ms()).unwrap_or(i64::MAX);
+        world.query(sql, &[hash.into(), now.into()]).await?;
+    }
     forget(world, hash).await?;
-    audit(
-        world,
-        "key.delete",
-        Some(&record.account),
-        hash,
-        &record.name,
-    )
-    .await?;
     Ok(Response::json(200, &json!({"deleted": true})))
 }
 

@@ -66,6 +66,7 @@ impl Meter {
             cache_write_1h: one_hour,
             completion: self.output.unwrap_or(0).saturating_add(more_output),
             reasoning: self.reasoning.unwrap_or(0),
+            prompt_unknown: self.input.is_none() && read == 0 && write == 0,
             ..Usage::default()
         })
     }

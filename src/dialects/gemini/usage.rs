@@ -71,6 +71,7 @@ impl UsageMetadata {
             audio_in: sound_in.saturating_sub(modality(&self.cache_tokens_details, "AUDIO")),
             audio_out: modality(&self.candidates_tokens_details, "AUDIO"),
             image_out: modality(&self.candidates_tokens_details, "IMAGE"),
+            prompt_unknown: self.prompt_token_count.is_none(),
             ..Usage::default()
         })
     }

@@ -92,6 +92,7 @@ pub(super) fn read(json: &str, reasoning_outside: bool) -> Option<Usage> {
     let wire: Wire<'_> = serde_json::from_str(json).ok()?;
     let prompt_details = wire.prompt_tokens_details.unwrap_or_default();
     let completion_details = wire.completion_tokens_details.unwrap_or_default();
+    let prompt_unknown = wire.prompt_tokens.is_none() && wire.completion_tokens.is_some();
     let (mut prompt, mut completion) = match (wire.prompt_tokens, wire.completion_tokens) {
         (None, None) => (wire.total_tokens?, 0),
         (prompt, completion) => (prompt.unwrap_or_default(), completion.unwrap_or_default()),
@@ -155,6 +156,7 @@ pub(super) fn read(json: &str, reasoning_outside: bool) -> Option<Usage> {
             .unwrap_or_default()
             .min(completion),
         upstream_cost: cost(wire.cost, wire.cost_in_usd_ticks),
+        prompt_unknown,
         estimated: false,
     })
 }
