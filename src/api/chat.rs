@@ -1,25 +1,18 @@
 //! `POST /chat/completions`.
 
-use std::rc::Rc;
-
 use futures::StreamExt;
 
 use super::{
     World, conversation,
-    http::{Body, Request, Response, check_depth},
+    http::{Body, Request, Response},
+    prepare::prepare,
     principal,
 };
 use crate::{
-    chat::{ChatRequest, estimate},
-    dialects::openai_chat::client,
     error::{Error, Result},
     identity::KeyRecord,
     relay::{self, Head, Job, Origin, Output},
-    routing::{self, Asked, ProviderPreferences, Situation},
 };
-
-/// The most models that one request may name.
-pub const MAX_MODELS: usize = 16;
 
 /// Answers with a completion or a stream of chunks.
 pub async fn completions<W: World>(
@@ -28,49 +21,21 @@ pub async fn completions<W: World>(
     generation: &str,
     request_id: &str,
 ) -> Result<Response> {
-    let started_ms = world.now_ms();
     let key = principal(world, &request).await?;
     let mut origin = origin(&request, &key, request_id);
-    let session = request.header("x-session-id");
-    let raw = request.body.await?;
-    check_depth(&raw)?;
-    let mut chat = client::parse_request(&raw)?;
-    conversation::session_id(session, &mut chat)?;
-    let models = models(world, &chat, started_ms).await?;
-    let preferences = ProviderPreferences::parse(chat.provider.as_deref())?;
-    let prompt_tokens = estimate::prompt_tokens(&chat);
-    let affinity = conversation::recall(
-        world,
-        &key.account,
-        &chat,
-        prompt_tokens,
-        &preferences,
-        &models,
-    );
-    let affinity = Rc::new(affinity.await);
-    let memory = world.memory();
-    let situation = Situation {
-        now_ms: started_ms,
-        health: &memory.health,
-        seed: routing::seed(generation),
-        prompt_tokens,
-        preferences: &preferences,
-        affinity: &affinity,
-        has_credentials: &|provider| world.can_call(provider),
-        ..Situation::default()
-    };
-    let plan = routing::plan(&chat, &models, &situation)?;
+    let prepared = prepare(world, request, &key, generation).await?;
+    let plan = prepared.plan(world)?;
     origin.account = key.account;
     let job = Job {
         id: generation.to_owned(),
-        started_ms,
-        request: chat,
-        raw,
-        prompt_tokens,
+        started_ms: prepared.started_ms,
+        request: prepared.chat,
+        raw: prepared.raw,
+        prompt_tokens: prepared.prompt_tokens,
         plan,
         origin,
-        on_served: Some(conversation::remember(world, &affinity)),
-        affinity,
+        on_served: Some(conversation::remember(world, &prepared.affinity)),
+        affinity: prepared.affinity,
     };
     answer(world, job).await
 }
@@ -152,28 +117,4 @@ fn origin(request: &Request, key: &KeyRecord, request_id: &str) -> Origin {
             .or_else(|| request.header("x-title")),
         user_agent: request.header("user-agent"),
     }
-}
-
-async fn models<W: World>(world: &W, chat: &ChatRequest, now_ms: u64) -> Result<Vec<Asked>> {
-    if chat.models.len() >= MAX_MODELS {
-        let message = format!("At most {MAX_MODELS} models may be named");
-        return Err(Error::invalid("models", message));
-    }
-    let memory = world.memory();
-    let mut found = Vec::with_capacity(1 + chat.models.len());
-    for (index, name) in std::iter::once(&chat.model).chain(&chat.models).enumerate() {
-        let model = memory.catalog.model(world, name, now_ms).await;
-        let model = model.map_err(|mut error| {
-            if index > 0 && error.param.is_some() {
-                error.param = Some(format!("models[{}]", index - 1));
-            }
-            error
-        })?;
-        found.push(Asked {
-            name: name.clone(),
-            model,
-            suffix: None,
-        });
-    }
-    Ok(found)
 }

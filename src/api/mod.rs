@@ -5,10 +5,13 @@
 
 mod account;
 mod admin;
+mod asked;
 mod chat;
 mod conversation;
 pub mod http;
 mod models;
+mod prepare;
+mod route;
 
 pub use admin::{SELECT_KEY, kv_key, select_catalog};
 
@@ -70,7 +73,7 @@ pub trait World: Platform + Directory + CatalogStore + Database + Accounts + Hin
 /// The methods that a path knows; `None` where there is no such path.
 fn methods(segments: &[&str]) -> Option<&'static [&'static str]> {
     Some(match segments {
-        ["chat", "completions"] => &["POST"],
+        ["chat", "completions"] | ["route"] => &["POST"],
         ["models" | "providers" | "key" | "credits" | "generation"]
         | ["auth", "key"]
         | ["models", "count"]
@@ -160,6 +163,7 @@ async fn route<W: World>(
         (_, ["chat", "completions"]) => {
             chat::completions(world, request, generation, request_id).await
         }
+        (_, ["route"]) => route::explain(world, request, generation).await,
         (_, ["models"]) => models::list(world, &request).await,
         (_, ["models", "count"]) => models::count(world, &request).await,
         (_, ["model", author, slug]) => models::one(world, author, slug).await,

@@ -49,9 +49,29 @@ pub struct Names {
     pub slugs: Vec<String>,
     /// Alias → slug.
     pub aliases: BTreeMap<String, String>,
+    /// `author/family` → the slug of its newest model.
+    #[serde(default)]
+    pub latest: BTreeMap<String, String>,
 }
 
 impl Names {
+    /// The slug of the newest model of a family, named `author/family-latest` in any case.
+    pub fn newest(&self, name: &str) -> Option<&str> {
+        let name = name.to_lowercase();
+        let family = name.strip_suffix("-latest")?;
+        self.latest.get(family).map(String::as_str)
+    }
+
+    /// The names of the families nearest to an unknown one.
+    pub fn nearest_family(&self, name: &str) -> Vec<String> {
+        let name = name.strip_suffix("-latest").unwrap_or(name);
+        let families: Vec<&String> = self.latest.keys().collect();
+        let near = super::names::nearest(name, &families);
+        near.iter()
+            .map(|family| format!("~{family}-latest"))
+            .collect()
+    }
+
     /// The slug that a name means, in any case: itself, or what it is an alias of.
     pub fn resolve(&self, name: &str) -> Option<&str> {
         let name = name.to_lowercase();
@@ -172,7 +192,33 @@ impl Snapshot {
         Names {
             slugs: self.models.iter().map(|m| m.slug.clone()).collect(),
             aliases: self.aliases.clone(),
+            latest: self.latest(),
         }
+    }
+
+    /// The newest model of each family; variants with a slug of their own, and models about to be withdrawn, are none.
+    fn latest(&self) -> BTreeMap<String, String> {
+        let mut latest: BTreeMap<String, &Model> = BTreeMap::new();
+        let is_served = |model: &Model| {
+            self.endpoints
+                .iter()
+                .any(|e| e.model == model.slug && e.status != Status::Deprecated)
+        };
+        for model in &self.models {
+            let Some(family) = &model.family else {
+                continue;
+            };
+            if model.slug.contains(':') || !is_served(model) {
+                continue;
+            }
+            let family = format!("{}/{}", model.author(), family.to_lowercase());
+            let newest = latest.entry(family).or_insert(model);
+            if model.created > newest.created {
+                *newest = model;
+            }
+        }
+        let slug = |(family, model): (String, &Model)| (family, model.slug.clone());
+        latest.into_iter().map(slug).collect()
     }
 
     /// Every write that publishes this snapshot, the pointer last. All but the last may be written in any order.

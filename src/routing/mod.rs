@@ -5,7 +5,9 @@
 
 pub mod breaker;
 mod credential;
+pub mod explain;
 pub mod health;
+pub mod naming;
 mod needs;
 pub mod order;
 mod plan;

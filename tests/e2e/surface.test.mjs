@@ -201,7 +201,7 @@ const INVALID = [
   ["a temperature out of range", request({ temperature: 3 }), "temperature", /./],
   ["max_tokens of nothing", request({ max_tokens: 0 }), "max_tokens", /at least 1/],
   ["a tool without a name", request({ tools: [{ type: "function", function: {} }] }), "tools[0].function.name", /./],
-  ["a misspelt preference", request({ provider: { ordre: [] } }), "provider", /ordre/],
+  ["a misspelt preference", request({ provider: { ordre: [] } }), "provider.ordre", /ordre/],
   ["a stream that is no boolean", request({ stream: "yes" }), "stream", /./],
 ];
 for (const [name, body, param, words] of INVALID) {

@@ -1,0 +1,134 @@
+//! The models that a request names: from names with their suffixes to catalog entries.
+
+use super::World;
+use crate::{
+    catalog::{CatalogCache, Names, Reasoning, Route, ServedModel},
+    chat::{ChatRequest, Effort, ReasoningRequest, ReasoningWish},
+    error::{Error, Result},
+    routing::{
+        Asked,
+        explain::Strategy,
+        naming::{self, Name},
+    },
+};
+
+/// The most models that one request may name.
+pub const MAX_MODELS: usize = 16;
+
+/// Finds the models that a request names, and does to the request what their names ask for.
+///
+/// # Errors
+/// 400 with the path of a name that means nothing here.
+pub async fn models<W: World>(
+    world: &W,
+    chat: &mut ChatRequest,
+    now_ms: u64,
+) -> Result<(Vec<Asked>, Strategy)> {
+    if chat.models.len() >= MAX_MODELS {
+        let message = format!("At most {MAX_MODELS} models may be named");
+        return Err(Error::invalid("models", message));
+    }
+    check_plugins(chat)?;
+    let memory = world.memory();
+    let names = memory.catalog.names(world, now_ms).await?;
+    let mut found = Vec::with_capacity(1 + chat.models.len());
+    let mut strategy = Strategy::default();
+    let mut thinks = false;
+    for (index, name) in std::iter::once(&chat.model).chain(&chat.models).enumerate() {
+        let read = one(world, &memory.catalog, name, &names, now_ms).await;
+        let (read, asked) = read.map_err(|error| at(error, index))?;
+        if index == 0 {
+            strategy = Strategy::of(read.kind, 1 + chat.models.len());
+        }
+        thinks |= read.is_thinking;
+        found.push(asked);
+    }
+    if thinks && chat.reasoning.is_none() {
+        chat.reasoning = Some(ReasoningRequest {
+            enabled: Some(true),
+            ..ReasoningRequest::default()
+        });
+    }
+    if strategy == Strategy::Latest {
+        found.iter().for_each(|asked| bump(chat, &asked.model));
+    }
+    Ok((found, strategy))
+}
+
+/// Who asks for the newest of a family cannot know whether it can do without reasoning: the least that it can do is meant.
+fn bump(chat: &mut ChatRequest, model: &ServedModel) {
+    let Some(wanted) = &mut chat.reasoning else {
+        return;
+    };
+    let reasoning = |route: &Route| route.endpoint.reasoning.clone();
+    let able: Vec<Reasoning> = model.routes.iter().filter_map(reasoning).collect();
+    let must = able.len() == model.routes.len() && able.iter().all(|able| able.mandatory);
+    if must && wanted.wish() == ReasoningWish::Off {
+        let efforts = able.iter().flat_map(|able| &able.efforts).copied();
+        *wanted = ReasoningRequest {
+            effort: efforts.filter(|effort| *effort != Effort::None).min(),
+            exclude: wanted.exclude,
+            ..ReasoningRequest::default()
+        };
+    }
+}
+
+/// `plugins: [{"id": "web"}]` is another way to ask for web search.
+fn check_plugins(chat: &ChatRequest) -> Result<()> {
+    let plugins = chat.extra.get("plugins").and_then(|value| value.as_array());
+    for (index, plugin) in plugins.into_iter().flatten().enumerate() {
+        let is_on = plugin.get("enabled").and_then(|on| on.as_bool()) != Some(false);
+        if is_on && plugin.get("id").and_then(|id| id.as_str()) == Some("web") {
+            return Err(no_search(&format!("plugins[{index}]"), "The plugin web"));
+        }
+    }
+    Ok(())
+}
+
+async fn one<W: World>(
+    world: &W,
+    catalog: &CatalogCache,
+    name: &str,
+    names: &Names,
+    now_ms: u64,
+) -> Result<(Name, Asked)> {
+    let read = naming::read(name, names)?;
+    if read.is_online {
+        return Err(no_search("model", &format!("{name}: :online")));
+    }
+    let model = catalog.model(world, &read.slug, now_ms).await?;
+    if read.is_thinking && !reasons(&model) {
+        let slug = &read.slug;
+        let message = format!("{name} is not a valid model ID: {slug} does not reason");
+        return Err(Error::invalid("model", message));
+    }
+    let asked = Asked {
+        name: name.to_owned(),
+        model,
+        suffix: read.suffix,
+    };
+    Ok((read, asked))
+}
+
+fn reasons(model: &ServedModel) -> bool {
+    model
+        .routes
+        .iter()
+        .any(|route| route.endpoint.reasoning.is_some())
+}
+
+/// Web search is asked for, and this gateway has none: an answer without it would be another one than the one asked for.
+fn no_search(param: &str, what: &str) -> Error {
+    let message = format!(
+        "{what} asks for web search, which this deployment does not offer. Leave it out, or use a model with web_search_options."
+    );
+    Error::invalid(param, message)
+}
+
+/// Says which of the names is wrong.
+fn at(mut error: Error, index: usize) -> Error {
+    if index > 0 && error.param.is_some() {
+        error.param = Some(format!("models[{}]", index - 1));
+    }
+    error
+}

@@ -1,0 +1,121 @@
+//! From a request to what can be planned: its body, models, preferences and the conversation's past.
+//!
+//! Out of scope: running the plan (`chat`), telling it (`route`).
+
+use std::rc::Rc;
+
+use super::{
+    World, asked, conversation,
+    http::{Request, check_depth},
+};
+use crate::{
+    chat::{ChatRequest, estimate},
+    dialects::openai_chat::client,
+    error::Result,
+    identity::KeyRecord,
+    routing::{
+        self, Asked, Plan, ProviderPreferences, Situation,
+        explain::{self, Strategy},
+        sticky::Affinity,
+    },
+};
+
+/// A request that can be planned.
+pub struct Prepared {
+    /// When it arrived, unix milliseconds.
+    pub started_ms: u64,
+    /// What decides where chance decides.
+    pub seed: u64,
+    /// The canonical request.
+    pub chat: ChatRequest,
+    /// The client's own bytes.
+    pub raw: Vec<u8>,
+    /// The models that it names.
+    pub models: Vec<Asked>,
+    /// How they were found.
+    pub strategy: Strategy,
+    /// What it wants of endpoints.
+    pub preferences: ProviderPreferences,
+    /// Estimated prompt tokens.
+    pub prompt_tokens: u64,
+    /// What the conversation's past speaks for.
+    pub affinity: Rc<Affinity>,
+}
+
+/// Reads a request of a key's.
+///
+/// # Errors
+/// 400 with the path of what is wrong; 503 where the stores are out.
+pub async fn prepare<W: World>(
+    world: &W,
+    request: Request,
+    key: &KeyRecord,
+    generation: &str,
+) -> Result<Prepared> {
+    let started_ms = world.now_ms();
+    let session = request.header("x-session-id");
+    let header = request.header("x-provider");
+    let raw = request.body.await?;
+    check_depth(&raw)?;
+    let mut chat = client::parse_request(&raw)?;
+    conversation::session_id(session, &mut chat)?;
+    let (models, strategy) = asked::models(world, &mut chat, started_ms).await?;
+    let preferences = ProviderPreferences::parse(chat.provider.as_deref())?
+        .with_header(header.as_deref())?
+        .with_route(chat.extra.get("route"))?;
+    let prompt_tokens = estimate::prompt_tokens(&chat);
+    let affinity = conversation::recall(
+        world,
+        &key.account,
+        &chat,
+        prompt_tokens,
+        &preferences,
+        &models,
+    );
+    Ok(Prepared {
+        started_ms,
+        seed: routing::seed(generation),
+        affinity: Rc::new(affinity.await),
+        chat,
+        raw,
+        models,
+        strategy,
+        preferences,
+        prompt_tokens,
+    })
+}
+
+impl Prepared {
+    /// Does something with the world as this request finds it.
+    fn within<W: World, T>(&self, world: &W, act: impl FnOnce(&Situation<'_>) -> T) -> T {
+        let memory = world.memory();
+        act(&Situation {
+            now_ms: self.started_ms,
+            seed: self.seed,
+            prompt_tokens: self.prompt_tokens,
+            preferences: &self.preferences,
+            health: &memory.health,
+            affinity: &self.affinity,
+            has_credentials: &|provider| world.can_call(provider),
+            ..Situation::default()
+        })
+    }
+
+    /// The plan.
+    ///
+    /// # Errors
+    /// 404 where nothing can serve.
+    pub fn plan<W: World>(&self, world: &W) -> Result<Plan> {
+        self.within(world, |situation| {
+            routing::plan(&self.chat, &self.models, situation)
+        })
+    }
+
+    /// The plan in words, also where it is empty.
+    pub fn explain<W: World>(&self, world: &W) -> serde_json::Value {
+        self.within(world, |situation| {
+            let plan = routing::attempts(&self.chat, &self.models, situation);
+            explain::route(&self.chat, &self.models, situation, &plan, self.strategy)
+        })
+    }
+}
