@@ -21,7 +21,7 @@ const HELP = `npm run operator -- <command> [options]
   catalog                             the version in force
   catalog publish [file]              publish .patchbay/catalog.json, or another snapshot
 
-  --url <address>     the gateway (PATCHBAY_URL, else http://127.0.0.1:8787)
+  --url <address>     the gateway (PATCHBAY_URL, else that of npm start)
   --token <token>     the operator's token (PATCHBAY_OPERATOR_TOKEN, else that of npm start)
   --json              print what the gateway answered`;
 
@@ -108,8 +108,9 @@ await main(async () => {
   const { values, positionals } = parse();
   if (values.help) return console.log(HELP);
   const { run, rest } = find(positionals);
-  const url = (values.url ?? process.env.PATCHBAY_URL ?? "http://127.0.0.1:8787").replace(/\/+$/, "");
-  const token = values.token ?? process.env.PATCHBAY_OPERATOR_TOKEN ?? readJson(devFile, {}).operatorToken;
+  const dev = readJson(devFile, {});
+  const url = (values.url ?? process.env.PATCHBAY_URL ?? dev.base ?? "http://127.0.0.1:8787").replace(/\/+$/, "");
+  const token = values.token ?? process.env.PATCHBAY_OPERATOR_TOKEN ?? dev.operatorToken;
   if (!token) throw new Stop("There is no operator's token.", "Set PATCHBAY_OPERATOR_TOKEN, or run npm start once.");
   const answer = await run(new Operator(url, token), rest, values);
   if (values.json) console.log(JSON.stringify(answer, null, 2));

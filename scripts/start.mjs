@@ -153,10 +153,10 @@ curl ${base}/api/v1/chat/completions -H 'Authorization: Bearer ${dev.key}' -H 'C
 }
 
 async function serve({ port }, since) {
-  const dev = readJson(devFile, {});
+  const base = `http://${IP}:${port}`;
+  const dev = { ...readJson(devFile, {}), base };
   dev.operatorToken ??= randomBytes(32).toString("hex");
   writeJson(devFile, dev);
-  const base = `http://${IP}:${port}`;
   let upstream, wrangler;
   await step("local upstream", async () => {
     upstream = await startUpstream();

@@ -127,7 +127,7 @@ test("npm start", { skip: !profile && "the Worker in pkg/ is not of these source
   });
 
   await t.test("the operator's command line finds it by itself", async () => {
-    const args = [at("scripts", "patchbay.mjs"), "accounts", "--json", "--url", running.base];
+    const args = [at("scripts", "patchbay.mjs"), "accounts", "--json"];
     const { code, out, err } = await run(process.execPath, args, { PATCHBAY_STATE: state });
     assert.equal(code, 0, err);
     assert.deepEqual(JSON.parse(out).data.map(({ name }) => name), ["local development"]);

@@ -169,6 +169,12 @@ mod tests {
             after(&[r#"{"input_tokens":0,"output_tokens":0}"#]),
             Some(Usage::default())
         );
+        let unknown = |report: &str| after(&[report]).map(|usage| usage.prompt_unknown);
+        assert_eq!(unknown(r#"{"output_tokens":5}"#), Some(true));
+        assert_eq!(
+            unknown(r#"{"cache_read_input_tokens":9,"output_tokens":5}"#),
+            Some(false)
+        );
     }
 
     #[test]

@@ -145,6 +145,11 @@ mod tests {
             usage(json!({"promptTokenCount": 0, "totalTokenCount": 0})),
             Some(Usage::default())
         );
+        let answer_alone = usage(json!({"candidatesTokenCount": 18})).unwrap();
+        assert_eq!(
+            (answer_alone.completion, answer_alone.prompt_unknown),
+            (18, true)
+        );
     }
 
     #[test]

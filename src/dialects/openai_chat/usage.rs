@@ -197,6 +197,11 @@ mod tests {
         assert_eq!(usage(zero), Usage::default());
         assert_eq!(read("{}", false), None);
         assert_eq!(read("{\"prompt_tokens\":null}", false), None);
+        let answer_alone = usage("{\"completion_tokens\":5}");
+        assert_eq!(
+            (answer_alone.completion, answer_alone.prompt_unknown),
+            (5, true)
+        );
     }
 
     #[test]
