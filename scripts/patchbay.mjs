@@ -18,6 +18,10 @@ const HELP = `npm run operator -- <command> [options]
        --limit <dollars> --reset daily|weekly|monthly --expires 2027-01-31T00:00:00Z
   keys show|disable|enable|delete <hash>
   keys limit <hash> <dollars|none>    change a key's limit; --reset as above
+  presets <account>                   list an account's presets
+  presets save <account> <slug> <file.json>
+                                      keep the configuration of an inference body; --prompt sets its instructions
+  presets show|delete <account> <slug>
   catalog                             the version in force
   catalog publish [file]              publish .patchbay/catalog.json, or another snapshot
 
@@ -33,6 +37,7 @@ const OPTIONS = {
   limit: { type: "string" },
   reset: { type: "string" },
   expires: { type: "string" },
+  prompt: { type: "string" },
   json: { type: "boolean" },
   help: { type: "boolean" },
 };
@@ -55,6 +60,11 @@ const COMMANDS = {
   "keys delete": [1, (to, [hash]) => to.call("DELETE", `keys/${segment(hash)}`)],
   "keys limit": [2, (to, [hash, limit], { reset }) =>
     to.call("PATCH", `keys/${segment(hash)}`, { limit: limit === "none" ? null : limit, limit_reset: reset })],
+  "presets": [1, (to, [id]) => to.call("GET", `accounts/${segment(id)}/presets`)],
+  "presets save": [3, (to, [id, slug, file], { prompt }) =>
+    to.call("POST", `accounts/${segment(id)}/presets`, { slug, config: preset(file), system_prompt: prompt })],
+  "presets show": [2, (to, [id, slug]) => to.call("GET", `accounts/${segment(id)}/presets/${segment(slug)}`)],
+  "presets delete": [2, (to, [id, slug]) => to.call("DELETE", `accounts/${segment(id)}/presets/${segment(slug)}`)],
   "catalog": [0, (to) => to.call("GET", "catalog")],
   "catalog publish": [[0, 1], (to, [file = local("catalog.json")]) => to.publishCatalog(snapshot(file))],
 };
@@ -64,6 +74,11 @@ function snapshot(file) {
     throw new Stop(`There is no ${file}.`, "Make it with: cargo run -p catalog-tool -- compile");
   }
   return readFileSync(file, "utf8");
+}
+
+function preset(file) {
+  if (!existsSync(file)) throw new Stop(`There is no ${file}.`, 'It holds fields of a request body, such as {"model": "openai/gpt-5", "temperature": 0}.');
+  return JSON.parse(readFileSync(file, "utf8"));
 }
 
 /** The longest command that the words begin with, and the words after it. */

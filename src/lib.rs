@@ -11,6 +11,7 @@ pub mod database;
 pub mod dialects;
 pub mod error;
 pub mod identity;
+pub mod presets;
 pub mod relay;
 pub mod routing;
 pub mod time;

@@ -13,6 +13,7 @@ use super::{
     World,
     account::json_data,
     http::{Request, Response},
+    presets::{self, NewPreset},
     word,
 };
 use crate::{
@@ -44,6 +45,16 @@ pub async fn handle<W: World>(
             keys::create_key(world, id, request.json().await?).await
         }
         ("GET", ["accounts", id, "keys"]) => keys::list_keys(world, id).await,
+        ("GET", ["accounts", id, "presets"]) => presets::list(world, id).await,
+        ("POST", ["accounts", id, "presets"]) => {
+            save_preset(world, id, request.json().await?).await
+        }
+        ("GET", ["accounts", id, "presets", slug]) => presets::one(world, id, slug).await,
+        ("DELETE", ["accounts", id, "presets", slug]) => {
+            let deleted = presets::delete(world, id, slug).await?;
+            audit(world, "preset.delete", Some(id), slug, "").await?;
+            Ok(deleted)
+        }
         ("GET", ["keys", hash]) => keys::show_key(world, hash).await,
         ("PATCH", ["keys", hash]) => keys::change_key(world, hash, request.json().await?).await,
         ("DELETE", ["keys", hash]) => keys::delete_key(world, hash).await,
@@ -174,6 +185,14 @@ async fn grant<W: World>(world: &W, account: &str, new: NewGrant) -> Result<Resp
     };
     Ok(Response::json(201, &json_data(&granted)))
 }
+
+async fn save_preset<W: World>(world: &W, account: &str, new: NewPreset) -> Result<Response> {
+    let slug = new.slug().to_owned();
+    let saved = presets::save(world, account, new).await?;
+    audit(world, "preset.save", Some(account), &slug, "").await?;
+    Ok(saved)
+}
+
 async fn audit<W: World>(
     world: &W,
     action: &str,

@@ -11,6 +11,7 @@ mod conversation;
 pub mod http;
 mod models;
 mod prepare;
+mod presets;
 mod route;
 
 pub use admin::{SELECT_KEY, kv_key, select_catalog};
@@ -26,6 +27,7 @@ use crate::{
     database::Database,
     error::{Error, ErrorType, Next, Result, Source},
     identity::{Directory, KeyCache, KeyRecord, authenticate},
+    presets::{PresetCache, PresetStore},
     relay::Platform,
     routing::{
         breaker::Breakers,
@@ -40,6 +42,8 @@ pub struct Memory {
     pub keys: KeyCache,
     /// The catalog.
     pub catalog: CatalogCache,
+    /// Presets.
+    pub presets: PresetCache,
     /// How endpoints have just done.
     pub health: Breakers,
     /// Where conversations were served last.
@@ -47,7 +51,9 @@ pub struct Memory {
 }
 
 /// Everything the API needs of the world.
-pub trait World: Platform + Directory + CatalogStore + Database + Accounts + HintStore {
+pub trait World:
+    Platform + Directory + CatalogStore + Database + Accounts + HintStore + PresetStore
+{
     /// What this isolate remembers.
     fn memory(&self) -> Rc<Memory>;
 
@@ -81,6 +87,10 @@ fn methods(segments: &[&str]) -> Option<&'static [&'static str]> {
         | ["models", _, _]
         | ["models", _, _, "endpoints"]
         | ["admin", "accounts", _] => &["GET"],
+        ["presets"] | ["presets", _] => &["GET"],
+        ["presets", _, "chat", "completions"] => &["POST"],
+        ["admin", "accounts", _, "presets", _] => &["GET", "DELETE"],
+        ["admin", "accounts", _, "presets"] => &["GET", "POST"],
         ["admin", "accounts"] | ["admin", "accounts", _, "keys"] => &["GET", "POST"],
         ["admin", "accounts", _, "grants"] => &["POST"],
         ["admin", "keys", _] => &["GET", "PATCH", "DELETE"],
@@ -163,6 +173,9 @@ async fn route<W: World>(
         (_, ["chat", "completions"]) => {
             chat::completions(world, request, generation, request_id).await
         }
+        (_, ["presets"]) => presets::show(world, &request, None).await,
+        (_, ["presets", slug]) => presets::show(world, &request, Some(slug)).await,
+        (_, ["presets", slug, ..]) => presets::keep(world, request, slug).await,
         (_, ["route"]) => route::explain(world, request, generation).await,
         (_, ["models"]) => models::list(world, &request).await,
         (_, ["models", "count"]) => models::count(world, &request).await,

@@ -7,10 +7,10 @@ use std::rc::Rc;
 use super::{
     World, asked, conversation,
     http::{Request, check_depth},
+    presets,
 };
 use crate::{
     chat::{ChatRequest, estimate},
-    dialects::openai_chat::client,
     error::Result,
     identity::KeyRecord,
     routing::{
@@ -57,7 +57,7 @@ pub async fn prepare<W: World>(
     let header = request.header("x-provider");
     let raw = request.body.await?;
     check_depth(&raw)?;
-    let mut chat = client::parse_request(&raw)?;
+    let (mut chat, raw) = presets::read(world, &key.account, raw).await?;
     conversation::session_id(session, &mut chat)?;
     let (models, strategy) = asked::models(world, &mut chat, started_ms).await?;
     let preferences = ProviderPreferences::parse(chat.provider.as_deref())?

@@ -14,6 +14,7 @@
 pub mod anthropic_messages;
 pub mod gemini;
 pub mod openai_chat;
+mod options;
 mod patterns;
 pub mod redact;
 pub mod splice;

@@ -1,7 +1,10 @@
-//! KV as the stores of what may be lost: sticky hints.
+//! KV as the stores of what may be lost: sticky hints, copies of presets.
 
 use super::world::{Edge, KV_CACHE_SECONDS, store_failed};
-use crate::{error::Result, routing::sticky::HintStore};
+use crate::{error::Result, presets::PresetStore, routing::sticky::HintStore};
+
+/// How long the copy of a preset lives in KV, in seconds.
+const PRESET_COPY_SECONDS: u64 = 3_600;
 
 impl Edge {
     /// The text under a key of KV.
@@ -26,5 +29,15 @@ impl HintStore for Edge {
 
     async fn put_hint(&self, key: &str, text: &str, lifetime_s: u64) -> Result<()> {
         self.put_kv_text(key, text, lifetime_s).await
+    }
+}
+
+impl PresetStore for Edge {
+    async fn preset_copy(&self, key: &str) -> Result<Option<String>> {
+        self.kv_text(key).await
+    }
+
+    async fn copy_preset(&self, key: &str, text: &str) -> Result<()> {
+        self.put_kv_text(key, text, PRESET_COPY_SECONDS).await
     }
 }

@@ -23,3 +23,6 @@ pub use needs::expected_cost;
 pub use plan::{Exclusion, MAX_ATTEMPTS, Plan, Step, attempts, plan};
 pub use preferences::{Cutoffs, DataCollection, MaxPrice, ProviderPreferences, Sort, SortBy};
 pub use situation::{Asked, OwnCandidate, Situation, Suffix, seed};
+
+#[cfg(test)]
+mod planner_tests;

@@ -136,7 +136,8 @@ impl Writer<'_, '_> {
                 self.object.raw(key, value);
             }
             "user" | "prompt_cache_key" | "prompt_cache_options" => {}
-            // A dearer tier than the one whose price is known is not asked for.
+            // The endpoint's own tier is asked for below; a dearer one than the one whose price is known is not.
+            "service_tier" if self.target.endpoint.service_tier().is_some() => {}
             "service_tier" if request.service_tier.as_deref() == Some("default") => {
                 if !self.has(Quirk::RefusesUnknownFields) {
                     self.object.raw(key, value);
@@ -168,6 +169,9 @@ impl Writer<'_, '_> {
                 "max_tokens"
             };
             self.object.field(key, &tokens);
+        }
+        if let Some(tier) = self.target.endpoint.service_tier() {
+            self.object.field("service_tier", tier.as_str());
         }
         if self.request.stream {
             self.object.field("stream", &true);
