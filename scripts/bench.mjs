@@ -11,7 +11,7 @@ await main(async () => {
   await ensureNpm();
   await ensureWorker("release");
   await ensurePassThrough();
-  await ensureCatalog(["DEMO_UPSTREAM", "DEMO_UPSTREAM_KEY"]);
+  await ensureCatalog(".patchbay/catalog.json", ["DEMO_UPSTREAM", "DEMO_UPSTREAM_KEY"]);
   await step("bundle", async () => {
     await bundle();
     return "dist/";

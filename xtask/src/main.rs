@@ -8,6 +8,7 @@
 //! It replaces `worker-build`: wasm-bindgen is a library of this program, so that the tool and the crate come from one
 //! `Cargo.lock`, and std is built with `panic=unwind`, which `worker-build` only does with a nightly compiler.
 
+mod glue;
 mod toolchain;
 mod wasm;
 

@@ -10,7 +10,7 @@ use std::process::Command;
 use wasm_bindgen_cli_support::Bindgen;
 
 use crate::toolchain::Toolchain;
-use crate::{Outcome, say};
+use crate::{Outcome, glue, say};
 
 const TARGET: &str = "wasm32-unknown-unknown";
 const BUILD_STD: &str = "-Zbuild-std=std,panic_unwind";
@@ -132,11 +132,11 @@ fn bind(compiled: &Path, out: &Path) -> Outcome<()> {
         .module(true)
         .and_then(|bindgen| bindgen.generate(out))
         .map_err(|error| format!("wasm-bindgen: {error:#}"))?;
-    // workerd imports a compiled module by an ordinary import, not by a source-phase one.
     let glue = out.join(format!("{OUT_NAME}.js"));
     let text = fs::read_to_string(&glue).map_err(|error| format!("{}: {error}", glue.display()))?;
-    fs::write(&glue, text.replace("import source ", "import "))
-        .map_err(|error| format!("{}: {error}", glue.display()))
+    // workerd imports a compiled module by an ordinary import, not by a source-phase one.
+    let text = glue::direct(&text.replace("import source ", "import "))?;
+    fs::write(&glue, text).map_err(|error| format!("{}: {error}", glue.display()))
 }
 
 fn optimise(root: &Path, out: &Path) -> Outcome<()> {
