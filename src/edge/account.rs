@@ -17,12 +17,15 @@ use wasm_bindgen::{
 use worker::{DurableObject, Env, Error, Request, Response, Result, State, durable_object};
 
 use super::js;
+use serde_json::Value;
+
 use crate::{
     credits::{
         ledger::{FLUSH_DELAY_MS, Ledger, MAX_FLUSH_ROWS},
-        ops::{Call, Expire, OutboxAck, OutboxFailed, OutboxPeek, Settle, Void},
+        ops::{Call, Expire, Hold, OutboxAck, OutboxFailed, OutboxPeek, Settle, Void},
         sql::{Row, Sql, SqlError, SqlValue},
     },
+    dialects::splice::put,
     usage::d1::{FLUSH, flush_param},
 };
 
@@ -86,9 +89,10 @@ impl Account {
         super::fault::in_object(&self.env, op);
         let ledger = self.ledger()?;
         let answer = ledger.call(op, json, now());
-        // The end of a request wants its row sent after the flush's delay, and nothing earlier.
-        let ends = matches!(op, Settle::OP | Void::OP);
-        if !(ends && self.wakes_within(FLUSH_DELAY_MS)) {
+        // The end of a request wants its row sent after the flush's delay, and nothing earlier. A hold wants its release, for
+        // which an alarm that comes sooner sets the next one.
+        let wants_later = matches!(op, Hold::OP | Settle::OP | Void::OP);
+        if !(wants_later && self.wakes_within(FLUSH_DELAY_MS)) {
             self.arm(&ledger)?;
         }
         Ok(answer)
@@ -192,23 +196,11 @@ struct Storage {
 
 impl Sql for Storage {
     fn exec(&self, sql: &str, params: &[SqlValue]) -> std::result::Result<Vec<Row>, SqlError> {
-        let bound = js_sys::Array::new();
-        for param in params {
-            if !param.in_range() {
-                return Err(SqlError(
-                    "an integer beyond 2^53 was to be bound".to_owned(),
-                ));
-            }
-            bound.push(&match param {
-                #[expect(clippy::cast_precision_loss, reason = "the value is within 2^53")]
-                SqlValue::Int(value) => JsValue::from_f64(*value as f64),
-                SqlValue::Text(text) => JsValue::from_str(text),
-                SqlValue::Null => JsValue::NULL,
-            });
-        }
-        let rows = js::rows(&self.sql, sql, &bound).map_err(thrown)?;
-        let read = |row: JsValue| js_sys::Array::from(&row).iter().map(value).collect();
-        rows.iter().map(read).collect()
+        let rows = js::rows(&self.sql, sql, &list(params)?).map_err(thrown)?;
+        let rows: Vec<Vec<Value>> =
+            serde_json::from_str(&rows).map_err(|error| SqlError(error.to_string()))?;
+        let read = |row: Vec<Value>| row.into_iter().map(value).collect();
+        rows.into_iter().map(read).collect()
     }
 
     fn transaction(&self, body: &mut dyn FnMut() -> bool) -> std::result::Result<(), SqlError> {
@@ -232,24 +224,38 @@ impl Sql for Storage {
     }
 }
 
-fn value(value: JsValue) -> std::result::Result<SqlValue, SqlError> {
-    if value.is_null() {
-        return Ok(SqlValue::Null);
-    }
-    if let Some(number) = value.as_f64() {
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "what is no whole number within 2^53 is refused"
-        )]
-        let whole = SqlValue::Int(number as i64);
-        if number.fract() == 0.0 && whole.in_range() {
-            return Ok(whole);
+/// Parameters as one list in JSON: a call across the border costs more than what it carries.
+fn list(params: &[SqlValue]) -> std::result::Result<String, SqlError> {
+    let mut list = Vec::with_capacity(64);
+    list.push(b'[');
+    for (at, param) in params.iter().enumerate() {
+        if !param.in_range() {
+            return Err(SqlError(
+                "an integer beyond 2^53 was to be bound".to_owned(),
+            ));
+        }
+        if at > 0 {
+            list.push(b',');
+        }
+        match param {
+            SqlValue::Int(value) => put(&mut list, value),
+            SqlValue::Text(text) => put(&mut list, text),
+            SqlValue::Null => put(&mut list, &()),
         }
     }
-    value
-        .as_string()
-        .map(SqlValue::Text)
-        .ok_or_else(|| SqlError("the store returned a value of another type".to_owned()))
+    list.push(b']');
+    String::from_utf8(list).map_err(|error| SqlError(error.to_string()))
+}
+
+fn value(value: Value) -> std::result::Result<SqlValue, SqlError> {
+    let whole = value.as_i64().map(SqlValue::Int);
+    match value {
+        Value::Null => Ok(SqlValue::Null),
+        Value::String(text) => Ok(SqlValue::Text(text)),
+        _ => whole
+            .filter(SqlValue::in_range)
+            .ok_or_else(|| SqlError("the store returned a value of another type".to_owned())),
+    }
 }
 
 fn thrown(error: JsValue) -> SqlError {

@@ -28,9 +28,26 @@ export function answer_head(response, names) {
   return names.split("\0").map((name) => response.headers.get(name) ?? "").join("\0");
 }
 export function whole(response) { return response.arrayBuffer(); }
-export function reader(response) { return response.body?.getReader(); }
-export function read(reader) { return reader.read(); }
-export function rows(sql, statement, params) { return [...sql.exec(statement, ...params).raw()]; }
+export function incoming(response, arrived) {
+  const source = response.body?.getReader();
+  if (!source) return undefined;
+  const it = { source, arrived };
+  it.ok = ({ value }) => it.arrived?.(value, undefined);
+  it.failed = (error) => it.arrived?.(undefined, error);
+  return it;
+}
+export function read(incoming) { incoming.source.read().then(incoming.ok, incoming.failed); }
+export function forget(incoming) { incoming.arrived = undefined; }
+export function outgoing(pull, cancel) {
+  const it = {};
+  it.stream = new ReadableStream({ start(controller) { it.controller = controller; }, pull() { pull(); }, cancel() { cancel(); } }, { highWaterMark: 0 });
+  return it;
+}
+export function readable(outgoing) { return outgoing.stream; }
+export function push(outgoing, bytes) { outgoing.controller.enqueue(bytes.slice()); }
+export function end(outgoing) { outgoing.controller.close(); }
+export function fail(outgoing, message) { outgoing.controller.error(new Error(message)); }
+export function rows(sql, statement, params) { return JSON.stringify([...sql.exec(statement, ...JSON.parse(params)).raw()]); }
 export function transaction_sync(storage, body) { return storage.transactionSync(body); }
 export function set_alarm(storage, at) { storage.setAlarm(at).catch((error) => console.error("the alarm could not be set", error)); }
 export function object(namespace, name) { return namespace.getByName(name); }
@@ -59,19 +76,34 @@ extern "C" {
     /// The whole body, as the promise of a buffer.
     #[wasm_bindgen(catch)]
     pub fn whole(response: &Answer) -> Result<js_sys::Promise, JsValue>;
-    /// The body's reader, where there is a body.
+    /// The body's bytes as they come, where there is a body. Each [`read`] is answered once: with bytes, with nothing at the
+    /// end, or with nothing and an error.
     #[wasm_bindgen(catch)]
-    pub fn reader(response: &Answer) -> Result<Option<JsValue>, JsValue>;
-    /// The promise of the next [`Chunk`].
+    pub fn incoming(
+        response: &Answer,
+        arrived: &Closure<dyn FnMut(Option<Vec<u8>>, JsValue)>,
+    ) -> Result<Option<Incoming>, JsValue>;
+    /// Asks for the next bytes. One read at a time.
+    pub fn read(incoming: &Incoming);
+    /// A read that is under way will not be answered.
+    pub fn forget(incoming: &Incoming);
+    /// A stream that calls `pull` when it wants the next bytes, and `cancel` when nobody wants them any more.
+    pub fn outgoing(pull: &JsValue, cancel: &JsValue) -> Outgoing;
+    /// The stream itself.
+    pub fn readable(outgoing: &Outgoing) -> web_sys::ReadableStream;
+    /// Hands over bytes. Fails where the stream is over already.
     #[wasm_bindgen(catch)]
-    pub fn read(reader: &JsValue) -> Result<js_sys::Promise, JsValue>;
-    /// Runs a statement of an object's SQL and reads its rows to the end, each an array.
+    pub fn push(outgoing: &Outgoing, bytes: &[u8]) -> Result<(), JsValue>;
+    /// Ends the stream. Fails where it is over already.
     #[wasm_bindgen(catch)]
-    pub fn rows(
-        sql: &JsValue,
-        statement: &str,
-        params: &js_sys::Array,
-    ) -> Result<js_sys::Array, JsValue>;
+    pub fn end(outgoing: &Outgoing) -> Result<(), JsValue>;
+    /// Breaks the stream off.
+    #[wasm_bindgen(catch)]
+    pub fn fail(outgoing: &Outgoing, message: &str) -> Result<(), JsValue>;
+    /// Runs a statement of an object's SQL and reads its rows to the end. Parameters go in as one list in JSON, and the rows
+    /// come back as a list of lists.
+    #[wasm_bindgen(catch)]
+    pub fn rows(sql: &JsValue, statement: &str, params: &str) -> Result<String, JsValue>;
     /// `storage.transactionSync`: a throw from the body undoes its statements.
     #[wasm_bindgen(catch)]
     pub fn transaction_sync(storage: &JsValue, body: &SyncClosure<'_>) -> Result<JsValue, JsValue>;
@@ -103,11 +135,11 @@ extern "C" {
     #[wasm_bindgen(method, getter)]
     pub fn status(this: &Answer) -> u16;
 
-    /// What a reader reads.
-    pub type Chunk;
-    /// The bytes; absent at the end.
-    #[wasm_bindgen(method, getter)]
-    pub fn value(this: &Chunk) -> Option<js_sys::Uint8Array>;
+    /// The body of a response as it is read.
+    pub type Incoming;
+
+    /// The body of a response as it is written.
+    pub type Outgoing;
 }
 
 /// Unix time in milliseconds.

@@ -5,6 +5,7 @@
 mod account;
 mod fault;
 mod js;
+mod outgoing;
 mod sleep;
 mod stores;
 mod upstream;
@@ -189,7 +190,7 @@ fn render(response: http::Response) -> Result<Response> {
         Body::Empty => builder.empty(),
         Body::Bytes(bytes) => builder.fixed(bytes),
         Body::Shared(text) => builder.fixed(text.as_bytes().to_vec()),
-        Body::Stream(chunks) => builder.from_stream(chunks.map(Ok::<_, worker::Error>))?,
+        Body::Stream(chunks) => builder.stream(outgoing::readable(chunks)),
     })
 }
 

@@ -6,18 +6,19 @@
 use std::{
     cell::{Cell, RefCell},
     future::poll_fn,
-    panic::AssertUnwindSafe,
+    panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
     task::{Context, Poll, Waker},
 };
 
-use futures::{Stream, stream::LocalBoxStream};
-use wasm_bindgen::{JsCast, prelude::Closure};
+use futures::stream::LocalBoxStream;
+use wasm_bindgen::prelude::Closure;
 use wasm_bindgen_futures::spawn_local;
 
 use super::js;
 
-/// What the runtime's calls and the task share.
+/// What the runtime's calls and the task share. Only the stream's own functions keep it alive: a stream that the runtime
+/// forgets takes it along.
 struct Shared {
     /// Absent once the client has left, or the end was reached.
     chunks: RefCell<Option<LocalBoxStream<'static, Vec<u8>>>>,
@@ -33,6 +34,12 @@ impl Shared {
         }
     }
 
+    /// Ends the source. The borrow ends first: dropping it runs the code of whatever it holds.
+    fn drop_source(&self) {
+        let source = self.chunks.borrow_mut().take();
+        drop(source);
+    }
+
     /// Hands pieces over for as long as they are wanted; ready when there is nothing more to do.
     fn poll(&self, outgoing: &js::Outgoing, context: &mut Context<'_>) -> Poll<()> {
         loop {
@@ -45,7 +52,7 @@ impl Shared {
                 return Poll::Ready(());
             };
             let polled = AssertUnwindSafe(|| chunks.as_mut().poll_next(context));
-            match std::panic::catch_unwind(polled) {
+            let handed = match catch_unwind(polled) {
                 Ok(Poll::Pending) => {
                     self.chunks.replace(Some(chunks));
                     self.waker.replace(Some(context.waker().clone()));
@@ -54,40 +61,44 @@ impl Shared {
                 Ok(Poll::Ready(Some(bytes))) => {
                     self.chunks.replace(Some(chunks));
                     self.wanted.set(false);
-                    outgoing.push(&bytes);
+                    js::push(outgoing, &bytes)
                 }
-                Ok(Poll::Ready(None)) => outgoing.end(),
-                Err(_) => outgoing.fail("a request panicked"),
+                Ok(Poll::Ready(None)) => js::end(outgoing),
+                Err(_) => {
+                    worker::console_error!("a request panicked");
+                    js::fail(outgoing, "a request panicked")
+                }
+            };
+            if handed.is_err() {
+                // The stream was over before: nobody reads it.
+                self.drop_source();
             }
         }
     }
 }
 
-/// A `ReadableStream` of these bytes.
+/// A stream of these bytes.
 pub fn readable(chunks: LocalBoxStream<'static, Vec<u8>>) -> web_sys::ReadableStream {
     let shared = Rc::new(Shared {
         chunks: RefCell::new(Some(chunks)),
         wanted: Cell::new(false),
         waker: RefCell::new(None),
     });
+    let weak = Rc::downgrade(&shared);
     let asked = Rc::clone(&shared);
     let pull = Closure::<dyn FnMut()>::own_assert_unwind_safe(move || {
         asked.wanted.set(true);
         asked.wake();
     });
-    let left = Rc::clone(&shared);
     let cancel = Closure::<dyn FnMut()>::own_assert_unwind_safe(move || {
-        // The borrow ends before the source is dropped: that runs the code of whatever it holds.
-        let source = left.chunks.borrow_mut().take();
-        drop(source);
-        left.wake();
+        shared.drop_source();
+        shared.wake();
     });
-    let outgoing = js::Outgoing::new(pull.as_ref(), cancel.as_ref());
-    let stream = outgoing.stream();
-    spawn_local(async move {
-        poll_fn(|context| shared.poll(&outgoing, context)).await;
-        // The stream is over: it calls neither any more.
-        drop((pull, cancel));
-    });
-    stream.unchecked_into()
+    let outgoing = js::outgoing(&pull.into_js_value(), &cancel.into_js_value());
+    let stream = js::readable(&outgoing);
+    spawn_local(poll_fn(move |context| {
+        let shared = weak.upgrade();
+        shared.map_or(Poll::Ready(()), |shared| shared.poll(&outgoing, context))
+    }));
+    stream
 }

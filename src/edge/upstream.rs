@@ -1,14 +1,16 @@
 //! Calling providers: base URL, credentials, fetch, and an abort that happens by itself when nobody reads any more.
 
 use std::{
+    cell::RefCell,
     future::Future,
     pin::Pin,
-    task::{Context, Poll},
+    rc::Rc,
+    task::{Context, Poll, Waker},
 };
 
 use futures::Stream;
 use js_sys::Uint8Array;
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::{JsCast, JsValue, prelude::Closure};
 use wasm_bindgen_futures::JsFuture;
 
 use super::js;
@@ -46,9 +48,74 @@ enum Source {
     /// All at once.
     Whole(js::Answer),
     /// As they arrive.
-    Chunks(JsValue),
+    Chunks(Reader),
     /// There are no more.
     Ended,
+}
+
+/// What a read was answered with.
+type Arrived = std::result::Result<Option<Vec<u8>>, JsValue>;
+
+/// Where the answer to a read waits, and who waits for it.
+#[derive(Default)]
+struct Arrival {
+    item: Option<Arrived>,
+    waker: Option<Waker>,
+}
+
+/// A body read piece by piece. One closure serves it to its end: a promise of its own for each piece would cost two.
+struct Reader {
+    incoming: js::Incoming,
+    arrival: Rc<RefCell<Arrival>>,
+    reading: bool,
+    _arrived: Closure<dyn FnMut(Option<Vec<u8>>, JsValue)>,
+}
+
+impl Reader {
+    /// The reader of an answer's body, where it has one.
+    fn of(answer: &js::Answer) -> std::result::Result<Option<Self>, JsValue> {
+        let arrival = Rc::<RefCell<Arrival>>::default();
+        let slot = Rc::clone(&arrival);
+        let arrived =
+            Closure::own_assert_unwind_safe(move |bytes: Option<Vec<u8>>, error: JsValue| {
+                let failed = bytes.is_none() && !error.is_undefined();
+                let waker = {
+                    let mut slot = slot.borrow_mut();
+                    slot.item = Some(if failed { Err(error) } else { Ok(bytes) });
+                    slot.waker.take()
+                };
+                if let Some(waker) = waker {
+                    waker.wake();
+                }
+            });
+        let incoming = js::incoming(answer, &arrived)?;
+        Ok(incoming.map(|incoming| Self {
+            incoming,
+            arrival,
+            reading: false,
+            _arrived: arrived,
+        }))
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Arrived> {
+        let mut arrival = self.arrival.borrow_mut();
+        if let Some(item) = arrival.item.take() {
+            self.reading = false;
+            return Poll::Ready(item);
+        }
+        arrival.waker = Some(context.waker().clone());
+        drop(arrival);
+        if !std::mem::replace(&mut self.reading, true) {
+            js::read(&self.incoming);
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        js::forget(&self.incoming);
+    }
 }
 
 /// The bytes of a provider's answer; dropping them before their end aborts the call.
@@ -59,22 +126,22 @@ pub struct UpstreamBody {
 }
 
 impl UpstreamBody {
-    fn start(&self) -> Option<std::result::Result<JsFuture, JsValue>> {
-        let promise = match &self.source {
-            Source::Whole(answer) => js::whole(answer),
-            Source::Chunks(reader) => js::read(reader),
-            Source::Ended => return None,
+    /// Reads a body in one piece.
+    fn poll_whole(&mut self, context: &mut Context<'_>) -> Poll<Arrived> {
+        let mut reading = match (self.pending.take(), &self.source) {
+            (Some(reading), _) => reading,
+            (None, Source::Whole(answer)) => match js::whole(answer) {
+                Ok(promise) => JsFuture::from(promise),
+                Err(error) => return Poll::Ready(Err(error)),
+            },
+            (None, _) => return Poll::Ready(Ok(None)),
         };
-        Some(promise.map(JsFuture::from))
-    }
-
-    /// The bytes of what was read; `None` at the end.
-    fn bytes(&self, read: JsValue) -> Option<Vec<u8>> {
-        match self.source {
-            Source::Whole(_) => Some(Uint8Array::new(&read).to_vec()).filter(|it| !it.is_empty()),
-            Source::Chunks(_) => Some(read.unchecked_into::<js::Chunk>().value()?.to_vec()),
-            Source::Ended => None,
-        }
+        let Poll::Ready(read) = Pin::new(&mut reading).poll(context) else {
+            self.pending = Some(reading);
+            return Poll::Pending;
+        };
+        let bytes = read.map(|read| Uint8Array::new(&read).to_vec());
+        Poll::Ready(bytes.map(|bytes| Some(bytes).filter(|bytes| !bytes.is_empty())))
     }
 }
 
@@ -82,27 +149,19 @@ impl Stream for UpstreamBody {
     type Item = Result<Vec<u8>>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let mut reading = match self.pending.take() {
-            Some(reading) => reading,
-            None => match self.start() {
-                None => return Poll::Ready(None),
-                Some(Ok(reading)) => reading,
-                Some(Err(error)) => return Poll::Ready(Some(Err(unreachable_upstream(error)))),
-            },
+        let read = match &mut self.source {
+            Source::Chunks(reader) => reader.poll(context),
+            Source::Whole(_) => self.poll_whole(context),
+            Source::Ended => return Poll::Ready(None),
         };
-        let Poll::Ready(read) = Pin::new(&mut reading).poll(context) else {
-            self.pending = Some(reading);
+        let Poll::Ready(read) = read else {
             return Poll::Pending;
         };
-        let item = match read {
-            Ok(read) => self.bytes(read).map(Ok),
-            Err(error) => Some(Err(unreachable_upstream(error))),
-        };
-        if !matches!((&self.source, &item), (Source::Chunks(_), Some(Ok(_)))) {
+        if !matches!((&self.source, &read), (Source::Chunks(_), Ok(Some(_)))) {
             self.source = Source::Ended;
             self.abort.disarm();
         }
-        Poll::Ready(item)
+        Poll::Ready(read.map_err(unreachable_upstream).transpose())
     }
 }
 
@@ -142,7 +201,7 @@ pub async fn send(
     let source = if short && content_type.contains("json") {
         Source::Whole(answer)
     } else {
-        js::reader(&answer)
+        Reader::of(&answer)
             .map_err(unreachable_upstream)?
             .map_or(Source::Ended, Source::Chunks)
     };

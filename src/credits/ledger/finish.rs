@@ -43,12 +43,13 @@ impl<S: Sql> Ledger<S> {
             ));
         }
         self.transaction(|| {
-            if let Some((hold, key)) = self.paying_hold(&request.id)? {
+            if let Some((held, key)) = self.paying_hold(&request.id)? {
+                let key_hash = key.hash.clone();
                 let entry = Closing {
                     id: &request.id,
                     kind: "settle",
-                    held: Some(hold.amount),
-                    key_hash: &hold.key_hash,
+                    held: Some(held),
+                    key_hash: &key_hash,
                     note: None,
                 };
                 return self.charge(&entry, key, request.amount, draft, now_ms);
@@ -251,26 +252,19 @@ impl<S: Sql> Ledger<S> {
         .transpose()
     }
 
-    /// An open hold and the key that pays.
-    fn paying_hold(&self, id: &str) -> Result<Option<(OpenHold, KeyRecord)>, LedgerError> {
+    /// What an open hold holds, and the key that pays.
+    fn paying_hold(&self, id: &str) -> Result<Option<(Nanos, KeyRecord)>, LedgerError> {
+        // Not a join: SQLite would plan it anew at each run.
         let row = self.row(
             concat!(
-                "SELECT id, key_hash, amount, draft, ",
+                "SELECT (SELECT amount FROM holds WHERE id = ?1), ",
                 key_columns!(),
-                " FROM holds JOIN keys ON hash = key_hash WHERE id = ?"
+                " FROM keys WHERE hash = (SELECT key_hash FROM holds WHERE id = ?1)"
             ),
             &[id.into()],
         )?;
-        row.map(|mut row| {
-            let hold = OpenHold {
-                id: row.take()?,
-                key_hash: row.take()?,
-                amount: row.take()?,
-                draft: row.take()?,
-            };
-            Ok((hold, KeyRecord::read(&mut row)?))
-        })
-        .transpose()
+        row.map(|mut row| Ok((row.take()?, KeyRecord::read(&mut row)?)))
+            .transpose()
     }
 
     /// One more than a batch, so that the caller knows whether more are due.

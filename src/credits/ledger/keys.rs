@@ -50,7 +50,7 @@ impl Spent {
 
 /// A row of `keys`.
 pub(super) struct KeyRecord {
-    hash: String,
+    pub(super) hash: String,
     name: String,
     label: String,
     disabled: bool,
