@@ -212,6 +212,7 @@ fn render(generation: &Generation) -> Record {
         "upstream_inference_cost": null,
         "error": row.error,
         "charge": row.charge,
+        "response_cache_source_id": row.response_cache_source_id,
         "provider_responses": responses,
     });
     Record {

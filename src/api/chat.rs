@@ -1,12 +1,15 @@
 //! `POST /chat/completions`.
 
-use futures::StreamExt;
+use std::rc::Rc;
+
+use futures::{StreamExt, future::ready};
 
 use super::{
     World, conversation,
     http::{Body, Request, Response},
     prepare::prepare,
     principal,
+    response_cache::{self, Asked as Cached, Filling, Lookup, Wish, event_stream},
 };
 use crate::{
     error::{Error, Result},
@@ -23,9 +26,27 @@ pub async fn completions<W: World>(
 ) -> Result<Response> {
     let key = principal(world, &request).await?;
     let mut origin = origin(&request, &key, request_id);
+    origin.account.clone_from(&key.account);
+    let wish = Wish::of(&request);
     let prepared = prepare(world, request, &key, generation).await?;
+    let mut filling = None;
+    if let Some(wish) = wish {
+        let asked = Cached {
+            wish,
+            id: generation,
+            key: &key,
+            origin: &origin,
+            request: &prepared,
+        };
+        match response_cache::look_up(world, asked).await? {
+            Lookup::Off => {}
+            Lookup::Hit(response) => return Ok(response),
+            Lookup::Miss(miss) => filling = Some(miss),
+        }
+    }
     let plan = prepared.plan(world)?;
-    origin.account = key.account;
+    let remember = conversation::remember(world, &prepared.affinity);
+    let witness = filling.as_ref().map(Filling::witness);
     let job = Job {
         id: generation.to_owned(),
         started_ms: prepared.started_ms,
@@ -34,18 +55,29 @@ pub async fn completions<W: World>(
         prompt_tokens: prepared.prompt_tokens,
         plan,
         origin,
-        on_served: Some(conversation::remember(world, &prepared.affinity)),
+        on_served: Some(Rc::new(move |served| {
+            remember(served);
+            if let Some(witness) = &witness {
+                witness(served);
+            }
+        })),
         affinity: prepared.affinity,
     };
-    answer(world, job).await
+    answer(world, job, filling).await
 }
 
-async fn answer<W: World>(world: &W, job: Job) -> Result<Response> {
+async fn answer<W: World>(world: &W, job: Job, mut filling: Option<Filling>) -> Result<Response> {
     let started_ms = job.started_ms;
     let mut outputs = relay::run(world.clone(), job);
     match outputs.next().await {
         Some(Output::Answer { head, body, tokens }) => {
+            if let Some(filling) = &mut filling {
+                filling.take(world, &body);
+            }
             let mut response = Response::json_bytes(200, body);
+            if let Some(filling) = &filling {
+                filling.describe(&mut response);
+            }
             describe(
                 &mut response,
                 &head,
@@ -56,20 +88,22 @@ async fn answer<W: World>(world: &W, job: Job) -> Result<Response> {
             Ok(response)
         }
         Some(Output::Begin(head)) => {
-            let chunks = outputs.filter_map(|output| async {
-                match output {
+            let mut response = event_stream(Body::Empty);
+            if let Some(filling) = &filling {
+                filling.describe(&mut response);
+            }
+            let behind = world.clone();
+            let chunks = outputs.filter_map(move |output| {
+                let chunk = match output {
                     Output::Chunk(bytes) => Some(bytes),
                     _ => None,
+                };
+                if let (Some(filling), Some(bytes)) = (&mut filling, &chunk) {
+                    filling.take(&behind, bytes);
                 }
+                ready(chunk)
             });
-            let mut response = Response {
-                status: 200,
-                headers: vec![
-                    ("content-type".into(), "text/event-stream".into()),
-                    ("cache-control".into(), "no-cache".into()),
-                ],
-                body: Body::Stream(chunks.boxed_local()),
-            };
+            response.body = Body::Stream(chunks.boxed_local());
             describe(
                 &mut response,
                 &head,

@@ -12,9 +12,11 @@ pub mod http;
 mod models;
 mod prepare;
 mod presets;
+mod response_cache;
 mod route;
 
 pub use admin::{SELECT_KEY, kv_key, select_catalog};
+pub use response_cache::{AnswerStore, Answers};
 
 use std::rc::Rc;
 
@@ -48,11 +50,13 @@ pub struct Memory {
     pub health: Breakers,
     /// Where conversations were served last.
     pub hints: Hints,
+    /// Answers to identical requests.
+    pub answers: Answers,
 }
 
 /// Everything the API needs of the world.
 pub trait World:
-    Platform + Directory + CatalogStore + Database + Accounts + HintStore + PresetStore
+    Platform + Directory + CatalogStore + Database + Accounts + HintStore + PresetStore + AnswerStore
 {
     /// What this isolate remembers.
     fn memory(&self) -> Rc<Memory>;

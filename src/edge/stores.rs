@@ -1,7 +1,7 @@
-//! KV as the stores of what may be lost: sticky hints, copies of presets.
+//! KV as the stores of what may be lost: sticky hints, cached answers, copies of presets.
 
 use super::world::{Edge, KV_CACHE_SECONDS, store_failed};
-use crate::{error::Result, presets::PresetStore, routing::sticky::HintStore};
+use crate::{api::AnswerStore, error::Result, presets::PresetStore, routing::sticky::HintStore};
 
 /// How long the copy of a preset lives in KV, in seconds.
 const PRESET_COPY_SECONDS: u64 = 3_600;
@@ -39,5 +39,15 @@ impl PresetStore for Edge {
 
     async fn copy_preset(&self, key: &str, text: &str) -> Result<()> {
         self.put_kv_text(key, text, PRESET_COPY_SECONDS).await
+    }
+}
+
+impl AnswerStore for Edge {
+    async fn answer(&self, key: &str) -> Result<Option<String>> {
+        self.kv_text(key).await
+    }
+
+    async fn put_answer(&self, key: &str, text: &str, lifetime_s: u64) -> Result<()> {
+        self.put_kv_text(key, text, lifetime_s).await
     }
 }

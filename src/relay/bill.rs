@@ -180,6 +180,7 @@ impl Tab {
                 external_user: self.user.clone(),
             },
             attempts,
+            response_cache_source_id: None,
             charge,
         };
         // Plain data: writing it cannot fail.

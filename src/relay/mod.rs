@@ -29,4 +29,5 @@ mod watch;
 
 pub use job::{Head, Job, OnServed, Origin, Output};
 pub use ports::{Bill, Hold, Platform, UpstreamCall, UpstreamResponse};
+pub use refusal::explain as explain_refusal;
 pub use run::{KEEP_ALIVE, run};

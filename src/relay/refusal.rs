@@ -109,6 +109,17 @@ impl Words {
     }
 }
 
+/// The refusal of a hold over nothing as an error.
+pub fn explain(refusal: &Refusal) -> Error {
+    let words = Words {
+        max_tokens: None,
+        answers: 1,
+        prompt_tokens: 0,
+        endpoints: Vec::new(),
+    };
+    words.explain(refusal)
+}
+
 fn refused(kind: ErrorType, message: impl Into<String>) -> Error {
     Error::new(Source::Client, Next::Final, kind, message)
 }

@@ -93,6 +93,9 @@ pub struct UsageRow {
     pub origin: Origin,
     /// Every upstream attempt, in order.
     pub attempts: Vec<Attempt>,
+    /// The generation whose answer was given again out of the response cache.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response_cache_source_id: Option<String>,
     /// How the cost came about.
     pub charge: Option<Charge>,
 }
@@ -119,6 +122,7 @@ impl UsageRow {
             &mut self.upstream_id,
             &mut self.finish_reason,
             &mut self.native_finish_reason,
+            &mut self.response_cache_source_id,
             &mut origin.http_referer,
             &mut origin.app_title,
             &mut origin.user_agent,

@@ -234,9 +234,14 @@ impl D1 {
         connection
             .set_limit(Limit::SQLITE_LIMIT_FUNCTION_ARG, 32)
             .unwrap();
-        connection
-            .execute_batch(include_str!("../../migrations/0001_init.sql"))
-            .unwrap();
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
+        let files = std::fs::read_dir(folder).unwrap();
+        let mut paths: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+        paths.sort();
+        for path in paths {
+            let migration = std::fs::read_to_string(path).unwrap();
+            connection.execute_batch(&migration).unwrap();
+        }
         Self(connection)
     }
 

@@ -68,6 +68,7 @@ fn full_row() -> UsageRow {
                 ..Attempt::default()
             },
         ],
+        response_cache_source_id: text("gen-0"),
         charge: Some(
             table
                 .cost(&Usage {
