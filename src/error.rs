@@ -77,6 +77,7 @@ error_types! {
     ProviderUnavailable "provider_unavailable" 502,
     ProviderOverloaded "provider_overloaded" 503,
     Timeout "timeout" 504,
+    ProviderStalled "provider_stalled" 504,
 }
 
 /// A failed request or attempt.
@@ -102,7 +103,7 @@ pub struct Error {
     pub retry_after: Option<u32>,
     /// Further keys for the envelope's `metadata`.
     pub metadata: Map<String, Value>,
-    /// Why no endpoint could serve, in the envelope's `availability`.
+    /// Why no endpoint could serve, and what may be tried again: the envelope's `availability`.
     pub availability: Option<Box<Value>>,
     /// How the request was routed, for a client that wants to be told: a sibling of the envelope's `error`.
     pub routing: Option<Box<Value>>,

@@ -173,6 +173,11 @@ fn render(generation: &Generation) -> Record {
                 "model_permaslug": attempt.model, "status": attempt.status,
                 "latency": attempt.latency_ms, "id": attempt.upstream_id, "error": attempt.error,
                 "is_byok": false,
+                "hedge_cost": attempt.hedge_cost.map(|cost| cost.to_string()),
+                "part": attempt.part.map(|part| json!({
+                    "tokens_prompt": part.usage.prompt, "tokens_completion": part.usage.completion,
+                    "cost": part.cost.to_string(),
+                })),
             })
         })
         .collect();

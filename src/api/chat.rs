@@ -45,6 +45,7 @@ pub async fn completions<W: World>(
         }
     }
     let plan = prepared.plan(world)?;
+    let wishes = prepared.wishes(world, &plan)?;
     let remember = conversation::remember(world, &prepared.affinity);
     let witness = filling.as_ref().map(Filling::witness);
     let job = Job {
@@ -62,6 +63,7 @@ pub async fn completions<W: World>(
             }
         })),
         affinity: prepared.affinity,
+        wishes,
     };
     answer(world, job, filling).await
 }
@@ -125,6 +127,9 @@ fn describe(response: &mut Response, head: &Head, total_ms: u64) {
         response.header("x-patchbay-model", model.clone());
     }
     response.header("x-patchbay-attempts", head.attempts.to_string());
+    if let Some(cost) = head.hedge_cost {
+        response.header("x-patchbay-hedge-cost", cost.to_string());
+    }
     if let Some(sticky) = head.sticky {
         response.header("x-patchbay-sticky", sticky);
     }

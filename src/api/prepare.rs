@@ -13,6 +13,7 @@ use crate::{
     chat::{ChatRequest, estimate},
     error::Result,
     identity::KeyRecord,
+    relay::{self, Wishes},
     routing::{
         self, Asked, Plan, ProviderPreferences, Situation,
         explain::{self, Strategy},
@@ -108,6 +109,26 @@ impl Prepared {
     pub fn plan<W: World>(&self, world: &W) -> Result<Plan> {
         self.within(world, |situation| {
             routing::plan(&self.chat, &self.models, situation)
+        })
+    }
+
+    /// What the client asks of the way this plan is run.
+    ///
+    /// # Errors
+    /// 400 where `max_cost` is no amount.
+    pub fn wishes<W: World>(&self, world: &W, plan: &Plan) -> Result<Wishes> {
+        let preferences = &self.preferences;
+        let first = plan.attempts.first().map(|step| &step.route.endpoint);
+        let hedge_after_ms = preferences.hedge.map(|hedge| {
+            self.within(world, |situation| {
+                let known = first.and_then(|first| situation.statistics.of(first));
+                routing::hedging::after_ms(hedge, self.chat.stream, known)
+            })
+        });
+        Ok(Wishes {
+            max_cost: relay::max_cost::parse(self.chat.max_cost.as_deref())?,
+            hedge_after_ms,
+            resume: preferences.resume && self.chat.stream,
         })
     }
 

@@ -375,6 +375,9 @@ pub struct Endpoint {
     /// Caches prompts without being asked.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub supports_implicit_caching: bool,
+    /// Refuses the beginning of an answer although its provider's other models take one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub refuses_prefill: bool,
     /// How settled it is.
     #[serde(default, skip_serializing_if = "Status::is_active")]
     pub status: Status,

@@ -101,6 +101,12 @@ pub enum Quirk {
     PromptCacheKey,
     /// Refuses lookaround and `\0` in the regular expressions of JSON Schemas, or answers them with nothing.
     PlainPatterns,
+    /// An assistant message at the end is the beginning of the answer.
+    AcceptsPrefill,
+    /// The same, where that message says `prefix: true`.
+    PrefixFlag,
+    /// The same, where that message says `partial: true`.
+    PartialFlag,
 }
 
 /// What a provider does with what it is sent. `None` means that it is not known, and is taken as the worst case.
@@ -180,6 +186,13 @@ impl Provider {
     /// Whether the provider has this quirk.
     pub fn has(&self, quirk: Quirk) -> bool {
         self.quirks.contains(&quirk)
+    }
+
+    /// Whether its models go on with an answer whose beginning they are given.
+    pub fn takes_prefill(&self) -> bool {
+        [Quirk::AcceptsPrefill, Quirk::PrefixFlag, Quirk::PartialFlag]
+            .into_iter()
+            .any(|quirk| self.has(quirk))
     }
 
     /// The deployment's variables without which this provider cannot be called: its secret, and those in its base URL.

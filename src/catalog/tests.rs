@@ -83,6 +83,7 @@ fn endpoint(model: &str, provider: &str, prompt: &str, completion: &str) -> Endp
         input_modalities: vec![Modality::Text],
         output_modalities: vec![Modality::Text],
         supports_implicit_caching: false,
+        refuses_prefill: false,
         status: Status::Active,
     }
 }

@@ -270,6 +270,8 @@ pub struct ChatRequest {
     pub metadata: Option<Map<String, Value>>,
     /// Routing preferences, parsed by `routing`.
     pub provider: Option<Box<RawValue>>,
+    /// The most that the request may cost, parsed by `relay::max_cost`.
+    pub max_cost: Option<Box<RawValue>>,
     /// Top-level fields that the canonical request has no name for; they travel only where client and upstream speak
     /// the same dialect.
     pub extra: Map<String, Value>,

@@ -197,6 +197,8 @@ pub enum Part {
     ImageOut,
     /// The request itself.
     Request,
+    /// What the request's own `max_cost` takes off: the one line below zero.
+    MaxCost,
 }
 
 /// One line of a charge: `quantity × price / per` nano-dollars, before the charge's single rounding.
@@ -270,6 +272,41 @@ impl Charge {
             tier,
             cache_discount,
         })
+    }
+
+    /// One charge for several, which are parts of one request.
+    ///
+    /// # Errors
+    /// When it would exceed [`MAX_NANOS`].
+    pub fn join(charges: Vec<Self>) -> Result<Self, MoneyError> {
+        let tier = charges.iter().filter_map(|charge| charge.tier).max();
+        let discounts = charges.iter().filter_map(|charge| charge.cache_discount);
+        let cache_discount = discounts.reduce(|sum, one| sum.checked_add(one).unwrap_or(sum));
+        let lines: Vec<Line> = charges
+            .into_iter()
+            .flat_map(|charge| charge.lines)
+            .collect();
+        Ok(Self {
+            total: sum(&lines)?,
+            lines,
+            tier,
+            cache_discount,
+        })
+    }
+
+    /// The charge, but no more than `cap`.
+    #[must_use]
+    pub fn capped(mut self, cap: Nanos) -> Self {
+        if self.total > cap {
+            self.lines.push(Line {
+                what: Part::MaxCost,
+                quantity: 1,
+                price: cap.get() - self.total.get(),
+                per: 1,
+            });
+            self.total = cap;
+        }
+        self
     }
 
     /// Whether the lines make the total: holds for every charge, also one read back from a usage row.
@@ -439,6 +476,18 @@ impl PriceTable {
         let prompt = i128::from(prompt_tokens).saturating_mul(i128::from(rates.prompt.get()));
         let tokens = scaled.saturating_sub(prompt).max(0) / price;
         Some(u64::try_from(tokens).unwrap_or(u64::MAX))
+    }
+
+    /// The prompt tokens that `available` buys at the prices of a prompt of `prompt_tokens`; `None` where they are free.
+    pub fn affordable_prompt(&self, available: Nanos, prompt_tokens: u64) -> Option<u64> {
+        let (rates, _) = self.rates(prompt_tokens);
+        let price = i128::from(rates.prompt.get());
+        if price == 0 {
+            return None;
+        }
+        let fixed = i128::from(rates.request.unwrap_or_default().get());
+        let scaled = (i128::from(available.get()) - fixed) * i128::from(UNITS_PER_PRICE);
+        Some(u64::try_from(scaled.max(0) / price).unwrap_or(u64::MAX))
     }
 
     /// The table in force for a prompt of this length, and the threshold that put it in force.

@@ -5,7 +5,9 @@
 //! - The provider's own counts are taken at their word once the answer is complete, zero included (P21). Before that, and where it
 //!   reported none, the gateway counts what was delivered and says so in the row (P31). A prompt that alone went uncounted, as
 //!   Gemini does with some images, is the gateway's estimate too.
-//! - Only the endpoint that served is priced, at its own price (P27, P35).
+//! - Only what served is priced, at its own price (P27, P35): one endpoint, or each that wrote a part of the answer. The attempt that
+//!   lost a race is the operator's to pay.
+//! - No charge exceeds the request's own `max_cost`.
 
 use serde_json::value::RawValue;
 
@@ -13,16 +15,16 @@ use super::{
     job::Job,
     limits::HOLD_LIFETIME_MS,
     ports::{Bill, Hold},
-    tab::{Tab, signed},
+    tab::{Tab, Try, signed},
 };
 use crate::{
     chat::{ChatRequest, FinishReason, Usage, estimate},
     credits::{
-        money::Nanos,
+        money::{MoneyError, Nanos},
         ops,
         pricing::{Charge, OutputBounds, PriceTable},
     },
-    dialects::openai_chat::client::UsageReport,
+    dialects::openai_chat::client::{PartReport, UsageReport},
     error::{Error, Result},
     usage::{self, UsageRow},
 };
@@ -57,7 +59,9 @@ impl Tab {
             let request = &job.request;
             let cap = endpoint.max_completion_tokens;
             let output = output_bounds(answers(request), request.max_tokens, cap);
-            let needed = endpoint.prices.estimate_hold(job.prompt_tokens, output);
+            // A continuation sends the prompt once more.
+            let prompt = job.prompt_tokens << u32::from(job.wishes.resume);
+            let needed = endpoint.prices.estimate_hold(prompt, output);
             let needed = needed.map_err(|_| {
                 Error::invalid(
                     "max_tokens",
@@ -66,6 +70,9 @@ impl Tab {
             })?;
             amount = amount.max(needed);
         }
+        if let Some(cap) = job.wishes.max_cost {
+            amount = amount.min(cap);
+        }
         Ok(Hold {
             account: self.origin.account.clone(),
             call: ops::Hold {
@@ -73,7 +80,7 @@ impl Tab {
                 key_hash: self.origin.key_hash.clone(),
                 amount,
                 ttl_ms: signed(HOLD_LIFETIME_MS),
-                row: self.row(Usage::default(), None),
+                row: self.row(Usage::default(), None, &[]),
             },
         })
     }
@@ -81,15 +88,13 @@ impl Tab {
     /// The bill and what the client is told of it. Once the request has ended the same bill comes out every time.
     pub fn bill(&self) -> (Bill, UsageReport) {
         let account = self.origin.account.clone();
-        let usage = self.usage();
-        let priced = self.route.as_ref().filter(|_| self.is_payable(&usage));
-        let charge = priced.map(|route| (route, route.endpoint.prices.cost(&usage)));
-        if let Some((route, Ok(charge))) = charge {
-            let report = report(usage, &charge, &route.endpoint.prices);
+        let parts = self.payable_parts();
+        let charge = (!parts.is_empty()).then(|| self.charge(&parts));
+        if let Some(Ok((charge, report))) = charge {
             let call = ops::Settle {
                 id: self.id.clone(),
                 amount: charge.total,
-                row: self.row(usage, Some(charge)),
+                row: self.row(report.usage, Some(charge), &report.parts),
             };
             return (Bill::Settle { account, call }, report);
         }
@@ -97,65 +102,134 @@ impl Tab {
             Some(_) => "the provider's counts are beyond any price",
             None => "nothing was delivered",
         };
-        let usage = self.seen.usage.unwrap_or_default();
+        let usage = self.current().and_then(|one| one.seen.usage);
+        let usage = usage.unwrap_or_default();
         let call = ops::Void {
             id: self.id.clone(),
             key_hash: self.origin.key_hash.clone(),
             reason: self.error.clone().unwrap_or_else(|| otherwise.to_owned()),
-            row: self.row(usage, None),
+            row: self.row(usage, None, &[]),
         };
         let report = UsageReport {
             usage,
+            hedge_cost: self.hedge_cost(),
             ..UsageReport::default()
         };
         (Bill::Void { account, call }, report)
     }
 
-    fn is_payable(&self, usage: &Usage) -> bool {
-        let seen = &self.seen;
+    /// The parts of the answer that are paid for, with what was used for each.
+    fn payable_parts(&self) -> Vec<(&Try, Usage)> {
+        let last = self.parts.last();
+        let parts = self.parts.iter().filter_map(|at| {
+            let one = self.tries.get(*at)?;
+            let is_last = last == Some(at);
+            let usage = self.usage(one, is_last);
+            self.is_payable(one, &usage, is_last)
+                .then_some((one, usage))
+        });
+        parts.collect()
+    }
+
+    /// One charge for all parts: their lines one after the other, rounded once.
+    fn charge(&self, parts: &[(&Try, Usage)]) -> Result<(Charge, UsageReport), MoneyError> {
+        let mut report = UsageReport {
+            hedge_cost: self.hedge_cost(),
+            ..UsageReport::default()
+        };
+        let mut charges = Vec::with_capacity(parts.len());
+        for (one, usage) in parts {
+            let prices = &one.route.endpoint.prices;
+            let charge = prices.cost(usage)?;
+            report.prompt_cost = report
+                .prompt_cost
+                .checked_add(prompt_cost(prices, usage)?)?;
+            report.usage = sum(&report.usage, usage);
+            if self.parts.len() > 1 {
+                report.parts.push(PartReport {
+                    provider: one.route.provider.name.clone(),
+                    usage: *usage,
+                    cost: charge.total,
+                });
+            }
+            charges.push(charge);
+        }
+        let mut charge = Charge::join(charges)?;
+        if let Some(cap) = self.max_cost {
+            charge = charge.capped(cap);
+        }
+        report.cost = charge.total;
+        report.cache_discount = charge.cache_discount;
+        report.prompt_cost = report.prompt_cost.min(charge.total);
+        report.completion_cost = charge.total.checked_sub(report.prompt_cost)?;
+        Ok((charge, report))
+    }
+
+    fn is_payable(&self, one: &Try, usage: &Usage, is_last: bool) -> bool {
+        let seen = &one.seen;
         let failed = self.error.is_some() || matches!(seen.finish, Some((FinishReason::Error, _)));
-        let ended = self.concluded && self.is_complete() && !failed;
+        let ended = is_last && self.concluded && seen.is_complete() && !failed;
         seen.delivered.is_some() || (ended && (seen.content || usage.completion > 0))
     }
 
-    fn usage(&self) -> Usage {
-        let seen = &self.seen;
+    /// What was used for a part: the provider's own counts where its answer is whole, else at least what was delivered.
+    fn usage(&self, one: &Try, is_last: bool) -> Usage {
+        let seen = &one.seen;
         match seen.usage {
-            Some(usage) if self.is_complete() && !usage.prompt_unknown => usage,
-            Some(usage) if self.is_complete() => Usage {
-                prompt: self.prompt_estimate.saturating_add(usage.prompt),
+            Some(usage) if seen.is_complete() && !seen.cut && !usage.prompt_unknown => usage,
+            Some(usage) if seen.is_complete() && !seen.cut => Usage {
+                prompt: one.prompt_tokens.saturating_add(usage.prompt),
                 estimated: true,
                 ..usage
             },
             reported => {
-                let mut usage = reported.unwrap_or_default();
-                if usage.prompt == 0 {
-                    usage.prompt = self.prompt_estimate;
-                    usage.estimated = true;
-                }
-                let in_order = self.concluded && self.error.is_none();
+                let in_order = is_last && self.concluded && self.error.is_none();
                 let whole = in_order.then_some(seen.bytes);
-                let written = estimate::text_tokens(whole.or(seen.delivered).unwrap_or(0));
-                if written > usage.completion {
-                    usage.completion = written;
-                    usage.estimated = true;
-                }
-                usage
+                let bytes = whole.or(seen.delivered).unwrap_or(0);
+                counted(reported, one.prompt_tokens, estimate::text_tokens(bytes))
             }
         }
     }
 
-    fn row(&self, usage: Usage, charge: Option<Charge>) -> Box<RawValue> {
-        let route = self.route.as_ref();
-        let seen = &self.seen;
+    /// What the aborted attempt of a race may have cost the operator: its prompt and what it had written, or a usual answer
+    /// where closing the connection does not stop the provider.
+    pub fn upstream_estimate(&self, at: usize) -> Nanos {
+        let Some(one) = self.tries.get(at) else {
+            return Nanos::ZERO;
+        };
+        let seen = &one.seen;
+        let written = if one.route.provider.can_cancel {
+            estimate::text_tokens(seen.bytes)
+        } else {
+            let cap = one.route.endpoint.max_completion_tokens;
+            output_bounds(1, None, cap).realistic()
+        };
+        let usage = counted(seen.usage, one.prompt_tokens, written);
+        let charge = one.route.endpoint.prices.cost(&usage);
+        charge.map_or(Nanos::ZERO, |charge| charge.total)
+    }
+
+    /// What the parts delivered so far cost.
+    pub fn spent(&self) -> Nanos {
+        let parts = self.payable_parts();
+        let charge = self.charge(&parts);
+        charge.map_or(Nanos::ZERO, |(charge, _)| charge.total)
+    }
+
+    /// What the attempts that lost a race may have cost the operator.
+    pub fn hedge_cost(&self) -> Option<Nanos> {
+        let lost = self.tries.iter().filter_map(|one| one.record.hedge_cost);
+        lost.reduce(|sum, one| sum.checked_add(one).unwrap_or(sum))
+    }
+
+    fn row(&self, usage: Usage, charge: Option<Charge>, parts: &[PartReport]) -> Box<RawValue> {
+        let current = self.current();
+        let route = current.map(|one| &one.route);
         let since = |from: u64, to: u64| signed(to.saturating_sub(from));
-        let finish = seen.finish.as_ref();
-        let mut attempts = self.attempts.clone();
-        if let Some(last) = attempts.last_mut()
-            && seen.upstream_id.is_some()
-        {
-            last.upstream_id.clone_from(&seen.upstream_id);
-        }
+        let finish = current.and_then(|one| one.seen.finish.as_ref());
+        let first = self.parts.first().and_then(|at| self.tries.get(*at));
+        let began = first.or(current).and_then(|one| one.seen.first_content_ms);
+        let ended = current.map_or(0, |one| one.seen.last_ms);
         let row = UsageRow {
             request_id: self.origin.request_id.clone(),
             created_at: signed(self.started_ms),
@@ -165,12 +239,12 @@ impl Tab {
             endpoint: route.map(|route| route.endpoint.tag.clone()),
             streamed: self.streamed,
             cancelled: !self.concluded && route.is_some(),
-            upstream_id: seen.upstream_id.clone(),
+            upstream_id: current.and_then(|one| one.seen.upstream_id.clone()),
             finish_reason: finish.map(|(reason, _)| reason.as_str().into()),
             native_finish_reason: finish.map(|(_, native)| native.clone()),
             usage,
-            latency_ms: seen.first_content_ms.map(|at| since(self.started_ms, at)),
-            generation_ms: seen.first_content_ms.map(|at| since(at, seen.last_ms)),
+            latency_ms: began.map(|at| since(self.started_ms, at)),
+            generation_ms: began.map(|at| since(at, ended)),
             error: self.error.clone(),
             origin: usage::Origin {
                 http_referer: self.origin.referer.clone(),
@@ -179,31 +253,74 @@ impl Tab {
                 session_id: self.session_id.clone(),
                 external_user: self.user.clone(),
             },
-            attempts,
+            attempts: self.records(parts),
             response_cache_source_id: None,
             charge,
         };
         // Plain data: writing it cannot fail.
         row.into_raw().unwrap_or_default()
     }
+
+    fn records(&self, parts: &[PartReport]) -> Vec<usage::Attempt> {
+        let records = self.tries.iter().enumerate().map(|(at, one)| {
+            let mut record = one.record.clone();
+            if let Some(id) = &one.seen.upstream_id {
+                record.upstream_id = Some(id.clone());
+            }
+            let part = self.parts.iter().position(|part| *part == at);
+            let part = part.and_then(|part| parts.get(part));
+            record.part = part.map(|part| usage::Part {
+                usage: part.usage,
+                cost: part.cost,
+            });
+            record
+        });
+        records.collect()
+    }
 }
 
-fn report(usage: Usage, charge: &Charge, prices: &PriceTable) -> UsageReport {
+/// Counts of an answer that is not whole: what the provider reported so far, but no less than the gateway's own count.
+pub fn counted(reported: Option<Usage>, prompt_tokens: u64, written: u64) -> Usage {
+    let mut usage = reported.unwrap_or_default();
+    if usage.prompt == 0 {
+        usage.prompt = prompt_tokens;
+        usage.estimated = true;
+    }
+    if written > usage.completion {
+        usage.completion = written;
+        usage.estimated = true;
+    }
+    usage
+}
+
+fn prompt_cost(prices: &PriceTable, usage: &Usage) -> Result<Nanos, MoneyError> {
     let prompt_only = Usage {
         completion: 0,
         reasoning: 0,
         audio_out: 0,
         image_out: 0,
-        ..usage
+        ..*usage
     };
-    let prompt_cost = prices
-        .cost(&prompt_only)
-        .map_or(Nanos::ZERO, |part| part.total.min(charge.total));
-    UsageReport {
-        usage,
-        cost: charge.total,
-        prompt_cost,
-        completion_cost: charge.total.checked_sub(prompt_cost).unwrap_or_default(),
-        cache_discount: charge.cache_discount,
+    prices.cost(&prompt_only).map(|charge| charge.total)
+}
+
+fn sum(a: &Usage, b: &Usage) -> Usage {
+    let upstream_cost = match (a.upstream_cost, b.upstream_cost) {
+        (Some(a), Some(b)) => a.checked_add(b),
+        (a, b) => a.or(b),
+    };
+    Usage {
+        prompt: a.prompt.saturating_add(b.prompt),
+        cache_read: a.cache_read.saturating_add(b.cache_read),
+        cache_write_5m: a.cache_write_5m.saturating_add(b.cache_write_5m),
+        cache_write_1h: a.cache_write_1h.saturating_add(b.cache_write_1h),
+        completion: a.completion.saturating_add(b.completion),
+        reasoning: a.reasoning.saturating_add(b.reasoning),
+        audio_in: a.audio_in.saturating_add(b.audio_in),
+        audio_out: a.audio_out.saturating_add(b.audio_out),
+        image_out: a.image_out.saturating_add(b.image_out),
+        upstream_cost,
+        estimated: a.estimated || b.estimated,
+        prompt_unknown: a.prompt_unknown || b.prompt_unknown,
     }
 }

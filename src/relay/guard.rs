@@ -33,6 +33,11 @@ impl Guard {
         }
     }
 
+    /// The tab, shared with those who write on it.
+    pub fn share(&self) -> Rc<RefCell<Tab>> {
+        Rc::clone(&self.tab)
+    }
+
     /// The tab. The borrow must not be held over an await.
     pub fn tab(&self) -> RefMut<'_, Tab> {
         self.tab.borrow_mut()

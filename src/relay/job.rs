@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use crate::{
     chat::ChatRequest,
+    credits::money::Nanos,
     error::Error,
     routing::{
         Plan,
@@ -51,6 +52,19 @@ pub struct Job {
     pub affinity: Rc<Affinity>,
     /// Who wants to know of a good answer.
     pub on_served: Option<OnServed>,
+    /// What the client asked of the relay itself.
+    pub wishes: Wishes,
+}
+
+/// What a client may ask of the way its request is run. Nothing of it goes upstream.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wishes {
+    /// `max_cost`: the most that the request may be charged.
+    pub max_cost: Option<Nanos>,
+    /// `provider.hedge`: a second endpoint is called after so many milliseconds without content.
+    pub hedge_after_ms: Option<u64>,
+    /// `provider.continue`: a stream that breaks goes on at the next endpoint.
+    pub resume: bool,
 }
 
 /// Who serves, known when the response may start.
@@ -66,6 +80,8 @@ pub struct Head {
     pub attempts: usize,
     /// Milliseconds spent waiting for providers so far.
     pub upstream_ms: u64,
+    /// What an aborted attempt (`provider.hedge`) may have cost the operator.
+    pub hedge_cost: Option<Nanos>,
 }
 
 /// What the client is to receive, in order.

@@ -1,12 +1,19 @@
 //! The time and size limits of a relayed request. Each has a test that fails when it is not honoured (`tests/relay`).
 //!
-//! The waits for a provider are long because models that think say nothing meanwhile; the client hears a comment every
-//! [`KEEP_ALIVE_MS`].
+//! A provider that says nothing for so long has stalled. Models that think say nothing meanwhile, so the waits for them, and for
+//! the last endpoint of a plan, are long; the client hears a comment every [`KEEP_ALIVE_MS`]. Where nothing is thought over and
+//! another endpoint is left, silence is given up sooner: [`Patience`] chooses.
 
 /// Longest wait for a provider's response headers when it streams, in milliseconds.
 pub const STREAM_HEADERS_MS: u64 = 120_000;
 /// Longest wait from the response headers of a stream to its first content, in milliseconds.
 pub const FIRST_CONTENT_MS: u64 = 300_000;
+/// [`STREAM_HEADERS_MS`] where the model does not think and another endpoint is left.
+pub const STALLED_HEADERS_MS: u64 = 30_000;
+/// [`FIRST_CONTENT_MS`] where the model does not think and another endpoint is left.
+pub const STALLED_CONTENT_MS: u64 = 60_000;
+/// What a thousand tokens of a long prompt add to the two limits above: hosts read it before they say anything.
+pub const STALLED_MS_PER_1000_TOKENS: u64 = 200;
 /// Longest silence within a stream after its first content, in milliseconds. Comments and heartbeats do not end it.
 pub const IDLE_MS: u64 = 120_000;
 /// How long a stream may still go on after its finish reason, for its usage and end mark to arrive, in milliseconds (P122).
@@ -42,6 +49,36 @@ pub fn hold_lifetime_ms(named: Option<&str>) -> Result<u64, String> {
     match named.trim().parse::<u64>() {
         Ok(ms) if ms > 0 => Ok(ms.min(HOLD_LIFETIME_MS)),
         _ => Err(format!("{named:?} is no number of milliseconds")),
+    }
+}
+
+/// How long the opening of a stream may be silent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// From dispatch to the response headers, in milliseconds.
+    pub headers_ms: u64,
+    /// From the response headers to the first content, in milliseconds.
+    pub content_ms: u64,
+}
+
+impl Patience {
+    /// For an endpoint that may think over a prompt of this length; `is_last`: nobody else is left to ask.
+    pub fn of(may_think: bool, is_last: bool, prompt_tokens: u64) -> Self {
+        if may_think || is_last {
+            return Self {
+                headers_ms: STREAM_HEADERS_MS,
+                content_ms: FIRST_CONTENT_MS,
+            };
+        }
+        let reading = (prompt_tokens / 1_000).saturating_mul(STALLED_MS_PER_1000_TOKENS);
+        Self {
+            headers_ms: STALLED_HEADERS_MS
+                .saturating_add(reading)
+                .min(STREAM_HEADERS_MS),
+            content_ms: STALLED_CONTENT_MS
+                .saturating_add(reading)
+                .min(FIRST_CONTENT_MS),
+        }
     }
 }
 

@@ -6,6 +6,9 @@
 //! attempt 2 ─ content┴─ commit ─ chunks … ─ settle ─ usage and end mark
 //! ```
 //!
+//! Two attempts run side by side where the client asked for it (`race`), and a stream that breaks after its commit may go on
+//! elsewhere (`resume`). What a failure leads to is a table ([`fallback`]).
+//!
 //! **Settlement.** A request is settled before its end mark is sent, so an answer that the client has seen to its end is
 //! charged and on record, whatever happens next. Every other way out (client gone, panic, time-out) drops the
 //! [`guard`], which hands the tab to a task that outlives the response. What neither reaches, the object's
@@ -13,21 +16,26 @@
 //!
 //! Out of scope: who may call (`identity`), which endpoints (`routing`), the platform (`edge`, through [`ports`]).
 
+pub mod fallback;
 pub mod generator;
 pub mod limits;
+pub mod max_cost;
 pub mod ports;
 
 mod attempt;
 mod bill;
+mod flow;
 mod guard;
 mod job;
 mod pipe;
+mod race;
 mod refusal;
+mod resume;
 mod run;
 mod tab;
 mod watch;
 
-pub use job::{Head, Job, OnServed, Origin, Output};
+pub use job::{Head, Job, OnServed, Origin, Output, Wishes};
 pub use ports::{Bill, Hold, Platform, UpstreamCall, UpstreamResponse};
 pub use refusal::explain as explain_refusal;
 pub use run::{KEEP_ALIVE, run};

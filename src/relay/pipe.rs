@@ -3,7 +3,7 @@
 use super::job::Job;
 use crate::{
     catalog::Dialect,
-    chat::{Completion, Event},
+    chat::{Completion, Delta, Event},
     dialects::{
         self, StreamReader, Target,
         openai_chat::{Passthrough, WholeAnswer, client},
@@ -22,16 +22,30 @@ pub fn options(job: &Job) -> client::WriterOptions {
 pub enum Pipe {
     /// Client and upstream both speak chat completions.
     Same(Box<Passthrough>),
-    /// They do not.
+    /// They do not, or the answer goes on where another provider stopped.
     Translated {
         /// Reads the upstream's dialect.
         reader: Box<StreamReader>,
         /// Writes the client's.
         writer: client::ChunkWriter,
+        /// White space that the client already has and the provider may repeat.
+        repeated: String,
     },
 }
 
 impl Pipe {
+    /// The way of a part that goes on where another provider stopped, after `repeated` white space.
+    pub fn resuming(job: &Job, target: &Target<'_>, meta: &client::Meta, repeated: &str) -> Self {
+        let (dialect, quirks) = (target.provider.dialect, &target.provider.quirks);
+        let mut writer = client::ChunkWriter::new(meta, options(job));
+        writer.resume();
+        Self::Translated {
+            reader: Box::new(StreamReader::new(dialect, quirks)),
+            writer,
+            repeated: repeated.to_owned(),
+        }
+    }
+
     /// The way from this target to the job's client.
     pub fn new(job: &Job, target: &Target<'_>, meta: &client::Meta) -> Self {
         let (dialect, quirks) = (target.provider.dialect, &target.provider.quirks);
@@ -42,6 +56,7 @@ impl Pipe {
             Dialect::AnthropicMessages | Dialect::Gemini => Self::Translated {
                 reader: Box::new(StreamReader::new(dialect, quirks)),
                 writer: client::ChunkWriter::new(meta, options(job)),
+                repeated: String::new(),
             },
         }
     }
@@ -53,8 +68,13 @@ impl Pipe {
     pub fn feed(&mut self, bytes: &[u8], out: &mut Vec<u8>, events: &mut Vec<Event>) -> Result<()> {
         match self {
             Self::Same(pass) => pass.feed(bytes, out, events),
-            Self::Translated { reader, writer } => {
+            Self::Translated {
+                reader,
+                writer,
+                repeated,
+            } => {
                 let read = reader.feed(bytes, events);
+                trim(events, repeated);
                 write(writer, events, out);
                 read
             }
@@ -68,11 +88,24 @@ impl Pipe {
     pub fn end(&mut self, out: &mut Vec<u8>, events: &mut Vec<Event>) -> Result<()> {
         match self {
             Self::Same(pass) => pass.end(out, events),
-            Self::Translated { reader, writer } => {
+            Self::Translated {
+                reader,
+                writer,
+                repeated,
+            } => {
                 let read = reader.finish(events);
+                trim(events, repeated);
                 write(writer, events, out);
                 read
             }
+        }
+    }
+
+    /// Appends events of the gateway's own.
+    pub fn write(&mut self, events: &[Event], out: &mut Vec<u8>) {
+        match self {
+            Self::Same(pass) => pass.write(events, out),
+            Self::Translated { writer, .. } => write(writer, events, out),
         }
     }
 
@@ -139,6 +172,31 @@ impl<'a> Whole<'a> {
             Self::Translated(events) => {
                 let completion = Completion::from_events(events.iter().cloned());
                 client::completion(meta, &completion, report, options)
+            }
+        }
+    }
+}
+
+/// Takes the white space out of the first words that the client already has.
+fn trim(events: &mut [Event], repeated: &mut String) {
+    if repeated.is_empty() {
+        return;
+    }
+    for event in events {
+        if let Event::Delta {
+            delta: Delta::Text(text),
+            ..
+        } = event
+        {
+            let same = text.chars().zip(repeated.chars());
+            let same: usize = same
+                .take_while(|(a, b)| a == b)
+                .map(|(a, _)| a.len_utf8())
+                .sum();
+            text.drain(..same);
+            repeated.drain(..same);
+            if !text.is_empty() {
+                repeated.clear();
             }
         }
     }

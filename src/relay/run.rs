@@ -2,22 +2,28 @@
 
 use std::{future::Future, pin::pin};
 
+use futures::StreamExt;
+
 use super::{
-    attempt::{self, Attempted},
+    attempt::{Around, Attempt},
+    fallback::{Queue, class},
+    flow::{Flow, Piece},
     generator::{Generator, Outlet},
     guard::Guard,
     job::{Job, OnServed, Output},
     limits::{HOLD_MS, KEEP_ALIVE_MS, SETTLE_MS, TOTAL_MS},
     pipe,
     ports::{Hold, Platform},
+    race::Raced,
     refusal::Words,
+    resume::{Draft, can_resume},
     tab::Tab,
     watch::{Denied, HoldGate, Timer, Woken, beside},
 };
 use crate::{
     dialects::openai_chat::client,
-    error::{Error, Next, Result},
-    routing::sticky::Served,
+    error::{Error, Result},
+    routing::{Step, sticky::Served},
 };
 
 /// A comment that keeps a silent stream open.
@@ -59,7 +65,7 @@ pub(super) struct Running<'a, P: Platform> {
     /// When the last byte left for the client, or the request arrived.
     last_write_ms: u64,
     /// When no provider is waited for any longer.
-    end_ms: u64,
+    pub(super) end_ms: u64,
     on_served: Option<OnServed>,
 }
 
@@ -89,36 +95,133 @@ impl<'a, P: Platform> Running<'a, P> {
     /// An endpoint whose dialect cannot say the request is passed over; only when no endpoint was called is that the
     /// failure, and it is the client's.
     async fn attempts(&mut self, job: &Job) -> Result<Option<Error>, Denied> {
-        let mut failure = None;
-        for step in &job.plan.attempts {
-            let error = match attempt::run(self, job, step).await? {
-                Attempted::Answered => return Ok(None),
-                Attempted::Unsayable(error) if error.next == Next::Final => return Ok(Some(error)),
-                Attempted::Unsayable(error) => {
-                    failure.get_or_insert(error);
-                    continue;
-                }
-                Attempted::Failed(error) => error,
-            };
+        let mut queue = Queue::of(&job.plan.attempts);
+        let attempt = match self.race(job, &mut queue, None).await? {
+            Raced::Answered => return Ok(None),
+            Raced::Nobody(unsayable) => return Ok(Some(self.verdict(job, unsayable))),
+            Raced::Stream(attempt) => attempt,
+        };
+        if let Some((flow, error)) = self.carry(attempt).await? {
+            self.go_on(job, queue, flow, error).await?;
+        }
+        Ok(None)
+    }
+
+    /// The failure that speaks for all attempts.
+    fn verdict(&self, job: &Job, unsayable: Option<Error>) -> Error {
+        let request = &job.request;
+        let models = std::iter::once(&request.model).chain(&request.models);
+        let models: Vec<&str> = models.map(String::as_str).collect();
+        let verdict = self.tab().verdict(&models).or(unsayable);
+        verdict.unwrap_or_else(|| Error::internal("the plan is empty"))
+    }
+
+    /// Carries a stream from its commit to its end, which is the client's too where it is in order.
+    ///
+    /// Where it is not, nobody has told the client yet.
+    async fn carry(
+        &mut self,
+        attempt: Attempt<'_, P>,
+    ) -> Result<Option<(Box<Flow>, Error)>, Denied> {
+        let at = attempt.at;
+        let Some((mut flow, mut body)) = attempt.into_stream() else {
+            return Ok(None);
+        };
+        self.granted().await?;
+        let mut piece = std::mem::take(&mut flow.step);
+        let broken = loop {
+            if flow.is_committed() {
+                let bytes = std::mem::take(&mut flow.pending);
+                self.write(bytes).await;
+            }
+            match piece {
+                Piece::Go => {}
+                Piece::End => break None,
+                Piece::Broken(error) => break Some(error),
+            }
+            let by = flow.deadline().min(self.end_ms);
+            let next = self.wait(by, body.next()).await?;
             let now = self.platform.now_ms();
-            self.tab().attempt_failed(&error, now);
-            let is_last = error.next == Next::Final || now >= self.end_ms;
-            failure = Some(error);
-            if is_last {
-                break;
+            piece = match next {
+                Some(next) => flow.read(next, &mut self.tab(), now),
+                None => flow.late(now >= self.end_ms),
+            };
+        };
+        let (failure, is_whole) = {
+            let tab = self.tab();
+            let seen = tab.seen(at);
+            let is_whole = seen.is_some_and(|seen| seen.is_complete() && !seen.cut);
+            (flow.failure(broken, &tab), is_whole)
+        };
+        if failure.is_none() && is_whole {
+            self.platform.release(body);
+        } else {
+            // Dropping the body closes the upstream before the account is asked to settle (P126).
+            drop(body);
+        }
+        if let Some(error) = failure {
+            return Ok(Some((flow, error)));
+        }
+        self.end(&mut flow, None).await;
+        Ok(None)
+    }
+
+    /// A stream broke after its commit: its rest is asked for elsewhere, where the client wants that and it can be done.
+    async fn go_on(
+        &mut self,
+        job: &Job,
+        mut queue: Queue,
+        mut flow: Box<Flow>,
+        error: Error,
+    ) -> Result<(), Denied> {
+        let text = flow.text.take().filter(|_| class(&error).is_passing);
+        let draft = text.and_then(|text| Draft::of(job, &self.tab(), &text));
+        if let Some(draft) = &draft {
+            let model = self.tab().meta().model;
+            queue.retain(|at| {
+                let step = job.plan.attempts.get(at);
+                step.is_some_and(|Step { route, .. }| {
+                    route.endpoint.model == model && can_resume(route)
+                })
+            });
+            self.tab().break_part(&error);
+            match self.race(job, &mut queue, Some(draft)).await? {
+                Raced::Answered => return Ok(()),
+                Raced::Stream(attempt) => {
+                    if let Some((mut rest, error)) = self.carry(attempt).await? {
+                        self.end(&mut rest, Some(error)).await;
+                    }
+                    return Ok(());
+                }
+                Raced::Nobody(_) => {}
             }
         }
-        Ok(failure.or_else(|| Some(Error::internal("the plan is empty"))))
+        self.end(&mut flow, Some(error)).await;
+        Ok(())
+    }
+
+    /// Settles a stream and ends it in a way that the client understands.
+    async fn end(&mut self, flow: &mut Flow, failure: Option<Error>) {
+        let failure = failure.map(|error| self.tab().explain(error));
+        if let Some(error) = &failure {
+            self.tab().fail(error.to_string());
+        }
+        let report = self.settle().await;
+        let bytes = flow.end(failure.as_ref(), &report);
+        self.write(bytes).await;
+    }
+
+    /// What an attempt needs while the request waits for it.
+    pub(super) fn around(&self) -> Around<P> {
+        Around {
+            platform: self.platform.clone(),
+            tab: self.guard.share(),
+        }
     }
 
     /// The tab. The borrow must not be held over an await.
     pub(super) fn tab(&self) -> std::cell::RefMut<'_, Tab> {
         self.guard.tab()
-    }
-
-    /// `limit` milliseconds after `from`, but never beyond the request's own end.
-    pub(super) fn deadline(&self, from: u64, limit: u64) -> u64 {
-        from.saturating_add(limit).min(self.end_ms)
     }
 
     /// Waits for `work` until `by`; keeps a stream's client informed meanwhile. `None`: too late.
@@ -188,16 +291,15 @@ impl<'a, P: Platform> Running<'a, P> {
     }
 
     /// Every attempt failed.
-    async fn fail(&mut self, job: &Job, failure: Error) {
+    async fn fail(&mut self, job: &Job, error: Error) {
         if !self.gate.is_asked() {
             self.tab().close();
-            return self.tell(Output::Failed(Box::new(failure))).await;
+            return self.tell(Output::Failed(Box::new(error))).await;
         }
         // Voiding a hold that is still on its way would leave the refusal, which is what the client should read, untold.
         if let Err(denied) = self.granted().await {
             return self.deny(denied).await;
         }
-        let error = self.tab().explain(failure);
         self.tab().fail(error.to_string());
         let report = self.settle().await;
         if !self.begun {

@@ -1,22 +1,25 @@
 //! The tab of a request: what was tried, what was seen of each attempt, and what of it has left for the client.
 //!
+//! Attempts may run side by side, and several may deliver one after the other, so whatever is seen is noted with its attempt.
 //! Out of scope: what it costs ([`super::bill`]), and who sees to it that it is settled ([`super::guard`]).
 
 use std::rc::Rc;
 
-use serde_json::json;
-
-use super::job::{Head, Job, Origin};
+use super::{
+    fallback::{self, Failure},
+    job::{Head, Job, Origin},
+};
 use crate::{
     catalog::Route,
     chat::{Completion, Delta, Event, FinishReason, Usage},
+    credits::money::Nanos,
     dialects::openai_chat::client::Meta,
     error::{Error, ErrorType, Source},
     routing::sticky::{Affinity, is_signed},
     usage,
 };
 
-/// What was seen of the attempt in force.
+/// What was seen of one attempt.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     pub(super) usage: Option<Usage>,
@@ -35,6 +38,98 @@ pub(super) struct Seen {
     begun: u128,
     ended: u128,
     done: bool,
+    /// The gateway ended the answer, not the provider.
+    pub(super) cut: bool,
+}
+
+impl Seen {
+    /// Notes an event.
+    pub(super) fn see(&mut self, event: &Event, now: u64) {
+        match event {
+            Event::Start { id, .. } => self.upstream_id = id.clone().or(self.upstream_id.take()),
+            Event::Delta { choice, delta } => {
+                self.begun |= bit(*choice);
+                self.bytes = self.bytes.saturating_add(bytes_of(delta));
+                if event.is_content() {
+                    self.content = true;
+                    self.first_content_ms.get_or_insert(now);
+                }
+                if let Delta::Reasoning(detail) = delta {
+                    self.signed |= is_signed(detail);
+                }
+                self.last_ms = now;
+            }
+            Event::Finish {
+                choice,
+                reason,
+                native,
+                ..
+            } => {
+                self.begun |= bit(*choice);
+                self.ended |= bit(*choice);
+                self.finish.get_or_insert_with(|| (*reason, native.clone()));
+            }
+            Event::Usage(usage) => self.usage = Some(*usage),
+            Event::Done => self.done = true,
+            Event::Error(_) => {}
+        }
+    }
+
+    /// The gateway ends every choice that has not ended; the events that say so.
+    pub(super) fn cut_short(&mut self, reason: FinishReason, native: &str) -> Vec<Event> {
+        self.cut = true;
+        let open = self.begun & !self.ended;
+        self.ended = self.begun;
+        self.finish = Some((reason, native.to_owned()));
+        let choices = (0..Completion::MAX_INDEX).filter(|choice| open & bit(*choice) != 0);
+        let ends = choices.map(|choice| Event::Finish {
+            choice,
+            reason,
+            native: native.to_owned(),
+            stop_sequence: None,
+        });
+        ends.collect()
+    }
+
+    /// Whether every choice that began has its finish reason.
+    pub(super) fn is_finished(&self) -> bool {
+        self.ended != 0 && self.begun & !self.ended == 0
+    }
+
+    /// Whether the answer is whole: finish reasons or an end mark were seen, never merely the end of the bytes.
+    pub(super) fn is_complete(&self) -> bool {
+        self.is_finished() || (self.done && self.content)
+    }
+
+    /// Whether every choice ended by itself.
+    pub(super) fn ended_well(&self) -> bool {
+        self.is_finished() && !matches!(self.finish, Some((FinishReason::Error, _)))
+    }
+
+    /// Why an answer of which nothing has left is a failure of the provider's, if it is. A limit met while thinking, a
+    /// refusal without words, and silence that the provider counted as output are answers.
+    pub(super) fn fault(&self) -> Option<Error> {
+        let wrote = self.usage.is_some_and(|usage| usage.completion > 0);
+        let message = match &self.finish {
+            Some((FinishReason::Error, native)) => format!("The provider gave up: {native}"),
+            _ if self.content => return None,
+            Some((FinishReason::Length | FinishReason::ContentFilter, _)) => return None,
+            Some((FinishReason::Stop | FinishReason::ToolCalls, _)) if wrote => return None,
+            _ => "The provider returned an empty answer".to_owned(),
+        };
+        Some(Error::upstream(ErrorType::ProviderUnavailable, message))
+    }
+}
+
+/// One call of a provider.
+#[derive(Debug)]
+pub(super) struct Try {
+    pub(super) route: Route,
+    pub(super) record: usage::Attempt,
+    pub(super) seen: Seen,
+    /// Estimated tokens of its prompt.
+    pub(super) prompt_tokens: u64,
+    dispatched_ms: u64,
 }
 
 /// Whether the account still waits for the end of the request.
@@ -51,20 +146,20 @@ pub struct Tab {
     pub(super) started_ms: u64,
     pub(super) streamed: bool,
     pub(super) asked_model: String,
-    pub(super) prompt_estimate: u64,
+    /// The most that may be charged.
+    pub(super) max_cost: Option<Nanos>,
     pub(super) origin: Origin,
     pub(super) session_id: Option<String>,
     pub(super) user: Option<String>,
-    pub(super) route: Option<Route>,
-    pub(super) attempts: Vec<usage::Attempt>,
-    pub(super) seen: Seen,
+    /// Every call, in the order of dispatch.
+    pub(super) tries: Vec<Try>,
+    /// The calls whose answers the client got, in that order.
+    pub(super) parts: Vec<usize>,
     pub(super) error: Option<String>,
     affinity: Rc<Affinity>,
     /// The request came to its end, good or bad; otherwise the client left.
     pub(super) concluded: bool,
-    /// Failures of earlier attempts and their providers' names, as `metadata.previous_errors` tells them.
-    failures: Vec<(String, Error)>,
-    dispatched_ms: u64,
+    failures: Vec<Failure>,
     /// Since when a provider is waited for.
     waiting_ms: u64,
     upstream_ms: u64,
@@ -79,17 +174,15 @@ impl Tab {
             started_ms: job.started_ms,
             streamed: job.request.stream,
             asked_model: job.request.model.clone(),
-            prompt_estimate: job.prompt_tokens,
+            max_cost: job.wishes.max_cost,
             origin: job.origin.clone(),
             session_id: job.request.session_id.clone(),
             user: job.request.user.clone(),
-            route: None,
-            attempts: Vec::new(),
+            tries: Vec::new(),
+            parts: Vec::new(),
             failures: Vec::new(),
-            dispatched_ms: job.started_ms,
             waiting_ms: job.started_ms,
             upstream_ms: 0,
-            seen: Seen::default(),
             error: None,
             state: State::Open,
             concluded: false,
@@ -97,118 +190,106 @@ impl Tab {
         }
     }
 
-    /// An endpoint is called.
-    pub fn begin_attempt(&mut self, route: &Route, now: u64) {
-        self.attempts.push(usage::Attempt {
-            provider: route.provider.slug.clone(),
-            endpoint: route.endpoint.tag.clone(),
-            model: route.endpoint.upstream_model_id.clone(),
-            ..usage::Attempt::default()
+    /// An endpoint is called; its place on the tab.
+    pub fn begin(&mut self, route: &Route, prompt_tokens: u64, now: u64) -> usize {
+        if self.tries.is_empty() {
+            self.waiting_ms = now;
+        }
+        self.tries.push(Try {
+            route: route.clone(),
+            record: usage::Attempt {
+                provider: route.provider.slug.clone(),
+                endpoint: route.endpoint.tag.clone(),
+                model: route.endpoint.upstream_model_id.clone(),
+                ..usage::Attempt::default()
+            },
+            seen: Seen::default(),
+            prompt_tokens,
+            dispatched_ms: now,
         });
-        self.route = Some(route.clone());
-        self.dispatched_ms = now;
-        self.waiting_ms = now;
-        self.seen = Seen::default();
+        self.tries.len() - 1
     }
 
-    /// The response headers arrived.
-    pub fn responded(&mut self, status: u16, now: u64) {
+    /// The response headers of a call arrived.
+    pub fn responded(&mut self, at: usize, status: u16, now: u64) {
         self.arrived(now);
-        if let Some(attempt) = self.attempts.last_mut() {
-            attempt.status = status;
+        if let Some(one) = self.tries.get_mut(at) {
+            one.record.status = status;
         }
     }
 
-    /// Something of the provider's arrived: the time since the last arrival was spent waiting for it.
+    /// Something of a provider's arrived: the time since the last arrival was spent waiting for it.
     pub fn arrived(&mut self, now: u64) {
         self.upstream_ms += now.saturating_sub(self.waiting_ms);
         self.waiting_ms = now;
     }
 
-    /// The attempt is the one that serves.
-    pub fn serves(&mut self, now: u64) {
-        if let Some(attempt) = self.attempts.last_mut() {
-            attempt.latency_ms = signed(now.saturating_sub(self.dispatched_ms));
-        }
+    /// The call is the one that serves from now on.
+    pub fn serve(&mut self, at: usize, now: u64) {
+        self.decide(at, now);
+        self.parts.push(at);
     }
 
-    /// The attempt failed before any of its content left.
-    pub fn attempt_failed(&mut self, error: &Error, now: u64) {
+    /// What became of a call is decided.
+    fn decide(&mut self, at: usize, now: u64) -> Option<&mut Try> {
+        let one = self.tries.get_mut(at)?;
+        one.record.latency_ms = signed(now.saturating_sub(one.dispatched_ms));
+        Some(one)
+    }
+
+    /// The call failed before any of its content left.
+    pub fn fail_try(&mut self, at: usize, error: &Error, now: u64) {
         self.arrived(now);
-        self.serves(now);
-        if let Some(attempt) = self.attempts.last_mut() {
-            attempt.error = Some(error.to_string());
-            attempt.upstream_id = self.seen.upstream_id.take();
-        }
-        let name = self.route.as_ref().map(|route| route.provider.name.clone());
-        self.failures
-            .push((name.unwrap_or_default(), error.clone()));
-        self.seen = Seen::default();
-    }
-
-    /// Notes an event of the attempt in force.
-    pub fn see(&mut self, event: &Event, now: u64) {
-        let seen = &mut self.seen;
-        match event {
-            Event::Start { id, .. } => seen.upstream_id = id.clone().or(seen.upstream_id.take()),
-            Event::Delta { choice, delta } => {
-                seen.begun |= bit(*choice);
-                seen.bytes = seen.bytes.saturating_add(bytes_of(delta));
-                if event.is_content() {
-                    seen.content = true;
-                    seen.first_content_ms.get_or_insert(now);
-                }
-                if let Delta::Reasoning(detail) = delta {
-                    seen.signed |= is_signed(detail);
-                }
-                seen.last_ms = now;
-            }
-            Event::Finish {
-                choice,
-                reason,
-                native,
-                ..
-            } => {
-                seen.begun |= bit(*choice);
-                seen.ended |= bit(*choice);
-                seen.finish.get_or_insert_with(|| (*reason, native.clone()));
-            }
-            Event::Usage(usage) => seen.usage = Some(*usage),
-            Event::Done => seen.done = true,
-            Event::Error(_) => {}
-        }
-    }
-
-    /// All content seen so far leaves for the client.
-    pub fn deliver(&mut self) {
-        if self.seen.content {
-            self.seen.delivered = Some(self.seen.bytes);
-        }
-    }
-
-    /// Whether every choice that began has its finish reason.
-    pub fn is_finished(&self) -> bool {
-        self.seen.ended != 0 && self.seen.begun & !self.seen.ended == 0
-    }
-
-    /// Whether the answer is whole: finish reasons or an end mark were seen, never merely the end of the bytes.
-    pub fn is_complete(&self) -> bool {
-        self.is_finished() || (self.seen.done && self.seen.content)
-    }
-
-    /// Why an answer of which nothing has left is a failure of the provider's, if it is. A limit met while thinking, a
-    /// refusal without words, and silence that the provider counted as output are answers.
-    pub fn fault(&self) -> Option<Error> {
-        let seen = &self.seen;
-        let wrote = seen.usage.is_some_and(|usage| usage.completion > 0);
-        let message = match &seen.finish {
-            Some((FinishReason::Error, native)) => format!("The provider gave up: {native}"),
-            _ if seen.content => return None,
-            Some((FinishReason::Length | FinishReason::ContentFilter, _)) => return None,
-            Some((FinishReason::Stop | FinishReason::ToolCalls, _)) if wrote => return None,
-            _ => "The provider returned an empty answer".to_owned(),
+        let Some(one) = self.decide(at, now) else {
+            return;
         };
-        Some(Error::upstream(ErrorType::ProviderUnavailable, message))
+        one.record.error = Some(error.to_string());
+        one.record.upstream_id = one.seen.upstream_id.take();
+        one.seen = Seen::default();
+        let failure = Failure {
+            provider: one.route.provider.name.clone(),
+            slug: one.route.provider.slug.clone(),
+            model: one.route.endpoint.model.clone(),
+            error: error.clone(),
+        };
+        self.failures.push(failure);
+    }
+
+    /// The serving call broke after some of its content had left.
+    pub fn break_part(&mut self, error: &Error) {
+        let serving = self.parts.last().copied();
+        if let Some(one) = serving.and_then(|at| self.tries.get_mut(at)) {
+            one.record.error = Some(error.to_string());
+        }
+    }
+
+    /// The call lost the race for the first content and is aborted.
+    pub fn lose(&mut self, at: usize, now: u64) {
+        let cost = self.upstream_estimate(at);
+        if let Some(one) = self.decide(at, now) {
+            one.record.error = Some("Aborted: another endpoint answered first".to_owned());
+            one.record.hedge_cost = Some(cost);
+        }
+    }
+
+    /// What was seen of a call.
+    pub(super) fn seen(&self, at: usize) -> Option<&Seen> {
+        self.tries.get(at).map(|one| &one.seen)
+    }
+
+    /// What was seen of a call, to add to it.
+    pub(super) fn seen_mut(&mut self, at: usize) -> Option<&mut Seen> {
+        self.tries.get_mut(at).map(|one| &mut one.seen)
+    }
+
+    /// All content that the serving call has sent so far leaves for the client.
+    pub fn deliver(&mut self) {
+        let serving = self.parts.last().and_then(|at| self.tries.get_mut(*at));
+        if let Some(Try { seen, .. }) = serving
+            && seen.content
+        {
+            seen.delivered = Some(seen.bytes);
+        }
     }
 
     /// The request ends with this error.
@@ -232,9 +313,24 @@ impl Tab {
         self.state == State::Open
     }
 
+    /// The call that the request is about: the one that serves, else the last one made.
+    pub(super) fn current(&self) -> Option<&Try> {
+        let serving = self.parts.last().and_then(|at| self.tries.get(*at));
+        serving.or(self.tries.last())
+    }
+
     /// What clients see of the request whoever answers.
     pub fn meta(&self) -> Meta {
-        let route = self.route.as_ref();
+        self.meta_of(self.current())
+    }
+
+    /// What clients see of the answer of one call.
+    pub fn meta_at(&self, at: usize) -> Meta {
+        self.meta_of(self.tries.get(at))
+    }
+
+    fn meta_of(&self, one: Option<&Try>) -> Meta {
+        let route = one.map(|one| &one.route);
         Meta {
             id: self.id.clone(),
             created: signed(self.started_ms / 1_000),
@@ -249,60 +345,44 @@ impl Tab {
 
     /// Who serves, as far as that is decided.
     pub fn head(&self) -> Head {
-        let served = self
-            .route
-            .as_ref()
-            .filter(|_| self.seen.content || self.is_complete());
+        let serving = self.parts.last().and_then(|at| self.tries.get(*at));
+        let served = serving.map(|one| &one.route);
         Head {
             provider: served.map(|route| route.provider.name.clone()),
             model: served.map(|route| route.endpoint.model.clone()),
             sticky: served.map(|route| self.affinity.verdict(&route.endpoint)),
-            attempts: self.attempts.len(),
+            attempts: self.tries.len(),
             upstream_ms: self.upstream_ms,
+            hedge_cost: self.hedge_cost(),
         }
     }
 
     /// Who served, what was used, and whether reasoning was signed, if the answer came to its end in order.
     pub fn served(&self) -> Option<(Route, Usage, bool)> {
-        let seen = &self.seen;
+        let Try { route, seen, .. } = self.current()?;
         let failed = self.error.is_some() || matches!(seen.finish, Some((FinishReason::Error, _)));
-        let route = self.route.as_ref()?;
-        (self.concluded && self.is_complete() && !failed)
+        (self.concluded && seen.is_complete() && !failed)
             .then(|| (route.clone(), seen.usage.unwrap_or_default(), seen.signed))
     }
 
-    /// Adds to the error that ends the request what the client should know of the attempts.
+    /// The error that ends a request of which every attempt failed.
+    pub fn verdict(&self, requested: &[&str]) -> Option<Error> {
+        fallback::verdict(&self.failures, requested)
+    }
+
+    /// Adds to the error that broke the serving stream what the client should know of the attempts.
     pub fn explain(&self, mut error: Error) -> Error {
         if error.source == Source::Upstream
-            && let Some(route) = &self.route
+            && let Some(Try { route, .. }) = self.current()
         {
-            let name = route.provider.name.clone();
-            error.metadata.insert("provider_name".into(), name.into());
+            error = error.with("provider_name", route.provider.name.as_str());
         }
-        // The last of them is this error itself, unless the stream had begun to deliver.
-        let previous = match self.failures.split_last() {
-            Some((_, previous)) if !self.seen.content => previous,
-            _ => &self.failures,
-        };
-        if !previous.is_empty() {
-            let told = previous.iter().map(|(provider, error)| {
-                json!({"provider": provider, "code": error.error_type.as_str(), "status": error.status})
-            });
-            error
-                .metadata
-                .insert("previous_errors".into(), told.collect());
-            error.retry_after = retry_after(previous.iter().map(|(_, error)| error), &error);
+        if !self.failures.is_empty() {
+            let errors = self.failures.iter().map(|one| &one.error).chain([&error]);
+            error.retry_after = fallback::retry_after(errors);
         }
-        error
+        fallback::with_previous(error, &self.failures)
     }
-}
-
-/// When it makes sense to come back: as soon as the first provider may serve again. Providers that refused for good do not
-/// count, and one that may serve again without saying when leaves the pause to the client.
-fn retry_after<'a>(previous: impl Iterator<Item = &'a Error>, last: &'a Error) -> Option<u32> {
-    let passing = previous.chain([last]).filter(|error| error.status >= 429);
-    let waits: Option<Vec<u32>> = passing.map(|error| error.retry_after).collect();
-    waits.and_then(|waits| waits.into_iter().min())
 }
 
 fn bit(choice: u32) -> u128 {

@@ -7,6 +7,7 @@ pub mod breaker;
 mod credential;
 pub mod explain;
 pub mod health;
+pub mod hedging;
 pub mod naming;
 mod needs;
 pub mod order;
@@ -21,7 +22,9 @@ mod tiers;
 pub use credential::{Credential, OwnKey};
 pub use needs::expected_cost;
 pub use plan::{Exclusion, MAX_ATTEMPTS, Plan, Step, attempts, plan};
-pub use preferences::{Cutoffs, DataCollection, MaxPrice, ProviderPreferences, Sort, SortBy};
+pub use preferences::{
+    Cutoffs, DataCollection, Hedge, MaxPrice, ProviderPreferences, Sort, SortBy,
+};
 pub use situation::{Asked, OwnCandidate, Situation, Suffix, seed};
 
 #[cfg(test)]

@@ -81,6 +81,15 @@ pub struct Cutoffs {
     pub p99: Option<f64>,
 }
 
+/// When a second endpoint is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hedge {
+    /// After the time that the first usually takes.
+    Usual,
+    /// After so many milliseconds.
+    After(u64),
+}
+
 /// The `provider` object.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ProviderPreferences {
@@ -110,6 +119,10 @@ pub struct ProviderPreferences {
     pub preferred_min_throughput: Option<Cutoffs>,
     /// Soft: seconds to the first token.
     pub preferred_max_latency: Option<Cutoffs>,
+    /// A second endpoint is called when the first is silent.
+    pub hedge: Option<Hedge>,
+    /// A stream that breaks goes on at the next endpoint (`continue`).
+    pub resume: bool,
     /// Per-provider pass-through options: slug → fields of the upstream's own body.
     pub options: Map<String, Value>,
 }
@@ -213,6 +226,8 @@ impl ProviderPreferences {
                 self.preferred_min_throughput = Some(cutoffs(&value, at)?);
             }
             "preferred_max_latency" => self.preferred_max_latency = Some(cutoffs(&value, at)?),
+            "hedge" => self.hedge = hedge(&value, at)?,
+            "continue" => self.resume = flag(&value, at)?,
             "options" => self.options = options(value, at)?,
             _ => {}
         }
@@ -221,7 +236,7 @@ impl ProviderPreferences {
 }
 
 /// The keys of the object.
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 16] = [
     "order",
     "allow_fallbacks",
     "only",
@@ -235,6 +250,8 @@ const KEYS: [&str; 14] = [
     "max_price",
     "preferred_min_throughput",
     "preferred_max_latency",
+    "hedge",
+    "continue",
     "options",
 ];
 
@@ -256,6 +273,29 @@ fn flag(value: &Value, at: &str) -> Result<bool> {
     value
         .as_bool()
         .ok_or_else(|| Error::invalid(at, "expected true or false"))
+}
+
+/// `true`, `false` or `{after_ms?}`.
+fn hedge(value: &Value, at: &str) -> Result<Option<Hedge>> {
+    let object = match value {
+        Value::Bool(wanted) => return Ok(wanted.then_some(Hedge::Usual)),
+        Value::Object(object) => object,
+        _ => return Err(Error::invalid(at, "expected true, false or {after_ms}")),
+    };
+    let mut hedge = Hedge::Usual;
+    for (key, value) in object {
+        let at = format!("{at}.{key}");
+        match (key.as_str(), value) {
+            ("after_ms", Value::Null) => {}
+            ("after_ms", value) => {
+                let ms = value.as_u64();
+                let ms = ms.ok_or_else(|| Error::invalid(at, "expected whole milliseconds"))?;
+                hedge = Hedge::After(ms);
+            }
+            _ => return Err(Error::invalid(at, "Known here: after_ms")),
+        }
+    }
+    Ok(Some(hedge))
 }
 
 fn quantizations(value: Value, at: &str) -> Result<Vec<String>> {

@@ -3,4 +3,4 @@
 pub mod d1;
 mod row;
 
-pub use row::{Attempt, Generation, Origin, UsageRow};
+pub use row::{Attempt, Generation, Origin, Part, UsageRow};

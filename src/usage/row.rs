@@ -37,6 +37,22 @@ pub struct Attempt {
     pub upstream_id: Option<String>,
     /// Why it failed, if it did.
     pub error: Option<String>,
+    /// It lost a race and was aborted: what it may have cost the operator, nano-dollars.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hedge_cost: Option<Nanos>,
+    /// What it delivered, where several attempts wrote the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub part: Option<Part>,
+}
+
+/// One attempt's share of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Part {
+    /// Token counts.
+    pub usage: Usage,
+    /// Its share of the charge, rounded by itself.
+    pub cost: Nanos,
 }
 
 /// Where the request came from, in the client's own words.

@@ -14,7 +14,7 @@ use patchbay::chat::estimate;
 use patchbay::dialects::openai_chat::client::parse_request;
 use patchbay::error::Error;
 use patchbay::relay::generator::Generator;
-use patchbay::relay::{Head, Job, Origin, Output, run};
+use patchbay::relay::{Head, Job, Origin, Output, Wishes, run};
 use patchbay::routing::{Plan, Step};
 
 use crate::store::NOON;
@@ -79,6 +79,7 @@ pub fn job(body: Value, attempts: Vec<Route>) -> Job {
         },
         affinity: Rc::default(),
         on_served: None,
+        wishes: Wishes::default(),
     }
 }
 

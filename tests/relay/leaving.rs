@@ -23,6 +23,8 @@ struct Story {
     pause: u64,
     leaves: Leaves,
     poor: bool,
+    /// A second attempt starts beside the first after so many milliseconds.
+    hedge: Option<u64>,
 }
 
 /// Plays a story and checks what must hold in each. Whether the client left before the end.
@@ -35,11 +37,12 @@ fn check(story: &Story) -> bool {
         .borrow_mut()
         .extend(story.settles.clone());
     let endpoints = story.scripts.len();
-    let job = if story.streamed {
+    let mut job = if story.streamed {
         streamed(endpoints)
     } else {
         in_one_piece(endpoints)
     };
+    job.wishes.hedge_after_ms = story.hedge;
     let prompt = job.prompt_tokens;
     let client = Client::reading(&world, job, story.pause, story.leaves);
     world.run_out();
@@ -120,6 +123,7 @@ fn base(scripts: Vec<Script>) -> Story {
         pause: 0,
         leaves: Leaves::Never,
         poor: false,
+        hedge: None,
     }
 }
 
@@ -141,6 +145,14 @@ fn leaving_at_each_wait_and_after_each_output() {
         Story {
             settles: vec![Fault::Lost, Fault::Fails],
             ..base(vec![well_behaved()])
+        },
+        Story {
+            hedge: Some(3),
+            ..base(vec![mute(), well_behaved()])
+        },
+        Story {
+            hedge: Some(3),
+            ..base(vec![json(500, "{}").after(9), mute(), well_behaved()])
         },
         Story {
             poor: true,
@@ -227,16 +239,20 @@ fn story() -> impl Strategy<Value = Story> {
             prop_oneof![2 => Just(0u64), 1 => 1u64..20_000],
             leaves(),
             prop::bool::weighted(0.15),
+            prop::option::of(1u64..50_000),
         )
-            .prop_map(move |(scripts, hold, settles, pause, leaves, poor)| Story {
-                streamed,
-                scripts,
-                hold,
-                settles,
-                pause,
-                leaves,
-                poor,
-            })
+            .prop_map(
+                move |(scripts, hold, settles, pause, leaves, poor, hedge)| Story {
+                    streamed,
+                    scripts,
+                    hold,
+                    settles,
+                    pause,
+                    leaves,
+                    poor,
+                    hedge,
+                },
+            )
     })
 }
 

@@ -3,20 +3,22 @@
 use patchbay::error::ErrorType;
 use patchbay::relay::limits::{
     AFTER_FINISH_MS, ERROR_BODY_MS, FIRST_CONTENT_MS, HOLD_LIFETIME_MS, HOLD_MS, IDLE_MS,
-    KEEP_ALIVE_MS, MAX_ANSWER_BYTES, MAX_ERROR_BYTES, MAX_PREAMBLE_BYTES, SETTLE_MS,
-    SETTLE_PAUSES_MS, STREAM_HEADERS_MS, TOTAL_MS, WHOLE_ANSWER_MS,
+    KEEP_ALIVE_MS, MAX_ANSWER_BYTES, MAX_ERROR_BYTES, MAX_PREAMBLE_BYTES, Patience, SETTLE_MS,
+    SETTLE_PAUSES_MS, STALLED_CONTENT_MS, STALLED_HEADERS_MS, STREAM_HEADERS_MS, TOTAL_MS,
+    WHOLE_ANSWER_MS,
 };
-use patchbay::relay::{KEEP_ALIVE, Output};
+use patchbay::relay::{Job, KEEP_ALIVE, Output};
+use serde_json::json;
 
-use crate::client::{COMPLETION, Client, PROMPT, in_one_piece, play, streamed};
+use crate::client::{COMPLETION, Client, PROMPT, in_one_piece, job, play, route, streamed};
 use crate::upstream::{
-    Fate, Piece, Script, answer, chunk, comment, done, finish, json, mute, role, sse, stream, text,
-    usage,
+    Fate, Piece, Script, answer, chunk, comment, done, finish, json as whole, mute, role, sse,
+    stream, text, usage,
 };
 use crate::world::{Fault, RICH, World};
 
 /// The second attempt begins when the first is given up, and the first is aborted by then.
-fn given_up_at(job: patchbay::relay::Job, first: Script) -> u64 {
+fn given_up_at(job: Job, first: Script) -> u64 {
     let second = if job.request.stream {
         stream(&["Hi"], 1, 2)
     } else {
@@ -40,9 +42,26 @@ fn repeat(pieces: &[Piece], ms: u64) -> Vec<Piece> {
     (0..times).flat_map(|_| once()).collect()
 }
 
+/// A streamed request over two endpoints whose model thinks; `body` adds to it.
+fn thinking(body: serde_json::Value) -> Job {
+    let thinks = |name| {
+        route(name, "openai_chat", |_, endpoint| {
+            endpoint["reasoning"] = json!({"toggle": true});
+        })
+    };
+    let mut whole = json!({"stream": true});
+    let more = body.as_object().unwrap().clone();
+    whole.as_object_mut().unwrap().extend(more);
+    job(whole, vec![thinks("a"), thinks("b")])
+}
+
 #[test]
 fn response_headers_of_a_stream() {
-    assert_eq!(given_up_at(streamed(2), mute()), STREAM_HEADERS_MS);
+    // Silence is given up sooner where somebody else can be asked and nothing is thought over.
+    assert_eq!(given_up_at(streamed(2), mute()), STALLED_HEADERS_MS);
+    assert_eq!(given_up_at(thinking(json!({})), mute()), STREAM_HEADERS_MS);
+    let off = json!({"reasoning": {"enabled": false}});
+    assert_eq!(given_up_at(thinking(off), mute()), STALLED_HEADERS_MS);
     let (_, client) = play(
         streamed(1),
         [stream(&["Hi"], 1, 2).after(STREAM_HEADERS_MS - 1)],
@@ -58,7 +77,25 @@ fn first_content_of_a_stream() {
         repeat(&[comment()], 7_000),
         repeat(&[role()], 7_000),
     ] {
-        assert_eq!(given_up_at(streamed(2), sse(body)), 1 + FIRST_CONTENT_MS);
+        let asks = || streamed(2);
+        assert_eq!(
+            given_up_at(asks(), sse(body.clone())),
+            1 + STALLED_CONTENT_MS
+        );
+        assert_eq!(
+            given_up_at(thinking(json!({})), sse(body.clone())),
+            1 + FIRST_CONTENT_MS
+        );
+        // Nobody else is left to ask.
+        let (world, client) = play(streamed(1), [sse(body)]);
+        assert_eq!(world.elapsed(), 1 + FIRST_CONTENT_MS);
+        let error = client.chunks().pop().unwrap()["error"].clone();
+        assert_eq!(
+            (error["code"].as_u64(), error["type"].as_str()),
+            (Some(504), Some("provider_stalled"))
+        );
+        assert_eq!(error["metadata"]["stalled_phase"], "first_content");
+        assert_eq!(error["metadata"]["silent_ms"], FIRST_CONTENT_MS);
     }
     let late = sse([
         role(),
@@ -79,6 +116,8 @@ fn silence_within_a_stream() {
         assert_eq!(client.words(), "12345678");
         let last = client.chunks().pop().unwrap();
         assert_eq!(last["error"]["code"], 504);
+        assert_eq!(last["error"]["type"], "provider_stalled");
+        assert_eq!(last["error"]["metadata"]["stalled_phase"], "between_events");
         assert_eq!(world.elapsed(), IDLE_MS + IDLE_MS);
         assert_eq!(world.call(0).fate.get(), Fate::Aborted);
         assert_eq!(world.row().usage.completion, 2);
@@ -118,7 +157,7 @@ fn an_answer_in_one_piece() {
     // P124: from dispatch to the last byte, not to the headers; also where a stream was asked for.
     let hangs = || Script {
         content_type: "application/json",
-        ..sse([Piece::Bytes(b"{".to_vec()), Piece::Hang]).after(70_000)
+        ..sse([Piece::Bytes(b"{".to_vec()), Piece::Hang]).after(20_000)
     };
     assert_eq!(given_up_at(in_one_piece(2), hangs()), WHOLE_ANSWER_MS);
     assert_eq!(given_up_at(streamed(2), hangs()), WHOLE_ANSWER_MS);
@@ -131,14 +170,14 @@ fn an_answer_in_one_piece() {
 
 #[test]
 fn the_body_of_an_error() {
-    let mut hangs = json(500, "{\"error\":{\"message\":\"oops\"}}");
+    let mut hangs = whole(500, "{\"error\":{\"message\":\"oops\"}}");
     hangs.body.push(Piece::Hang);
     assert_eq!(given_up_at(streamed(2), hangs.clone()), 1 + ERROR_BODY_MS);
     // What came in time is told.
     let (_, client) = play(streamed(1), [hangs]);
     assert_eq!(client.failure().message, "oops");
 
-    let mut long = json(500, &"x".repeat(MAX_ERROR_BYTES));
+    let mut long = whole(500, &"x".repeat(MAX_ERROR_BYTES));
     long.body.push(Piece::Hang);
     assert_eq!(given_up_at(streamed(2), long.clone()), 1 + ERROR_BODY_MS);
     long.body.insert(1, Piece::Bytes(b"y".to_vec()));
@@ -155,10 +194,17 @@ fn a_request_as_a_whole() {
 
     // Attempts do not add up beyond it, and none begins after it.
     let stuck = || sse([Piece::Hang]).after(STREAM_HEADERS_MS - 1);
-    let (world, client) = play(streamed(8), (0..8).map(|_| stuck()));
+    let thinks = |name: &str| {
+        route(name, "openai_chat", |_, endpoint| {
+            endpoint["reasoning"] = json!({"mandatory": true})
+        })
+    };
+    let routes = ["a", "b", "c", "d", "e", "f", "g", "h"].map(thinks);
+    let asks = job(json!({"stream": true}), routes.to_vec());
+    let (world, client) = play(asks, (0..8).map(|_| stuck()));
     assert_eq!(world.elapsed(), TOTAL_MS);
     assert!(world.calls.borrow().len() < 8);
-    assert_eq!(client.chunks().pop().unwrap()["error"]["code"], 504);
+    assert_eq!(client.chunks().pop().unwrap()["error"]["code"], 503);
     assert_eq!(world.ends(), ["void 0"]);
 
     let (world, _) = play(in_one_piece(8), (0..8).map(|_| mute()));
@@ -271,7 +317,7 @@ fn a_silent_stream_is_kept_alive_before_and_after_the_commit() {
 fn a_failure_after_the_first_comment_is_told_in_band() {
     let (world, client) = play(
         streamed(2),
-        [mute(), json(429, "{}").after(500).retry_after(7)],
+        [mute(), whole(429, "{}").after(500).retry_after(7)],
     );
     let got = client.got.borrow();
     assert!(matches!(got[0], (KEEP_ALIVE_MS, Output::Begin(_))));
@@ -280,12 +326,12 @@ fn a_failure_after_the_first_comment_is_told_in_band() {
     assert_eq!(last["error"]["code"], 429);
     assert_eq!(
         last["error"]["metadata"]["previous_errors"][0]["code"],
-        "timeout"
+        "provider_stalled"
     );
     assert_eq!(last["usage"]["cost"], 0);
     assert!(client.text().ends_with("data: [DONE]\n\n"));
     assert_eq!(world.ends(), ["void 0"]);
-    assert_eq!(world.elapsed(), STREAM_HEADERS_MS + 500);
+    assert_eq!(world.elapsed(), STALLED_HEADERS_MS + 500);
 }
 
 #[test]
@@ -321,4 +367,17 @@ fn the_size_of_what_is_held_back_before_the_first_content() {
     let mut much = vec![padded(MAX_PREAMBLE_BYTES / 4); 3];
     much.extend([text("Hi"), finish("stop"), done()]);
     assert_eq!(play(streamed(1), [sse(much)]).1.words(), "Hi");
+}
+
+#[test]
+fn a_long_prompt_is_given_time_to_be_read() {
+    let of = |tokens| Patience::of(false, false, tokens);
+    assert_eq!(of(999).headers_ms, STALLED_HEADERS_MS);
+    assert_eq!(of(100_000).headers_ms, STALLED_HEADERS_MS + 20_000);
+    assert_eq!(of(1_000_000).content_ms, STALLED_CONTENT_MS + 200_000);
+    let most = of(u64::MAX);
+    assert_eq!(
+        (most.headers_ms, most.content_ms),
+        (STREAM_HEADERS_MS, FIRST_CONTENT_MS)
+    );
 }

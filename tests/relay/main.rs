@@ -13,12 +13,16 @@
 #[path = "../ledger/store.rs"]
 mod store;
 
+mod classes;
 mod client;
 mod commit;
+mod hedging;
 mod holds;
 mod leaving;
 mod limits;
+mod max_cost;
 mod refusals;
+mod resuming;
 mod settling;
 mod upstream;
 mod world;

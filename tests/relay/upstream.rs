@@ -27,16 +27,19 @@ pub struct Call {
     clock: Rc<Cell<u64>>,
     /// When it began.
     pub at: u64,
+    /// What was asked.
+    pub body: Vec<u8>,
     pub fate: Cell<Fate>,
     /// When the call ended or was aborted.
     pub closed_at: Cell<u64>,
 }
 
 impl Call {
-    pub fn new(world: &Core) -> Self {
+    pub fn new(world: &Core, body: Vec<u8>) -> Self {
         Self {
             clock: world.clock(),
             at: world.elapsed(),
+            body,
             fate: Cell::new(Fate::Open),
             closed_at: Cell::new(0),
         }

@@ -279,7 +279,7 @@ impl Platform for Edge {
         async move {
             let script = world.scripts.borrow_mut().pop_front();
             let script = script.unwrap_or_else(|| panic!("no script for {}", call.provider.slug));
-            let log = Rc::new(Call::new(&world));
+            let log = Rc::new(Call::new(&world, call.request.body));
             world.calls.borrow_mut().push(Rc::clone(&log));
             script.answer(world, log).await
         }

@@ -11,7 +11,7 @@ use crate::describe;
 use crate::facts;
 use crate::identity::{Candidate, Canonical, candidate, settle_names};
 use crate::naming::{self, Naming};
-use crate::overlay::Overlay;
+use crate::overlay::{Overlay, matches};
 use crate::source::Document;
 
 /// A host whose context is this many times the author's own serves something else under the same name.
@@ -277,6 +277,11 @@ fn endpoint(
         input_modalities: facts::modalities(facts.modalities.input.as_deref())?,
         output_modalities: facts::modalities(facts.modalities.output.as_deref())?,
         supports_implicit_caching: implicit_caching,
+        refuses_prefill: candidate
+            .import
+            .refuses_prefill
+            .iter()
+            .any(|pattern| matches(pattern, candidate.id)),
         status: facts::status(facts.status.as_deref())?,
         prices,
     })

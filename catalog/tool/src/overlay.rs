@@ -52,6 +52,9 @@ pub struct Import {
     /// Parameters that only some of its models take, and that the data does not tell.
     #[serde(default)]
     pub supports: Vec<Supports>,
+    /// Patterns of the upstream ids whose models refuse the beginning of an answer although the others take one.
+    #[serde(default)]
+    pub refuses_prefill: Vec<String>,
 }
 
 /// What some models take.

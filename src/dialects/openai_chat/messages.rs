@@ -34,6 +34,8 @@ struct Rules {
     string_content: bool,
     short_ids: bool,
     cache_marks: bool,
+    /// What marks an assistant message at the end as the beginning of the answer.
+    prefill_flag: Option<&'static str>,
     history: Option<ReasoningHistory>,
 }
 
@@ -45,6 +47,11 @@ impl Rules {
             string_content: has(Quirk::StringContent),
             short_ids: has(Quirk::ShortToolCallIds),
             cache_marks: has(Quirk::CacheControlParts),
+            prefill_flag: if has(Quirk::PrefixFlag) {
+                Some("prefix")
+            } else {
+                has(Quirk::PartialFlag).then_some("partial")
+            },
             history: target
                 .endpoint
                 .reasoning
@@ -80,6 +87,13 @@ pub(super) fn are_fit(request: &ChatRequest, raw: &str, target: &Target<'_>) -> 
         return false;
     }
     if target.provider.has(Quirk::CacheControlParts) && request.cache_control.is_some() {
+        return false;
+    }
+    let begins = request
+        .messages
+        .last()
+        .is_some_and(|message| message.role == Role::Assistant);
+    if begins && rules.prefill_flag.is_some() {
         return false;
     }
     request.messages.iter().all(|message| {
@@ -126,11 +140,16 @@ pub(super) fn put_messages(
             let at = request.messages.iter().rposition(can_be_marked)?;
             Some((at, mark))
         });
+    let last = request.messages.len().saturating_sub(1);
     let mut failure = None;
     put_array(
         out,
         request.messages.iter().enumerate(),
         |out, (at, message)| {
+            let rules = Rules {
+                prefill_flag: rules.prefill_flag.filter(|_| at == last),
+                ..rules
+            };
             let mark = marked.filter(|(last, _)| *last == at).map(|(_, mark)| mark);
             if let Err(error) = put_message(out, message, mark, rules) {
                 let inner = error.param.clone().unwrap_or_default();
@@ -218,6 +237,11 @@ fn put_assistant(object: &mut ObjectWriter<'_>, message: &Message, rules: Rules)
         object.field("content", &nothing);
     } else {
         put_content(object.key("content"), &texts, None, rules)?;
+    }
+    if let Some(flag) = rules.prefill_flag
+        && calls.is_empty()
+    {
+        object.field(flag, &true);
     }
     put_history(object, message, rules);
     for part in &message.parts {

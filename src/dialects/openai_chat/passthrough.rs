@@ -81,6 +81,13 @@ impl Passthrough {
         Ok(())
     }
 
+    /// Appends events of the gateway's own.
+    pub fn write(&mut self, events: &[Event], out: &mut Vec<u8>) {
+        for event in events {
+            self.inner.writer.write(event, out);
+        }
+    }
+
     /// Appends the chunk with the usage and the end of the client's stream.
     pub fn finish(&mut self, report: &UsageReport, out: &mut Vec<u8>) {
         self.inner.writer.finish(report, out);

@@ -20,7 +20,8 @@ use crate::{
 };
 
 /// Fields between client and gateway; no host sees them.
-const GATEWAY: [&str; 22] = [
+const GATEWAY: [&str; 23] = [
+    "max_cost",
     "models",
     "prompt",
     "provider",

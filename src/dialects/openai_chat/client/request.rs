@@ -133,6 +133,7 @@ fn convert(wire: wire::Request) -> Result<ChatRequest> {
         prompt_cache_key: wire.prompt_cache_key,
         metadata: metadata(wire.metadata)?,
         provider: provider(wire.provider)?,
+        max_cost: wire.max_cost,
         extra: wire.extra,
     })
 }

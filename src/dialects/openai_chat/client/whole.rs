@@ -133,12 +133,25 @@ pub fn put_usage(out: &mut Vec<u8>, report: &UsageReport) {
     if let Some(saved) = report.cache_discount {
         put_dollars(cost.key("cache_discount"), saved);
     }
+    if let Some(hedge) = report.hedge_cost {
+        put_dollars(cost.key("hedge_cost"), hedge);
+    }
     cost.end();
     let mut completion = ObjectWriter::new(object.key("completion_tokens_details"));
     completion.field("reasoning_tokens", &usage.reasoning);
     completion.field("image_tokens", &usage.image_out);
     completion.field("audio_tokens", &usage.audio_out);
     completion.end();
+    if !report.parts.is_empty() {
+        put_array(object.key("parts"), &report.parts, |out, part| {
+            let mut object = ObjectWriter::new(out);
+            object.field("provider", &part.provider);
+            object.field("prompt_tokens", &part.usage.prompt);
+            object.field("completion_tokens", &part.usage.completion);
+            put_dollars(object.key("cost"), part.cost);
+            object.end();
+        });
+    }
     object.end();
 }
 

@@ -56,6 +56,7 @@ pub(super) struct Request {
     pub(super) prompt_cache_key: Option<String>,
     pub(super) metadata: Option<Map<String, Value>>,
     pub(super) provider: Option<Box<RawValue>>,
+    pub(super) max_cost: Option<Box<RawValue>>,
     #[serde(flatten)]
     pub(super) extra: Map<String, Value>,
 }

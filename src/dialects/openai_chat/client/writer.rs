@@ -47,6 +47,21 @@ pub struct UsageReport {
     pub completion_cost: Nanos,
     /// What the provider's prompt cache saved, where one was at work.
     pub cache_discount: Option<Nanos>,
+    /// What an aborted attempt (`provider.hedge`) may have cost the operator. Not charged.
+    pub hedge_cost: Option<Nanos>,
+    /// Who wrote which part, where several providers wrote the answer (`provider.continue`).
+    pub parts: Vec<PartReport>,
+}
+
+/// One provider's part of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartReport {
+    /// Display name.
+    pub provider: String,
+    /// Token counts.
+    pub usage: Usage,
+    /// Its share of the cost, rounded by itself.
+    pub cost: Nanos,
 }
 
 /// How a choice ended.
@@ -181,6 +196,11 @@ impl ChunkWriter {
         }
         out.extend_from_slice(b"}\n\n");
         out.extend_from_slice(DONE);
+    }
+
+    /// Goes on where another writer stopped: the first answer has its role already.
+    pub fn resume(&mut self) {
+        self.start(0);
     }
 
     /// Notes that a choice has its role; true for the first time.

@@ -31,6 +31,7 @@ fn report() -> UsageReport {
         prompt_cost: nanos(142_560),
         completion_cost: nanos(15_840),
         cache_discount: Some(nanos(-7)),
+        ..UsageReport::default()
     }
 }
 

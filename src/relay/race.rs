@@ -1,0 +1,239 @@
+//! From the plan to the attempt that answers: one attempt after the other, or two side by side (`provider.hedge`).
+//!
+//! At most two run at once. The second starts when the first has been silent for the time that the job names, at the next
+//! endpoint of the same model. The first content wins; the other is aborted and noted with what it may have cost.
+
+use std::pin::pin;
+
+use futures::future::{Either, select};
+
+use super::{
+    attempt::{Around, Attempt, Opened, target},
+    fallback::{Queue, class},
+    flow::unusable,
+    job::Job,
+    pipe::Whole,
+    ports::Platform,
+    resume::Draft,
+    run::Running,
+    watch::Denied,
+};
+use crate::{
+    chat::Event,
+    error::{Error, Next},
+};
+
+/// How a race ended.
+pub enum Raced<'a, P: Platform> {
+    /// A stream is to be carried to its end.
+    Stream(Attempt<'a, P>),
+    /// The client has its whole answer.
+    Answered,
+    /// Nobody answered: why the request could not be said to an endpoint, if that happened.
+    Nobody(Option<Error>),
+}
+
+impl<P: Platform> Running<'_, P> {
+    /// Tries the steps of the queue until one answers.
+    ///
+    /// # Errors
+    /// When the hold is denied.
+    pub(super) async fn race<'j>(
+        &mut self,
+        job: &'j Job,
+        queue: &mut Queue,
+        draft: Option<&'j Draft>,
+    ) -> Result<Raced<'j, P>, Denied> {
+        let around = self.around();
+        let mut racing: Vec<Attempt<'j, P>> = Vec::with_capacity(1);
+        let mut unsayable = None;
+        loop {
+            if racing.is_empty() {
+                match self.call_next(&around, job, queue, draft, None, &mut unsayable) {
+                    Some(attempt) => racing.push(attempt),
+                    None => return Ok(Raced::Nobody(unsayable)),
+                }
+            }
+            let hedge_at = hedge_at(job, queue, &racing);
+            let due = racing.iter().map(Attempt::deadline).min();
+            let by = due.unwrap_or_default().min(hedge_at).min(self.end_ms);
+            let step = self.wait(by, advance(&mut racing, &around)).await?;
+            let (at, opened) = match step {
+                Some((at, Some(opened))) => (at, opened),
+                Some((_, None)) => continue,
+                None => {
+                    let now = self.platform.now_ms();
+                    if let Some(late) = late(&mut racing, &around, now, self.end_ms) {
+                        late
+                    } else {
+                        let model = racing.first().map(|one| one.route().endpoint.model.clone());
+                        let model = model.as_deref();
+                        let next =
+                            self.call_next(&around, job, queue, draft, model, &mut unsayable);
+                        racing.extend(next);
+                        continue;
+                    }
+                }
+            };
+            let attempt = racing.swap_remove(at);
+            let error = match opened {
+                Opened::Stream => {
+                    self.win(&attempt, racing);
+                    return Ok(Raced::Stream(attempt));
+                }
+                Opened::Whole(_) if draft.is_some() => unusable(
+                    "The provider answered in one piece where the rest of a stream was asked for",
+                ),
+                Opened::Whole(body) => match self.whole(attempt.at, &body) {
+                    Ok(answer) => {
+                        self.win(&attempt, racing);
+                        self.hand_over(job, &answer).await?;
+                        return Ok(Raced::Answered);
+                    }
+                    Err(error) => error,
+                },
+                Opened::Failed(error) => error,
+            };
+            self.lost(job, queue, &attempt, &error);
+        }
+    }
+
+    /// Calls the next endpoint that can be asked; of this model only, where one is named.
+    fn call_next<'j>(
+        &mut self,
+        around: &Around<P>,
+        job: &'j Job,
+        queue: &mut Queue,
+        draft: Option<&'j Draft>,
+        model: Option<&str>,
+        unsayable: &mut Option<Error>,
+    ) -> Option<Attempt<'j, P>> {
+        if self.platform.now_ms() >= self.end_ms {
+            return None;
+        }
+        loop {
+            let next = queue.peek().and_then(|step| job.plan.attempts.get(step))?;
+            if model.is_some_and(|model| model != next.route.endpoint.model) {
+                return None;
+            }
+            let step = queue.pop()?;
+            let is_last = queue.peek().is_none();
+            match Attempt::start(around, job, step, is_last, draft) {
+                Ok(attempt) => return Some(attempt),
+                Err(error) => {
+                    let is_final = error.next == Next::Final;
+                    unsayable.get_or_insert(error);
+                    if is_final {
+                        queue.retain(|_| false);
+                    }
+                }
+            }
+        }
+    }
+
+    /// An attempt failed: what may still be tried is decided by the class of its failure.
+    fn lost(&mut self, job: &Job, queue: &mut Queue, attempt: &Attempt<'_, P>, error: &Error) {
+        let now = self.platform.now_ms();
+        self.tab().fail_try(attempt.at, error, now);
+        let failed = &attempt.route().endpoint;
+        queue.narrow(&job.plan.attempts, failed, class(error).before_commit);
+    }
+
+    /// An attempt serves; the others are aborted.
+    fn win(&mut self, winner: &Attempt<'_, P>, others: Vec<Attempt<'_, P>>) {
+        let now = self.platform.now_ms();
+        let mut tab = self.tab();
+        tab.serve(winner.at, now);
+        for other in &others {
+            tab.lose(other.at, now);
+        }
+    }
+
+    /// Reads and checks an answer in one piece.
+    fn whole<'b>(&mut self, at: usize, body: &'b [u8]) -> Result<Whole<'b>, Error> {
+        let now = self.platform.now_ms();
+        let mut tab = self.tab();
+        tab.arrived(now);
+        let Some(route) = tab.tries.get(at).map(|one| one.route.clone()) else {
+            return Err(Error::internal("an attempt is not on the tab"));
+        };
+        let answer = match Whole::read(&target(&route), body) {
+            Ok(answer) => answer,
+            Err(error) if error.raw.is_none() => return Err(error.with_raw(body)),
+            Err(error) => return Err(error),
+        };
+        let Some(seen) = tab.seen_mut(at) else {
+            return Ok(answer);
+        };
+        let mut fault = None;
+        for event in answer.events() {
+            seen.see(event, now);
+            if let Event::Error(error) = event {
+                fault.get_or_insert(error.clone());
+            }
+        }
+        let fault = fault.or_else(|| seen.fault());
+        fault.map_or(Ok(answer), Err)
+    }
+
+    /// Settles an answer in one piece and hands it to the client.
+    async fn hand_over(&mut self, job: &Job, answer: &Whole<'_>) -> Result<(), Denied> {
+        self.granted().await?;
+        let report = self.settle().await;
+        let body = answer.write(job, &self.tab().meta(), &report);
+        if job.request.stream {
+            self.write(body).await;
+        } else {
+            let tokens = (report.usage.prompt, report.usage.completion);
+            self.answer(body, tokens).await;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a second attempt starts beside the first, and when.
+fn hedge_at<P: Platform>(job: &Job, queue: &Queue, racing: &[Attempt<'_, P>]) -> u64 {
+    let ([first], Some(after)) = (racing, job.wishes.hedge_after_ms) else {
+        return u64::MAX;
+    };
+    let next = queue.peek().and_then(|step| job.plan.attempts.get(step));
+    match next {
+        Some(next) if next.route.endpoint.model == first.route().endpoint.model => {
+            first.dispatched.saturating_add(after)
+        }
+        _ => u64::MAX,
+    }
+}
+
+/// The attempt whose deadline has passed, and what that makes of it.
+fn late<P: Platform>(
+    racing: &mut [Attempt<'_, P>],
+    around: &Around<P>,
+    now: u64,
+    end: u64,
+) -> Option<(usize, Opened)> {
+    let is_out_of_time = now >= end;
+    racing.iter_mut().enumerate().find_map(|(at, attempt)| {
+        let is_due = is_out_of_time || now >= attempt.deadline();
+        let opened = is_due.then(|| attempt.late(around, is_out_of_time));
+        opened.flatten().map(|opened| (at, opened))
+    })
+}
+
+/// One step of whichever attempt moves first.
+async fn advance<P: Platform>(
+    racing: &mut [Attempt<'_, P>],
+    around: &Around<P>,
+) -> (usize, Option<Opened>) {
+    match racing {
+        [only] => (0, only.advance(around).await),
+        [first, second, ..] => {
+            let (first, second) = (pin!(first.advance(around)), pin!(second.advance(around)));
+            match select(first, second).await {
+                Either::Left((opened, _)) => (0, opened),
+                Either::Right((opened, _)) => (1, opened),
+            }
+        }
+        [] => std::future::pending().await,
+    }
+}
