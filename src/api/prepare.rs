@@ -15,11 +15,14 @@ use crate::{
     identity::KeyRecord,
     relay::{self, Wishes},
     routing::{
-        self, Asked, Plan, ProviderPreferences, Situation,
+        self, Asked, Plan, ProviderPreferences, Situation, SortBy,
         explain::{self, Strategy},
         sticky::Affinity,
     },
 };
+
+/// The variable that names the order of those who ask for none: a word of `provider.sort`.
+const DEFAULT_SORT: &str = "DEFAULT_PROVIDER_SORT";
 
 /// A request that can be planned.
 pub struct Prepared {
@@ -95,6 +98,9 @@ impl Prepared {
             seed: self.seed,
             prompt_tokens: self.prompt_tokens,
             preferences: &self.preferences,
+            default_sort: world
+                .var(DEFAULT_SORT)
+                .and_then(|word| SortBy::parse(&word)),
             health: &memory.health,
             affinity: &self.affinity,
             has_credentials: &|provider| world.can_call(provider),

@@ -15,7 +15,7 @@ mod estimate;
 
 use self::{
     chance::SplitMix64,
-    constants::{ATTEMPTS_TO_TRUST, COMPETITIVE_EDGE, EXPLORATION_SHARE, FALL_OFF},
+    constants::{ATTEMPTS_TO_TRUST, COMPETITIVE_EDGE, EXPLORATION_SHARE, FALL_OFF, PRIOR_ATTEMPTS},
     estimate::{Peers, tool_errors_far_beyond},
 };
 use super::{health::Standing, statistics::EndpointStatistics};
@@ -59,8 +59,10 @@ pub struct OrderContext {
     pub explore: bool,
     /// Estimated prompt tokens.
     pub prompt_tokens: u64,
-    /// Expected completion tokens.
+    /// Completion tokens that the candidates' costs are for.
     pub output_tokens: u64,
+    /// The request's own limit on them.
+    pub max_tokens: Option<u64>,
 }
 
 /// Why an endpoint has its place.
@@ -111,7 +113,7 @@ pub struct Ranked {
 
 /// All candidates, in the order in which they are tried.
 pub fn order(candidates: &[Candidate<'_>], context: &OrderContext) -> Vec<Ranked> {
-    let peers = Peers::of(candidates);
+    let peers = Peers::of(candidates, context);
     let estimates: Vec<Estimate> = candidates
         .iter()
         .map(|candidate| peers.estimate(candidate, context))
@@ -247,7 +249,8 @@ fn draw(placed: &mut [Placed<'_>], attempts: f64, context: &OrderContext) {
     let explored = normalized(placed, |p| {
         let open_to_all = p.candidate.standing == Standing::Steady && context.explore;
         if open_to_all {
-            inverse_square(p.ranked.score)
+            // What was seldom tried of late has most to tell.
+            inverse_square(p.ranked.score) / (PRIOR_ATTEMPTS + p.ranked.estimate.attempts)
         } else {
             0.0
         }

@@ -263,12 +263,13 @@ impl<'a> Planner<'a> {
         let tiers = eligible.first().map(|item| item.tiers).unwrap_or_default();
         let sort = sort
             .or(preferences.sort.and_then(|sort| sort.by))
-            .or(tiers.sort());
+            .or(tiers.sort())
+            .or(self.situation.default_sort);
         let candidates: Vec<Candidate<'_>> = eligible.iter().map(|item| item.candidate).collect();
         let order = match sort {
             Some(SortBy::Exacto) => self.gateway_order(eligible, &candidates, Aim::Quality),
             Some(by) => sorting::sorted(&candidates, by),
-            None => sorting::sorted(&candidates, SortBy::Price),
+            None => self.gateway_order(eligible, &candidates, Aim::Balance),
         };
         let mut keyed = Vec::with_capacity(order.len());
         for item in order.into_iter().filter_map(|at| eligible.get(at)) {
@@ -323,6 +324,7 @@ impl<'a> Planner<'a> {
             explore: !pays_itself && !self.situation.preferences.names_providers(),
             prompt_tokens: self.situation.prompt_tokens,
             output_tokens: eligible.iter().map(output).max().unwrap_or_default(),
+            max_tokens: self.request.max_tokens,
         };
         let ranked = order::order(candidates, &context);
         ranked.into_iter().map(|ranked| ranked.index).collect()

@@ -63,6 +63,7 @@ fn tags(request: &ChatRequest, entry: Rc<ServedModel>, preferences: &str) -> Res
     let situation = Situation {
         prompt_tokens: 100,
         preferences: &preferences,
+        default_sort: Some(SortBy::Price),
         ..Situation::default()
     };
     let plan = plan(request, &[entry.into()], &situation)?;
@@ -74,9 +75,26 @@ fn tags(request: &ChatRequest, entry: Rc<ServedModel>, preferences: &str) -> Res
 }
 
 #[test]
-fn endpoints_are_tried_in_the_order_of_price() {
+fn an_operator_may_set_the_order_of_those_who_ask_for_none() {
     let request = ChatRequest::default();
     assert_eq!(tags(&request, three(), "{}").unwrap(), ["b", "c", "a"]);
+}
+
+#[test]
+fn without_an_order_endpoints_take_turns_by_price_and_the_same_seed_gives_the_same_plan() {
+    let first = |seed| {
+        let situation = Situation {
+            seed,
+            ..Situation::default()
+        };
+        let plan = plan(&ChatRequest::default(), &[three().into()], &situation).unwrap();
+        assert_eq!(plan.attempts.len(), 3);
+        plan.attempts[0].route.endpoint.tag.clone()
+    };
+    let firsts: Vec<String> = (0..300).map(first).collect();
+    let count = |tag: &str| firsts.iter().filter(|first| *first == tag).count();
+    assert!(count("b") > count("c") && count("c") > count("a") && count("a") > 0);
+    assert_eq!(firsts, (0..300).map(first).collect::<Vec<_>>());
 }
 
 #[test]
@@ -165,7 +183,11 @@ fn the_plan_is_bounded_and_leaves_room_for_each_model() {
     let model = || entry(&many);
     let plan = |models: usize| {
         let models: Vec<_> = (0..models).map(|_| model().into()).collect();
-        plan(&ChatRequest::default(), &models, &Situation::default()).unwrap()
+        let situation = Situation {
+            default_sort: Some(SortBy::Price),
+            ..Situation::default()
+        };
+        plan(&ChatRequest::default(), &models, &situation).unwrap()
     };
     let tags = |plan: &Plan| -> Vec<String> {
         let routes = plan.attempts.iter();

@@ -229,6 +229,7 @@ impl World {
         let can_call = |slug: &str| PROVIDERS.iter().any(|row| row.0 == slug && row.3);
         let situation = Situation {
             seed: self.seed,
+            default_sort: Some(crate::routing::SortBy::Price),
             prompt_tokens: self.prompt_tokens,
             preferences: &preferences,
             statistics: &self.statistics,

@@ -25,6 +25,11 @@ pub enum SortBy {
 }
 
 impl SortBy {
+    /// The order of this word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|by| by.as_str() == word)
+    }
+
     const ALL: [Self; 4] = [Self::Price, Self::Throughput, Self::Latency, Self::Exacto];
 
     /// The word on the wire.

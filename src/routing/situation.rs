@@ -23,6 +23,8 @@ pub struct Situation<'a> {
     pub prompt_tokens: u64,
     /// The request's `provider` object.
     pub preferences: &'a ProviderPreferences,
+    /// The order of those who ask for none, where the operator names one.
+    pub default_sort: Option<SortBy>,
     /// How endpoints served lately.
     pub statistics: &'a Statistics,
     /// How endpoints stand right now.
@@ -127,6 +129,7 @@ impl Default for Situation<'_> {
             seed: 0,
             prompt_tokens: 0,
             preferences: &NO_PREFERENCES,
+            default_sort: None,
             statistics: &NO_STATISTICS,
             health: &Unknown,
             affinity: &NOTHING_STICKS,

@@ -74,6 +74,8 @@ export async function startGateway({ vars = {}, catalog = testCatalog(), persist
   upstream ??= await startUpstream({ eventDelayMs: 0 });
   const variables = {
     FAULT_INJECTION: "on",
+    // Tests say who is asked: the cheapest, as long as nothing else is named.
+    DEFAULT_PROVIDER_SORT: "price",
     OPERATOR_TOKEN,
     TEST_UPSTREAM: upstream.url,
     TEST_UPSTREAM_KEY: "test-key",

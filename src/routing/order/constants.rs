@@ -24,12 +24,13 @@ pub const RATE_LIMIT_PENALTY: f64 = 0.5;
 pub const RATE_LIMIT_SECONDS: f64 = 0.3;
 
 /// Endpoints whose score is within this factor of the best compete: shares go by 1/score².
-pub const COMPETITIVE_EDGE: f64 = 1.05;
+pub const COMPETITIVE_EDGE: f64 = 1.02;
 
 /// How fast shares fall beyond the edge: by this power of the distance from it.
-pub const FALL_OFF: f64 = 16.0;
+pub const FALL_OFF: f64 = 32.0;
 
-/// The share of requests that goes by 1/score² over all endpoints, however far from the best.
+/// The share of requests that goes to endpoints for the sake of learning about them, however far they are from the best: by 1/score², and
+/// more to those seldom tried of late.
 pub const EXPLORATION_SHARE: f64 = 0.01;
 
 /// Attempts at the peers' average that every endpoint is taken to have had.
@@ -37,6 +38,9 @@ pub const PRIOR_ATTEMPTS: f64 = 20.0;
 
 /// The prior failure rate where nobody is measured, and the highest that peers can lend.
 pub const PRIOR_FAILURE_RATE: (f64, f64) = (0.01, 0.1);
+
+/// The share of prompt tokens that a cache is taken to serve until peers with a cache are measured.
+pub const PRIOR_CACHE_HIT_RATE: f64 = 0.4;
 
 /// Prior time to first token in seconds and tokens per second, where nobody is measured.
 pub const PRIOR_SPEED: (f64, f64) = (1.0, 50.0);

@@ -5,9 +5,10 @@
 use super::{
     Candidate, OrderContext,
     constants::{
-        FAILURE_PENALTY, PRIOR_ATTEMPTS, PRIOR_FAILURE_RATE, PRIOR_SPEED, RATE_LIMIT_PENALTY,
-        RATE_LIMIT_SECONDS, SAMPLES_FOR_SPEED, SECOND_AT_LEAST, SECOND_IN_TOKENS,
-        TOOL_ERROR_DEVIATIONS, TOOL_ERROR_MARGIN, TOOL_ERROR_PENALTY, WEIGHT_OF_AGE,
+        FAILURE_PENALTY, PRIOR_ATTEMPTS, PRIOR_CACHE_HIT_RATE, PRIOR_FAILURE_RATE, PRIOR_SPEED,
+        RATE_LIMIT_PENALTY, RATE_LIMIT_SECONDS, SAMPLES_FOR_SPEED, SECOND_AT_LEAST,
+        SECOND_IN_TOKENS, TOOL_ERROR_DEVIATIONS, TOOL_ERROR_MARGIN, TOOL_ERROR_PENALTY,
+        WEIGHT_OF_AGE,
     },
 };
 use crate::{
@@ -51,6 +52,9 @@ struct Counts {
     tool_errors: f64,
     prompt_tokens: f64,
     cache_read_tokens: f64,
+    /// Good answers of the last half hour and their completion tokens.
+    answers: f64,
+    completion_tokens: f64,
 }
 
 impl Counts {
@@ -75,11 +79,14 @@ impl Counts {
             tool_errors: day.tool_errors as f64,
             prompt_tokens: half_hour.prompt_tokens as f64,
             cache_read_tokens: half_hour.cache_read_tokens as f64,
+            answers: half_hour.attempts.saturating_sub(half_hour.failed) as f64,
+            completion_tokens: half_hour.completion_tokens as f64,
         }
     }
 }
 
-/// Time to first token in seconds and tokens per second from there, with the number of answers they rest on.
+/// Time to first token in seconds and tokens per second from there, with the number of answers they rest on: old ones count less, so what
+/// was slow long ago is taken for an average endpoint again.
 #[derive(Debug, Clone, Copy)]
 struct Speed {
     first_token: f64,
@@ -97,10 +104,12 @@ impl Speed {
         } = statistics;
         let windows = [five_minutes, half_hour, day];
         let good = |window: &Window| window.attempts.saturating_sub(window.failed);
-        let window = windows
+        let ages = [1.0, WEIGHT_OF_AGE.0, WEIGHT_OF_AGE.1];
+        let (window, age) = windows
             .into_iter()
-            .find(|window| good(window) >= SAMPLES_FOR_SPEED)
-            .unwrap_or(day);
+            .zip(ages)
+            .find(|(window, _)| good(window) >= SAMPLES_FOR_SPEED)
+            .unwrap_or((day, WEIGHT_OF_AGE.1));
         let samples = good(window) as f64;
         let first_token = window.first_token_ms?;
         let overall = f64::from(window.tokens_per_second?.p50);
@@ -121,7 +130,7 @@ impl Speed {
         Some(Self {
             first_token,
             tokens_per_second,
-            samples,
+            samples: samples * age,
         })
     }
 }
@@ -135,10 +144,29 @@ pub(super) struct Peers {
     cache_hit_rate: f64,
     first_token: f64,
     tokens_per_second: f64,
+    /// Completion tokens of this request.
+    output_tokens: f64,
     /// What a second is worth, nano-dollars.
     second: f64,
     /// Attempts over all of them.
     pub attempts: f64,
+}
+
+/// How long the answer will be: as long as the peers' answers were, within the request's limit.
+fn expected_output(peers: &Counts, context: &OrderContext) -> f64 {
+    let listed = context.output_tokens as f64;
+    let usual = shrunk(peers.completion_tokens, peers.answers, listed);
+    usual.min(
+        context
+            .max_tokens
+            .map_or(f64::INFINITY, |limit| limit as f64),
+    )
+}
+
+/// Whether cached tokens are cheaper here.
+fn has_cache(candidate: &Candidate<'_>) -> bool {
+    let prices = &candidate.route.endpoint.prices;
+    prices.cache_read.is_some_and(|read| read < prices.prompt)
 }
 
 /// A rate that starts at `prior`.
@@ -157,8 +185,15 @@ pub(super) fn median(mut numbers: Vec<f64>) -> Option<f64> {
 }
 
 impl Peers {
-    pub(super) fn of(candidates: &[Candidate<'_>]) -> Self {
+    pub(super) fn of(candidates: &[Candidate<'_>], context: &OrderContext) -> Self {
         let known = || candidates.iter().filter_map(|c| c.statistics);
+        let caching = candidates.iter().filter(|c| has_cache(c));
+        let cached = caching
+            .filter_map(|c| c.statistics)
+            .map(Counts::of)
+            .fold((0.0, 0.0), |(read, all), counts| {
+                (read + counts.cache_read_tokens, all + counts.prompt_tokens)
+            });
         let mut sum = Counts::default();
         for counts in known().map(Counts::of) {
             sum.attempts += counts.attempts;
@@ -167,7 +202,8 @@ impl Peers {
             sum.tool_answers += counts.tool_answers;
             sum.tool_errors += counts.tool_errors;
             sum.prompt_tokens += counts.prompt_tokens;
-            sum.cache_read_tokens += counts.cache_read_tokens;
+            sum.answers += counts.answers;
+            sum.completion_tokens += counts.completion_tokens;
         }
         let speeds: Vec<Speed> = known().filter_map(Speed::of).collect();
         let middle = |of: fn(&Speed) -> f64| median(speeds.iter().map(of).collect());
@@ -175,14 +211,20 @@ impl Peers {
             c.route.endpoint.prices.completion.get() as f64 / UNITS_PER_PRICE as f64
         };
         let token = median(candidates.iter().map(token).collect()).unwrap_or_default();
+        let mean_prompt = ratio(sum.prompt_tokens, sum.answers, 0.0).max(1.0);
         let failure_rate = ratio(sum.failed, sum.attempts, PRIOR_FAILURE_RATE.0);
         Self {
             failure_rate: failure_rate.min(PRIOR_FAILURE_RATE.1),
             rate_limited: ratio(sum.rate_limited, sum.attempts + sum.rate_limited, 0.0),
             tool_error_rate: ratio(sum.tool_errors, sum.tool_answers, 0.0),
-            cache_hit_rate: ratio(sum.cache_read_tokens, sum.prompt_tokens, 0.0),
+            cache_hit_rate: shrunk(
+                cached.0 / mean_prompt,
+                cached.1 / mean_prompt,
+                PRIOR_CACHE_HIT_RATE,
+            ),
             first_token: middle(|s| s.first_token).unwrap_or(PRIOR_SPEED.0),
             tokens_per_second: middle(|s| s.tokens_per_second).unwrap_or(PRIOR_SPEED.1),
+            output_tokens: expected_output(&sum, context),
             second: (SECOND_IN_TOKENS * token).max(SECOND_AT_LEAST),
             attempts: sum.attempts + sum.rate_limited,
         }
@@ -205,7 +247,7 @@ impl Peers {
             1.0 / self.tokens_per_second.max(f64::MIN_POSITIVE),
         );
         let tried = counts.attempts + counts.rate_limited;
-        let typical_prompt = ratio(counts.prompt_tokens, counts.attempts, 0.0).max(1.0);
+        let typical_prompt = ratio(counts.prompt_tokens, counts.answers, 0.0).max(1.0);
         let cache_hit_rate = shrunk(
             counts.cache_read_tokens / typical_prompt,
             counts.prompt_tokens / typical_prompt,
@@ -213,10 +255,10 @@ impl Peers {
         );
         Estimate {
             cost: candidate.cost as f64
-                * discount(&candidate.route.endpoint.prices, cache_hit_rate, context),
+                * self.discount(&candidate.route.endpoint.prices, cache_hit_rate, context),
             first_token_seconds,
             tokens_per_second: 1.0 / per_token,
-            seconds: first_token_seconds + context.output_tokens as f64 * per_token,
+            seconds: first_token_seconds + self.output_tokens * per_token,
             failure_rate: shrunk(counts.failed, counts.attempts, self.failure_rate),
             rate_limited: shrunk(counts.rate_limited, tried, self.rate_limited),
             tool_error_rate: shrunk(
@@ -227,6 +269,25 @@ impl Peers {
             cache_hit_rate,
             attempts: tried,
             tool_answers: counts.tool_answers,
+        }
+    }
+
+    /// What is left of the list price when the prompt cache is hit at this rate and the answer is as long as answers are.
+    fn discount(&self, prices: &PriceTable, cache_hit_rate: f64, context: &OrderContext) -> f64 {
+        let listed = Usage {
+            prompt: context.prompt_tokens,
+            completion: context.output_tokens,
+            ..Usage::default()
+        };
+        let expected = Usage {
+            cache_read: (context.prompt_tokens as f64 * cache_hit_rate) as u64,
+            completion: self.output_tokens.round() as u64,
+            ..listed
+        };
+        let cost = |usage| prices.cost(usage).map_or(0, |charge| charge.total.get());
+        match (cost(&listed), cost(&expected)) {
+            (listed, expected) if listed > 0 => expected as f64 / listed as f64,
+            _ => 1.0,
         }
     }
 
@@ -242,26 +303,6 @@ impl Peers {
             + TOOL_ERROR_PENALTY * tool_errors
             + RATE_LIMIT_PENALTY * estimate.rate_limited;
         (estimate.cost + self.second * seconds) * (1.0 + trouble)
-    }
-}
-
-/// What is left of the list price when the prompt cache is hit at this rate.
-fn discount(prices: &PriceTable, cache_hit_rate: f64, context: &OrderContext) -> f64 {
-    let fresh = Usage {
-        prompt: context.prompt_tokens,
-        completion: context.output_tokens,
-        ..Usage::default()
-    };
-    let cached = Usage {
-        cache_read: (context.prompt_tokens as f64 * cache_hit_rate) as u64,
-        ..fresh
-    };
-    let cost = |usage| prices.cost(usage).map_or(0, |charge| charge.total.get());
-    let (list, real) = (cost(&fresh), cost(&cached));
-    if list > 0 {
-        real as f64 / list as f64
-    } else {
-        1.0
     }
 }
 

@@ -124,6 +124,7 @@ const CONTEXT: OrderContext = OrderContext {
     explore: true,
     prompt_tokens: 1_000,
     output_tokens: 100,
+    max_tokens: None,
 };
 
 fn ordered(made: &[Made], context: &OrderContext) -> Vec<Ranked> {
@@ -300,13 +301,17 @@ fn speed_does_not_depend_on_the_length_of_the_measured_answers() {
         tokens_per_second: 50.0,
         ..Made::known(1.0)
     };
-    let context = OrderContext {
-        output_tokens: 1_000,
-        ..CONTEXT
-    };
-    let estimate = ordered(&[made], &context)[0].estimate;
-    assert!((estimate.tokens_per_second - 100.0).abs() < 1.0);
-    assert!((estimate.seconds - 11.0).abs() < 0.1);
+    // The answer is expected to be as long as the measured ones were, within its own limit.
+    for (max_tokens, seconds) in [(None, 2.18), (Some(50), 1.5)] {
+        let context = OrderContext {
+            output_tokens: 1_000,
+            max_tokens,
+            ..CONTEXT
+        };
+        let estimate = ordered(std::slice::from_ref(&made), &context)[0].estimate;
+        assert!((estimate.tokens_per_second - 100.0).abs() < 1.0);
+        assert!((estimate.seconds - seconds).abs() < 0.02, "{estimate:?}");
+    }
 }
 
 #[test]
@@ -361,6 +366,7 @@ fn any_context() -> impl Strategy<Value = OrderContext> {
             explore,
             prompt_tokens,
             output_tokens,
+            max_tokens: None,
         },
     )
 }
