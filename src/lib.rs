@@ -21,7 +21,9 @@ pub mod usage;
 mod edge;
 
 #[cfg(target_arch = "wasm32")]
-use worker::{Context, Env, Request, Response, Result, event};
+use web_sys::{Request, Response};
+#[cfg(target_arch = "wasm32")]
+use worker::{Context, Env, Result, event};
 
 /// The isolate starts: a panic is logged with its place before it unwinds.
 #[cfg(target_arch = "wasm32")]

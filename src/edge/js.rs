@@ -20,7 +20,8 @@ export function request_head(request) {
   for (const [name, value] of request.headers) text += `\0${name}\0${value}`;
   return text;
 }
-export function headers(text) { return new Headers(pairs(text)); }
+export function respond(status, head, stream) { return new Response(stream ?? null, { status, headers: pairs(head) }); }
+export function respond_with(status, head, bytes) { return new Response(bytes.slice(), { status, headers: pairs(head) }); }
 export function send(url, head, body, controller) {
   return fetch(url, { method: "POST", headers: pairs(head), body: body.slice(), redirect: "manual", signal: controller.signal });
 }
@@ -60,9 +61,17 @@ extern "C" {
     pub fn off_abort(signal: &web_sys::AbortSignal, callback: &JsValue);
     /// Method, URL, and each header's name and value, with a zero between any two.
     pub fn request_head(request: &web_sys::Request) -> String;
-    /// Headers out of names and values with a zero between any two.
+    /// A response whose headers are names and values with a zero between any two; without a body where there is no stream.
     #[wasm_bindgen(catch)]
-    pub fn headers(head: &str) -> Result<web_sys::Headers, JsValue>;
+    pub fn respond(
+        status: u16,
+        head: &str,
+        stream: Option<web_sys::ReadableStream>,
+    ) -> Result<web_sys::Response, JsValue>;
+    /// The same with a body in one piece.
+    #[wasm_bindgen(catch)]
+    pub fn respond_with(status: u16, head: &str, body: &[u8])
+    -> Result<web_sys::Response, JsValue>;
     /// Posts a body, following no redirect; the promise of a response.
     #[wasm_bindgen(catch)]
     pub fn send(

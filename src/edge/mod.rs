@@ -18,8 +18,11 @@ use futures::{
     channel::oneshot,
     future::{Either, LocalBoxFuture, select},
 };
+use js_sys::Uint8Array;
 use wasm_bindgen::prelude::Closure;
-use worker::{Context, Env, Headers, Request, Response, ResponseBuilder, Result, console_error};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{Request, Response};
+use worker::{Context, Env, Result, Url, console_error};
 
 use crate::{
     api::{
@@ -37,7 +40,7 @@ use world::Edge;
 /// all it holds, which the runtime by itself would leak for ever. A request that detached itself runs on to its end.
 pub async fn fetch(request: Request, env: Env, context: Context) -> Result<Response> {
     let context = Rc::new(context);
-    let signal = request.inner().signal();
+    let signal = request.signal();
     let detached = Rc::new(Cell::new(false));
     let head = Head::of(&request);
     let faults = Faults::of(&env, head.header(fault::HEADER));
@@ -92,7 +95,7 @@ struct Head {
 
 impl Head {
     fn of(request: &Request) -> Self {
-        let text = js::request_head(request.inner());
+        let text = js::request_head(request);
         let mut words = text.split('\0').map(str::to_owned);
         let mut word = || words.next();
         let (method, url) = (word().unwrap_or_default(), word().unwrap_or_default());
@@ -131,7 +134,7 @@ async fn answer(edge: Edge, request: Request, head: Head, ids: Rc<Ids>) -> Resul
     let query = if query.is_empty() {
         Vec::new()
     } else {
-        request.url()?.query_pairs().into_owned().collect()
+        Url::parse(&head.url)?.query_pairs().into_owned().collect()
     };
     let incoming = http::Request {
         method: head.method.clone(),
@@ -148,7 +151,7 @@ async fn answer(edge: Edge, request: Request, head: Head, ids: Rc<Ids>) -> Resul
 
 /// Reads the body when it is asked for, and no further than the limit.
 fn body(
-    mut request: Request,
+    request: Request,
     length: Option<usize>,
 ) -> LocalBoxFuture<'static, crate::error::Result<Vec<u8>>> {
     async move {
@@ -159,8 +162,11 @@ fn body(
             return Err(too_large());
         }
         if length.is_some() {
-            return request.bytes().await.map_err(unreadable);
+            let buffer = request.array_buffer().map(JsFuture::from);
+            let read = async { buffer?.await.map(|read| Uint8Array::new(&read).to_vec()) };
+            return read.await.map_err(|error| unreadable(error.into()));
         }
+        let mut request = worker::Request::from(request);
         let mut stream = request.stream().map_err(unreadable)?;
         let mut whole = Vec::new();
         while let Some(chunk) = stream.next().await {
@@ -183,15 +189,14 @@ fn render(response: http::Response) -> Result<Response> {
             head.push_str(part);
         }
     }
-    let builder = ResponseBuilder::new()
-        .with_status(response.status)
-        .with_headers(Headers(js::headers(&head)?));
     Ok(match response.body {
-        Body::Empty => builder.empty(),
-        Body::Bytes(bytes) => builder.fixed(bytes),
-        Body::Shared(text) => builder.fixed(text.as_bytes().to_vec()),
-        Body::Stream(chunks) => builder.stream(outgoing::readable(chunks)),
-    })
+        Body::Empty => js::respond(response.status, &head, None),
+        Body::Bytes(bytes) => js::respond_with(response.status, &head, &bytes),
+        Body::Shared(text) => js::respond_with(response.status, &head, text.as_bytes()),
+        Body::Stream(chunks) => {
+            js::respond(response.status, &head, Some(outgoing::readable(chunks)))
+        }
+    }?)
 }
 
 fn client_closed() -> Error {

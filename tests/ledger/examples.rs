@@ -758,8 +758,8 @@ fn a_hold_takes_two_statements_and_no_lookup_scans_the_entries() {
     assert_eq!(account.store.statements() - before, 2);
     let before = account.store.statements();
     account.settle("gen-1", 10);
-    // Six statements and the commit (counted on both sides).
-    assert_eq!(account.store.statements() - before, 8);
+    // Five statements and the commit (counted on both sides).
+    assert_eq!(account.store.statements() - before, 7);
     for lookup in [
         "SELECT amount FROM entries WHERE id = ? AND kind = 'grant'",
         "SELECT amount FROM entries WHERE id = ? AND kind IN ('settle', 'void', 'expire')",

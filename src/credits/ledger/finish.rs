@@ -43,7 +43,7 @@ impl<S: Sql> Ledger<S> {
             ));
         }
         self.transaction(|| {
-            if let Some((held, key)) = self.paying_hold(&request.id)? {
+            if let Some((held, balance, key)) = self.paying_hold(&request.id)? {
                 let key_hash = key.hash.clone();
                 let entry = Closing {
                     id: &request.id,
@@ -52,7 +52,7 @@ impl<S: Sql> Ledger<S> {
                     key_hash: &key_hash,
                     note: None,
                 };
-                return self.charge(&entry, key, request.amount, draft, now_ms);
+                return self.charge(&entry, (balance, key), request.amount, draft, now_ms);
             }
             let first = self
                 .finish_of(&request.id)?
@@ -71,7 +71,8 @@ impl<S: Sql> Ledger<S> {
                         key_hash: &first.key_hash,
                         note: None,
                     };
-                    self.charge(&entry, key, request.amount, draft, now_ms)
+                    let payer = (self.balance()?, key);
+                    self.charge(&entry, payer, request.amount, draft, now_ms)
                 }
                 Outcome::Settled if first.result.charged != request.amount => {
                     Err(LedgerError::IdReused)
@@ -114,7 +115,7 @@ impl<S: Sql> Ledger<S> {
                 key_hash: &request.key_hash,
                 note,
             };
-            self.close(&entry, Nanos::ZERO, draft, now_ms)
+            self.close(&entry, (self.balance()?, Nanos::ZERO), draft, now_ms)
         })
     }
 
@@ -140,7 +141,8 @@ impl<S: Sql> Ledger<S> {
                     key_hash: &hold.key_hash,
                     note: None,
                 };
-                self.close(&entry, Nanos::ZERO, &hold.draft, now_ms)?;
+                let before = (self.balance()?, Nanos::ZERO);
+                self.close(&entry, before, &hold.draft, now_ms)?;
             }
             Ok(())
         })?;
@@ -194,26 +196,27 @@ impl<S: Sql> Ledger<S> {
     fn charge(
         &self,
         entry: &Closing<'_>,
-        mut key: KeyRecord,
+        (balance, mut key): (Nanos, KeyRecord),
         amount: Nanos,
         draft: &str,
         now_ms: i64,
     ) -> Result<Finished, LedgerError> {
         key.count(amount, now_ms)?;
         self.write_counters(&key)?;
-        self.close(entry, amount, draft, now_ms)
+        self.close(entry, (balance, amount), draft, now_ms)
     }
 
-    /// The end of a request: its hold goes, its entry and its outbox row come. Runs inside a transaction.
+    /// The end of a request: its hold goes, its entry and its outbox row come. Runs inside the transaction that read the balance
+    /// `before`.
     fn close(
         &self,
         closing: &Closing<'_>,
-        charged: Nanos,
+        (before, charged): (Nanos, Nanos),
         draft: &str,
         now_ms: i64,
     ) -> Result<Finished, LedgerError> {
         self.rows("DELETE FROM holds WHERE id = ?", &[closing.id.into()])?;
-        let balance = self.balance()?.checked_sub(charged)?;
+        let balance = before.checked_sub(charged)?;
         let seq = self.enter(&Entry {
             id: closing.id,
             kind: closing.kind,
@@ -252,19 +255,24 @@ impl<S: Sql> Ledger<S> {
         .transpose()
     }
 
-    /// What an open hold holds, and the key that pays.
-    fn paying_hold(&self, id: &str) -> Result<Option<(Nanos, KeyRecord)>, LedgerError> {
+    /// What an open hold holds, the balance, and the key that pays.
+    fn paying_hold(&self, id: &str) -> Result<Option<(Nanos, Nanos, KeyRecord)>, LedgerError> {
         // Not a join: SQLite would plan it anew at each run.
         let row = self.row(
             concat!(
-                "SELECT (SELECT amount FROM holds WHERE id = ?1), ",
+                "SELECT (SELECT amount FROM holds WHERE id = ?1),
+                    (SELECT balance FROM entries ORDER BY seq DESC LIMIT 1), ",
                 key_columns!(),
                 " FROM keys WHERE hash = (SELECT key_hash FROM holds WHERE id = ?1)"
             ),
             &[id.into()],
         )?;
-        row.map(|mut row| Ok((row.take()?, KeyRecord::read(&mut row)?)))
-            .transpose()
+        row.map(|mut row| {
+            let held = row.take()?;
+            let balance = row.take::<Option<Nanos>>()?.unwrap_or_default();
+            Ok((held, balance, KeyRecord::read(&mut row)?))
+        })
+        .transpose()
     }
 
     /// One more than a batch, so that the caller knows whether more are due.
