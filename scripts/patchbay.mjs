@@ -2,6 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import process from "node:process";
+import { text } from "node:stream/consumers";
 import { parseArgs } from "node:util";
 import { Operator } from "./lib/operator.mjs";
 import { devFile, local, readJson } from "./lib/project.mjs";
@@ -22,6 +23,11 @@ const HELP = `npm run operator -- <command> [options]
   presets save <account> <slug> <file.json>
                                       keep the configuration of an inference body; --prompt sets its instructions
   presets show|delete <account> <slug>
+  byok <account>                      list the provider keys that an account brought
+  byok add <account> <provider>       keep one; it is read from standard input, or --key-env <variable>
+       --name <name> --fallback --required --models <slug,…> --keys <hash,…>
+  byok show|disable|enable|delete <account> <id>
+  byok rotate                         seal all anew under the BYOK_MASTER_KEY in force (the one before: BYOK_MASTER_KEY_PREVIOUS)
   catalog                             the version in force
   catalog publish [file]              publish .patchbay/catalog.json, or another snapshot
 
@@ -38,11 +44,18 @@ const OPTIONS = {
   reset: { type: "string" },
   expires: { type: "string" },
   prompt: { type: "string" },
+  name: { type: "string" },
+  "key-env": { type: "string" },
+  fallback: { type: "boolean" },
+  required: { type: "boolean" },
+  models: { type: "string" },
+  keys: { type: "string" },
   json: { type: "boolean" },
   help: { type: "boolean" },
 };
 
 const segment = encodeURIComponent;
+const byok = (account, ...id) => ["accounts", account, "byok", ...id].map(segment).join("/");
 
 /** Each command: how many words it takes after its name, and what it asks of the gateway. */
 const COMMANDS = {
@@ -65,9 +78,31 @@ const COMMANDS = {
     to.call("POST", `accounts/${segment(id)}/presets`, { slug, config: preset(file), system_prompt: prompt })],
   "presets show": [2, (to, [id, slug]) => to.call("GET", `accounts/${segment(id)}/presets/${segment(slug)}`)],
   "presets delete": [2, (to, [id, slug]) => to.call("DELETE", `accounts/${segment(id)}/presets/${segment(slug)}`)],
+  "byok": [1, (to, [account]) => to.call("GET", byok(account))],
+  "byok add": [2, async (to, [account, provider], values) => to.call("POST", byok(account), await newByok(provider, values))],
+  "byok show": [2, (to, [account, id]) => to.call("GET", byok(account, id))],
+  "byok disable": [2, (to, [account, id]) => to.call("PATCH", byok(account, id), { disabled: true })],
+  "byok enable": [2, (to, [account, id]) => to.call("PATCH", byok(account, id), { disabled: false })],
+  "byok delete": [2, (to, [account, id]) => to.call("DELETE", byok(account, id))],
+  "byok rotate": [0, (to) => to.rotateByok()],
   "catalog": [0, (to) => to.call("GET", "catalog")],
   "catalog publish": [[0, 1], (to, [file = local("catalog.json")]) => to.publishCatalog(snapshot(file))],
 };
+
+/** The secret comes from a variable or from standard input: what stands on a command line, others can read. */
+async function newByok(provider, { "key-env": variable, name, fallback, required, models, keys }) {
+  const key = variable ? process.env[variable] : await text(process.stdin);
+  if (!key?.trim()) throw new Stop(variable ? `The variable ${variable} is not set.` : "There was no key on standard input.");
+  return {
+    provider,
+    key: key.trim(),
+    name,
+    is_fallback: fallback,
+    is_required: required,
+    allowed_models: models?.split(","),
+    allowed_api_key_hashes: keys?.split(","),
+  };
+}
 
 function snapshot(file) {
   if (!existsSync(file)) {
@@ -104,7 +139,7 @@ function print({ data = {}, key, ...rest }) {
 /** The columns that tell one row from another, as wide as their widest value. */
 function table(rows) {
   if (rows.length === 0) return console.log("none");
-  const all = ["id", "hash", "name", "label", "disabled", "limit", "limit_remaining", "limit_reset", "usage", "created_at"];
+  const all = ["id", "hash", "provider", "name", "label", "disabled", "is_fallback", "is_required", "limit", "limit_remaining", "limit_reset", "usage", "created_at"];
   const columns = all.filter((name) => name in rows[0]);
   const lines = [columns, ...rows.map((row) => columns.map((name) => `${row[name] ?? "–"}`))];
   const widths = columns.map((_, at) => Math.max(...lines.map((line) => line[at].length)));

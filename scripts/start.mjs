@@ -156,6 +156,7 @@ async function serve({ port }, since) {
   const base = `http://${IP}:${port}`;
   const dev = { ...readJson(devFile, {}), base };
   dev.operatorToken ??= randomBytes(32).toString("hex");
+  dev.byokMasterKey ??= randomBytes(32).toString("base64");
   writeJson(devFile, dev);
   let upstream, wrangler;
   await step("local upstream", async () => {
@@ -165,6 +166,8 @@ async function serve({ port }, since) {
   await step("wrangler dev", async () => {
     wrangler = startWrangler(port, {
       OPERATOR_TOKEN: dev.operatorToken,
+      // A master key of the developer's own, from .dev.vars, is left in force.
+      ...(!secretNames().includes("BYOK_MASTER_KEY") && { BYOK_MASTER_KEY: dev.byokMasterKey }),
       ...demoVariables(upstream.port),
     });
     await waitUntilHealthy(base, wrangler);

@@ -160,6 +160,9 @@ struct Record {
     usage: Nanos,
     #[serde(with = "dollars::option")]
     cache_discount: Option<Nanos>,
+    /// With an own provider key: the list price.
+    #[serde(with = "dollars::option")]
+    upstream_inference_cost: Option<Nanos>,
 }
 
 fn render(generation: &Generation) -> Record {
@@ -172,7 +175,7 @@ fn render(generation: &Generation) -> Record {
                 "provider_name": attempt.provider, "endpoint_id": attempt.endpoint,
                 "model_permaslug": attempt.model, "status": attempt.status,
                 "latency": attempt.latency_ms, "id": attempt.upstream_id, "error": attempt.error,
-                "is_byok": false,
+                "is_byok": attempt.own_key.is_some(),
                 "hedge_cost": attempt.hedge_cost.map(|cost| cost.to_string()),
                 "part": attempt.part.map(|part| json!({
                     "tokens_prompt": part.usage.prompt, "tokens_completion": part.usage.completion,
@@ -213,8 +216,7 @@ fn render(generation: &Generation) -> Record {
         "usage_estimated": row.usage.estimated,
         "latency": row.latency_ms,
         "generation_time": row.generation_ms,
-        "is_byok": false,
-        "upstream_inference_cost": null,
+        "is_byok": row.own_key.is_some(),
         "error": row.error,
         "charge": row.charge,
         "response_cache_source_id": row.response_cache_source_id,
@@ -225,5 +227,6 @@ fn render(generation: &Generation) -> Record {
         total_cost: generation.cost,
         usage: generation.cost,
         cache_discount: row.charge.as_ref().and_then(|charge| charge.cache_discount),
+        upstream_inference_cost: row.list_cost,
     }
 }

@@ -1,4 +1,4 @@
-//! The operator's routes: accounts, grants, keys, the catalog. Every change is written to the audit log.
+//! The operator's routes: accounts, grants, keys, provider keys, the catalog. Every change is written to the audit log.
 
 mod catalog;
 mod keys;
@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::{
     World,
     account::json_data,
+    byok,
     http::{Request, Response},
     presets::{self, NewPreset},
     word,
@@ -55,6 +56,14 @@ pub async fn handle<W: World>(
             audit(world, "preset.delete", Some(id), slug, "").await?;
             Ok(deleted)
         }
+        (_, ["accounts", id, "byok"]) => byok::handle(world, id, method, None, request).await,
+        (_, ["accounts", id, "byok", key]) => {
+            byok::handle(world, id, method, Some(key), request).await
+        }
+        ("POST", ["byok", "rotate"]) => {
+            let Rotate { after } = request.json().await?;
+            byok::rotate(world, &after).await
+        }
         ("GET", ["keys", hash]) => keys::show_key(world, hash).await,
         ("PATCH", ["keys", hash]) => keys::change_key(world, hash, request.json().await?).await,
         ("DELETE", ["keys", hash]) => keys::delete_key(world, hash).await,
@@ -62,6 +71,14 @@ pub async fn handle<W: World>(
         ("POST", ["catalog"]) => catalog::publish(world, request.body.await?).await,
         _ => Err(Error::internal("an admin route without a handler")),
     }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rotate {
+    /// Where the call before this one ended.
+    #[serde(default)]
+    after: String,
 }
 
 #[derive(Deserialize)]
@@ -193,7 +210,7 @@ async fn save_preset<W: World>(world: &W, account: &str, new: NewPreset) -> Resu
     Ok(saved)
 }
 
-async fn audit<W: World>(
+pub(super) async fn audit<W: World>(
     world: &W,
     action: &str,
     account: Option<&str>,
@@ -234,7 +251,7 @@ fn named(name: &str) -> Result<&str> {
     Ok(name)
 }
 
-fn missing(what: &str, id: &str) -> Error {
+pub(super) fn missing(what: &str, id: &str) -> Error {
     Error::new(
         Source::Client,
         Next::Final,

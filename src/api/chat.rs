@@ -5,7 +5,7 @@ use std::rc::Rc;
 use futures::{StreamExt, future::ready};
 
 use super::{
-    World, conversation,
+    World, byok, conversation,
     http::{Body, Request, Response},
     prepare::prepare,
     principal,
@@ -54,6 +54,7 @@ pub async fn completions<W: World>(
         request: prepared.chat,
         raw: prepared.raw,
         prompt_tokens: prepared.prompt_tokens,
+        own_key_fee: byok::fee(world, &plan),
         plan,
         origin,
         on_served: Some(Rc::new(move |served| {

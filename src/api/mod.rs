@@ -6,6 +6,7 @@
 mod account;
 mod admin;
 mod asked;
+mod byok;
 mod chat;
 mod conversation;
 pub mod http;
@@ -28,7 +29,10 @@ use crate::{
     credits::accounts::Accounts,
     database::Database,
     error::{Error, ErrorType, Next, Result, Source},
-    identity::{Directory, KeyCache, KeyRecord, authenticate},
+    identity::{
+        Directory, KeyCache, KeyRecord, authenticate,
+        own_keys::{OwnKeyCache, OwnKeyCopies},
+    },
     presets::{PresetCache, PresetStore},
     relay::Platform,
     routing::{
@@ -42,6 +46,8 @@ use crate::{
 pub struct Memory {
     /// Keys.
     pub keys: KeyCache,
+    /// Provider keys that accounts brought.
+    pub own_keys: OwnKeyCache,
     /// The catalog.
     pub catalog: CatalogCache,
     /// Presets.
@@ -56,7 +62,15 @@ pub struct Memory {
 
 /// Everything the API needs of the world.
 pub trait World:
-    Platform + Directory + CatalogStore + Database + Accounts + HintStore + PresetStore + AnswerStore
+    Platform
+    + Directory
+    + OwnKeyCopies
+    + CatalogStore
+    + Database
+    + Accounts
+    + HintStore
+    + PresetStore
+    + AnswerStore
 {
     /// What this isolate remembers.
     fn memory(&self) -> Rc<Memory>;
@@ -66,6 +80,9 @@ pub trait World:
 
     /// A variable or secret of the deployment.
     fn var(&self, name: &str) -> Option<String>;
+
+    /// Whether a provider can be called with anybody's key: the variables of its base URL are there.
+    fn can_reach(&self, provider: &Provider) -> bool;
 
     /// Whether the deployment can call a provider: its key and the variables of its base URL are there.
     fn can_call(&self, provider: &Provider) -> bool;
@@ -94,10 +111,11 @@ fn methods(segments: &[&str]) -> Option<&'static [&'static str]> {
         ["presets"] | ["presets", _] => &["GET"],
         ["presets", _, "chat", "completions"] => &["POST"],
         ["admin", "accounts", _, "presets", _] => &["GET", "DELETE"],
-        ["admin", "accounts", _, "presets"] => &["GET", "POST"],
-        ["admin", "accounts"] | ["admin", "accounts", _, "keys"] => &["GET", "POST"],
-        ["admin", "accounts", _, "grants"] => &["POST"],
-        ["admin", "keys", _] => &["GET", "PATCH", "DELETE"],
+        ["admin", "accounts"] | ["admin", "accounts", _, "keys" | "byok" | "presets"] => {
+            &["GET", "POST"]
+        }
+        ["admin", "accounts", _, "grants"] | ["admin", "byok", "rotate"] => &["POST"],
+        ["admin", "keys", _] | ["admin", "accounts", _, "byok", _] => &["GET", "PATCH", "DELETE"],
         ["admin", "catalog"] => &["GET", "POST"],
         _ => return None,
     })

@@ -4,8 +4,10 @@
 
 use std::rc::Rc;
 
+use futures::future::join;
+
 use super::{
-    World, asked, conversation,
+    World, asked, byok, conversation,
     http::{Request, check_depth},
     presets,
 };
@@ -15,7 +17,7 @@ use crate::{
     identity::KeyRecord,
     relay::{self, Wishes},
     routing::{
-        self, Asked, Plan, ProviderPreferences, Situation, SortBy,
+        self, Asked, OwnCandidate, Plan, ProviderPreferences, Situation, SortBy,
         explain::{self, Strategy},
         sticky::Affinity,
     },
@@ -44,6 +46,8 @@ pub struct Prepared {
     pub prompt_tokens: u64,
     /// What the conversation's past speaks for.
     pub affinity: Rc<Affinity>,
+    /// The provider keys that its account brought for it.
+    pub own: Vec<OwnCandidate>,
 }
 
 /// Reads a request of a key's.
@@ -76,10 +80,12 @@ pub async fn prepare<W: World>(
         &preferences,
         &models,
     );
+    let (affinity, own) = join(affinity, byok::usable(world, key)).await;
     Ok(Prepared {
         started_ms,
         seed: routing::seed(generation),
-        affinity: Rc::new(affinity.await),
+        affinity: Rc::new(affinity),
+        own: own?,
         chat,
         raw,
         models,
@@ -103,6 +109,7 @@ impl Prepared {
                 .and_then(|word| SortBy::parse(&word)),
             health: &memory.health,
             affinity: &self.affinity,
+            own: &self.own,
             has_credentials: &|provider| world.can_call(provider),
             ..Situation::default()
         })

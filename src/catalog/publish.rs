@@ -226,9 +226,22 @@ impl Snapshot {
     /// # Errors
     /// When a row cannot be written as JSON.
     pub fn writes(&self) -> Result<Vec<(String, String)>, serde_json::Error> {
+        self.writes_listing(self)
+    }
+
+    /// As [`writes`](Self::writes), but the lists show only what `offered` has, a part of this snapshot: the rest is served
+    /// to whoever names it.
+    ///
+    /// # Errors
+    /// When a row cannot be written as JSON.
+    pub fn writes_listing(
+        &self,
+        offered: &Self,
+    ) -> Result<Vec<(String, String)>, serde_json::Error> {
         let version = &self.version;
         let entries = self.entries();
-        let mut index = entries
+        let mut index = offered
+            .entries()
             .iter()
             .map(ListEntry::of)
             .collect::<Result<Vec<_>, _>>()?;

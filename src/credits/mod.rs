@@ -7,4 +7,5 @@ pub mod money;
 pub mod ops;
 pub mod periods;
 pub mod pricing;
+pub mod share;
 pub mod sql;

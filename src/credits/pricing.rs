@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::decimal::{self, Excess};
 use super::money::{MAX_NANOS, MoneyError, Nanos};
+use super::share::{Share, WHOLE};
 use crate::chat::Usage;
 
 /// Units that a [`Price`] buys.
@@ -212,6 +213,9 @@ pub struct Line {
     pub price: i64,
     /// Units that `price` buys: a million tokens, or one request.
     pub per: u64,
+    /// The share of it that is charged, where the account's own provider key served; absent for the whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<Share>,
 }
 
 impl Line {
@@ -228,6 +232,12 @@ impl Line {
         i128::from(self.quantity)
             .checked_mul(i128::from(self.price))?
             .checked_mul(i128::from(factor))
+    }
+
+    /// What is charged of the line, in parts of [`WHOLE`] of [`Line::scaled`].
+    fn charged(&self) -> Option<i128> {
+        let parts = self.share.map_or(WHOLE, Share::parts);
+        self.scaled()?.checked_mul(i128::from(parts))
     }
 }
 
@@ -303,6 +313,7 @@ impl Charge {
                 quantity: 1,
                 price: cap.get() - self.total.get(),
                 per: 1,
+                share: None,
             });
             self.total = cap;
         }
@@ -313,14 +324,44 @@ impl Charge {
     pub fn explains_itself(&self) -> bool {
         sum(&self.lines) == Ok(self.total)
     }
+
+    /// The same, charging only a share of each line: the account's own provider key served. Divided and rounded up once, from
+    /// the exact sum of the lines. What the cache saved stays at list prices: the account saved it at the provider.
+    ///
+    /// # Errors
+    /// When the exact sum is beyond any price.
+    pub fn at_share(mut self, share: Share) -> Result<Self, MoneyError> {
+        for line in &mut self.lines {
+            line.share = Some(share);
+        }
+        self.total = sum(&self.lines)?;
+        Ok(self)
+    }
+
+    /// What the lines come to at list prices, whatever share of them is charged.
+    ///
+    /// # Errors
+    /// When that is beyond any price.
+    pub fn list(&self) -> Result<Nanos, MoneyError> {
+        let scaled = total(&self.lines, |line| match line.what {
+            Part::MaxCost => Some(0),
+            _ => line.scaled(),
+        })?;
+        Nanos::from_wide(decimal::div_ceil(scaled, i128::from(UNITS_PER_PRICE)))
+    }
 }
 
 fn sum(lines: &[Line]) -> Result<Nanos, MoneyError> {
-    let scaled = lines
+    let parts = total(lines, Line::charged)?;
+    let divisor = i128::from(UNITS_PER_PRICE) * i128::from(WHOLE);
+    Nanos::from_wide(decimal::div_ceil(parts, divisor))
+}
+
+fn total(lines: &[Line], of: impl Fn(&Line) -> Option<i128>) -> Result<i128, MoneyError> {
+    lines
         .iter()
-        .try_fold(0i128, |sum, line| sum.checked_add(line.scaled()?))
-        .ok_or(MoneyError::OutOfRange)?;
-    Nanos::from_wide(decimal::div_ceil(scaled, i128::from(UNITS_PER_PRICE)))
+        .try_fold(0i128, |sum, line| sum.checked_add(of(line)?))
+        .ok_or(MoneyError::OutOfRange)
 }
 
 /// What is known about the length of an answer before it is written.
@@ -434,6 +475,7 @@ impl PriceTable {
                 quantity: 1,
                 price: request.get(),
                 per: 1,
+                share: None,
             });
         }
         Charge::of(lines.0, tier, rates.prompt)
@@ -458,6 +500,7 @@ impl PriceTable {
                 quantity: 1,
                 price: request.get(),
                 per: 1,
+                share: None,
             });
         }
         Charge::of(lines.0, tier, rates.prompt).map(|charge| charge.total)
@@ -575,6 +618,7 @@ impl Lines {
                 quantity,
                 price: price.get(),
                 per: UNITS_PER_PRICE,
+                share: None,
             });
         }
     }

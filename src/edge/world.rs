@@ -30,7 +30,10 @@ use crate::{
     },
     database::{Database, Row},
     error::{Error, ErrorType, Next, Result, Source},
-    identity::{Directory, KeyRecord},
+    identity::{
+        Directory, KeyRecord,
+        own_keys::{self, OwnKeyCopies},
+    },
     relay::{Bill, Hold, Platform, UpstreamCall, UpstreamResponse, limits},
 };
 
@@ -263,10 +266,31 @@ fn key_record(row: Row) -> Result<KeyRecord> {
                 .and_then(|word| crate::credits::periods::Reset::parse(&word)),
             created_at: number("created_at")?,
             expires_at: number("expires_at"),
+            own_keys: number("own_keys")? != 0,
         })
     };
     record()
         .ok_or_else(|| Error::internal("a key's row in D1 does not have the columns of the schema"))
+}
+
+impl OwnKeyCopies for Edge {
+    async fn own_keys_copy(&self, account: &str) -> Result<Option<String>> {
+        let kv = self.kv()?;
+        let text = kv.get(&own_keys::kv_key(account));
+        let text = text.cache_ttl(KV_CACHE_SECONDS).text().await;
+        text.map_err(|error| store_failed("KV", &error))
+    }
+
+    async fn copy_own_keys_to_kv(&self, account: &str, text: &str) -> Result<()> {
+        let put = self.kv()?.put(&own_keys::kv_key(account), text);
+        let put = put.map_err(|error| store_failed("KV", &error))?;
+        let put = put.expiration_ttl(own_keys::COPY_SECONDS).execute().await;
+        put.map_err(|error| store_failed("KV", &error))
+    }
+
+    fn warn(&self, message: &str) {
+        console_warn!("{message}");
+    }
 }
 
 impl CatalogStore for Edge {
@@ -339,9 +363,12 @@ impl World for Edge {
         self.binding(name)
     }
 
+    fn can_reach(&self, provider: &Provider) -> bool {
+        resolve_base_url(&provider.base_url, |name| self.binding(name)).is_ok()
+    }
+
     fn can_call(&self, provider: &Provider) -> bool {
-        self.binding(&provider.secret).is_some()
-            && resolve_base_url(&provider.base_url, |name| self.binding(name)).is_ok()
+        self.binding(&provider.secret).is_some() && self.can_reach(provider)
     }
 
     async fn put_kv(&self, writes: &[(String, String)]) -> Result<()> {

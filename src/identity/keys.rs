@@ -41,6 +41,9 @@ pub struct KeyRecord {
     /// When it ends, unix milliseconds.
     #[serde(default)]
     pub expires_at: Option<i64>,
+    /// Whether its account may have brought provider keys; where not, nothing is looked up.
+    #[serde(default)]
+    pub own_keys: bool,
 }
 
 /// A new key: the only time that its text exists.

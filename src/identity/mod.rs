@@ -1,4 +1,4 @@
-//! Who is asking, and what may they do? API keys, accounts, the operator.
+//! Who is asking, and what may they do? API keys, accounts, the operator, and the provider keys that accounts bring.
 //!
 //! A key is looked up in memory, then KV, then D1; copies are at most [`keys::MAX_AGE_MS`] old. That is enough for *who* a
 //! key is. *Whether* it may still spend is decided by the account's object at each hold, so a disabled or deleted key is
@@ -6,6 +6,7 @@
 
 pub mod keys;
 pub mod operator;
+pub mod own_keys;
 mod store;
 
 pub use keys::{KeyRecord, MintedKey};

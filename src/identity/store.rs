@@ -174,6 +174,7 @@ mod tests {
             limit_reset: None,
             created_at: 0,
             expires_at: None,
+            own_keys: false,
         };
         change(&mut record);
         Stores {

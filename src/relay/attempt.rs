@@ -122,7 +122,7 @@ impl<'a, P: Platform> Attempt<'a, P> {
         let at = around
             .tab
             .borrow_mut()
-            .begin(route, prompt_tokens, dispatched);
+            .begin(planned, prompt_tokens, dispatched);
         let call = around.platform.send(UpstreamCall {
             provider: Rc::clone(&route.provider),
             credential: planned.credential.clone(),

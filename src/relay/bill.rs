@@ -26,6 +26,7 @@ use crate::{
     },
     dialects::openai_chat::client::{PartReport, UsageReport},
     error::{Error, Result},
+    routing::Credential,
     usage::{self, UsageRow},
 };
 
@@ -62,6 +63,10 @@ impl Tab {
             // A continuation sends the prompt once more.
             let prompt = job.prompt_tokens << u32::from(job.wishes.resume);
             let needed = endpoint.prices.estimate_hold(prompt, output);
+            let needed = match step.credential {
+                Credential::Operator => needed,
+                Credential::Own(_) => needed.and_then(|list| job.own_key_fee.of(list)),
+            };
             let needed = needed.map_err(|_| {
                 Error::invalid(
                     "max_tokens",
@@ -112,6 +117,7 @@ impl Tab {
         };
         let report = UsageReport {
             usage,
+            is_byok: self.current().is_some_and(|one| one.credential.is_own()),
             hedge_cost: self.hedge_cost(),
             ..UsageReport::default()
         };
@@ -141,6 +147,12 @@ impl Tab {
         for (one, usage) in parts {
             let prices = &one.route.endpoint.prices;
             let charge = prices.cost(usage)?;
+            // The account paid the provider itself; the operator takes a share (P48).
+            let charge = match one.credential {
+                Credential::Operator => charge,
+                Credential::Own(_) => charge.at_share(self.own_key_fee)?,
+            };
+            report.is_byok = one.credential.is_own();
             report.prompt_cost = report
                 .prompt_cost
                 .checked_add(prompt_cost(prices, usage)?)?;
@@ -160,8 +172,14 @@ impl Tab {
         }
         report.cost = charge.total;
         report.cache_discount = charge.cache_discount;
-        report.prompt_cost = report.prompt_cost.min(charge.total);
-        report.completion_cost = charge.total.checked_sub(report.prompt_cost)?;
+        let with_own = parts.iter().any(|(one, _)| one.credential.is_own());
+        report.list_cost = if with_own {
+            charge.list()?
+        } else {
+            charge.total
+        };
+        report.prompt_cost = report.prompt_cost.min(report.list_cost);
+        report.completion_cost = report.list_cost.checked_sub(report.prompt_cost)?;
         Ok((charge, report))
     }
 
@@ -197,6 +215,9 @@ impl Tab {
         let Some(one) = self.tries.get(at) else {
             return Nanos::ZERO;
         };
+        if one.credential.is_own() {
+            return Nanos::ZERO;
+        }
         let seen = &one.seen;
         let written = if one.route.provider.can_cancel {
             estimate::text_tokens(seen.bytes)
@@ -230,6 +251,7 @@ impl Tab {
         let first = self.parts.first().and_then(|at| self.tries.get(*at));
         let began = first.or(current).and_then(|one| one.seen.first_content_ms);
         let ended = current.map_or(0, |one| one.seen.last_ms);
+        let own_key = current.and_then(|one| one.credential.own());
         let row = UsageRow {
             request_id: self.origin.request_id.clone(),
             created_at: signed(self.started_ms),
@@ -255,6 +277,11 @@ impl Tab {
             },
             attempts: self.records(parts),
             response_cache_source_id: None,
+            own_key: own_key.map(|key| key.id.clone()),
+            list_cost: charge
+                .as_ref()
+                .filter(|_| own_key.is_some())
+                .and_then(|charge| charge.list().ok()),
             charge,
         };
         // Plain data: writing it cannot fail.

@@ -215,7 +215,14 @@ pub fn verdict(failures: &[Failure], requested: &[&str]) -> Option<Error> {
 pub fn with_previous<'a>(error: Error, others: impl IntoIterator<Item = &'a Failure>) -> Error {
     let others: Vec<Value> = others
         .into_iter()
-        .map(|one| json!({"provider": one.provider, "code": one.error.error_type.as_str(), "status": one.error.status}))
+        .map(|one| {
+            let error = &one.error;
+            let mut told = json!({"provider": one.provider, "code": error.error_type.as_str(), "status": error.status});
+            if let (Some(told), Some(is_byok)) = (told.as_object_mut(), error.metadata.get("is_byok")) {
+                told.insert("is_byok".into(), is_byok.clone());
+            }
+            told
+        })
         .collect();
     if others.is_empty() {
         return error;

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use crate::{
     chat::ChatRequest,
-    credits::money::Nanos,
+    credits::{money::Nanos, share::Share},
     error::Error,
     routing::{
         Plan,
@@ -52,6 +52,8 @@ pub struct Job {
     pub affinity: Rc<Affinity>,
     /// Who wants to know of a good answer.
     pub on_served: Option<OnServed>,
+    /// What the operator takes of the list price where the account's own provider key serves.
+    pub own_key_fee: Share,
     /// What the client asked of the relay itself.
     pub wishes: Wishes,
 }

@@ -27,6 +27,7 @@ mod bill;
 mod flow;
 mod guard;
 mod job;
+mod own_key;
 mod pipe;
 mod race;
 mod refusal;

@@ -8,14 +8,18 @@ use std::rc::Rc;
 use super::{
     fallback::{self, Failure},
     job::{Head, Job, Origin},
+    own_key,
 };
 use crate::{
     catalog::Route,
     chat::{Completion, Delta, Event, FinishReason, Usage},
-    credits::money::Nanos,
+    credits::{money::Nanos, share::Share},
     dialects::openai_chat::client::Meta,
     error::{Error, ErrorType, Source},
-    routing::sticky::{Affinity, is_signed},
+    routing::{
+        Credential, Step,
+        sticky::{Affinity, is_signed},
+    },
     usage,
 };
 
@@ -125,11 +129,20 @@ impl Seen {
 #[derive(Debug)]
 pub(super) struct Try {
     pub(super) route: Route,
+    pub(super) credential: Credential,
     pub(super) record: usage::Attempt,
     pub(super) seen: Seen,
     /// Estimated tokens of its prompt.
     pub(super) prompt_tokens: u64,
     dispatched_ms: u64,
+}
+
+impl Try {
+    /// Says of a failure of this call that it was the account's own key's, if it was.
+    fn explain_key(&self, error: &mut Error) {
+        let provider = &self.route.provider.name;
+        own_key::explain(error, &self.credential, provider, self.record.status);
+    }
 }
 
 /// Whether the account still waits for the end of the request.
@@ -148,6 +161,7 @@ pub struct Tab {
     pub(super) asked_model: String,
     /// The most that may be charged.
     pub(super) max_cost: Option<Nanos>,
+    pub(super) own_key_fee: Share,
     pub(super) origin: Origin,
     pub(super) session_id: Option<String>,
     pub(super) user: Option<String>,
@@ -175,6 +189,7 @@ impl Tab {
             streamed: job.request.stream,
             asked_model: job.request.model.clone(),
             max_cost: job.wishes.max_cost,
+            own_key_fee: job.own_key_fee,
             origin: job.origin.clone(),
             session_id: job.request.session_id.clone(),
             user: job.request.user.clone(),
@@ -191,16 +206,21 @@ impl Tab {
     }
 
     /// An endpoint is called; its place on the tab.
-    pub fn begin(&mut self, route: &Route, prompt_tokens: u64, now: u64) -> usize {
+    pub fn begin(&mut self, step: &Step, prompt_tokens: u64, now: u64) -> usize {
+        let Step {
+            route, credential, ..
+        } = step;
         if self.tries.is_empty() {
             self.waiting_ms = now;
         }
         self.tries.push(Try {
             route: route.clone(),
+            credential: credential.clone(),
             record: usage::Attempt {
                 provider: route.provider.slug.clone(),
                 endpoint: route.endpoint.tag.clone(),
                 model: route.endpoint.upstream_model_id.clone(),
+                own_key: credential.own().map(|key| key.id.clone()),
                 ..usage::Attempt::default()
             },
             seen: Seen::default(),
@@ -243,6 +263,8 @@ impl Tab {
         let Some(one) = self.decide(at, now) else {
             return;
         };
+        let mut error = error.clone();
+        one.explain_key(&mut error);
         one.record.error = Some(error.to_string());
         one.record.upstream_id = one.seen.upstream_id.take();
         one.seen = Seen::default();
@@ -250,7 +272,7 @@ impl Tab {
             provider: one.route.provider.name.clone(),
             slug: one.route.provider.slug.clone(),
             model: one.route.endpoint.model.clone(),
-            error: error.clone(),
+            error,
         };
         self.failures.push(failure);
     }
@@ -259,6 +281,8 @@ impl Tab {
     pub fn break_part(&mut self, error: &Error) {
         let serving = self.parts.last().copied();
         if let Some(one) = serving.and_then(|at| self.tries.get_mut(at)) {
+            let mut error = error.clone();
+            one.explain_key(&mut error);
             one.record.error = Some(error.to_string());
         }
     }
@@ -373,9 +397,10 @@ impl Tab {
     /// Adds to the error that broke the serving stream what the client should know of the attempts.
     pub fn explain(&self, mut error: Error) -> Error {
         if error.source == Source::Upstream
-            && let Some(Try { route, .. }) = self.current()
+            && let Some(current) = self.current()
         {
-            error = error.with("provider_name", route.provider.name.as_str());
+            error = error.with("provider_name", current.route.provider.name.as_str());
+            current.explain_key(&mut error);
         }
         if !self.failures.is_empty() {
             let errors = self.failures.iter().map(|one| &one.error).chain([&error]);

@@ -19,6 +19,8 @@ pub enum Credential {
 pub struct OwnKey {
     /// Its id, as the usage row names it.
     pub id: String,
+    /// What its owner knows it by: the end of the secret.
+    pub label: String,
     /// The secret. It appears in no log, error or row.
     pub secret: String,
 }
@@ -27,6 +29,14 @@ impl Credential {
     /// Whether the account brought it.
     pub fn is_own(&self) -> bool {
         matches!(self, Self::Own(_))
+    }
+
+    /// The key that the account brought, if it did.
+    pub fn own(&self) -> Option<&OwnKey> {
+        match self {
+            Self::Operator => None,
+            Self::Own(key) => Some(key),
+        }
     }
 }
 
@@ -55,6 +65,7 @@ mod tests {
     fn a_secret_is_not_printed() {
         let key = Rc::new(OwnKey {
             id: "k1".into(),
+            label: "...dden".into(),
             secret: "sk-hidden".into(),
         });
         let printed = format!("{:?} {:?}", key, Credential::Own(Rc::clone(&key)));

@@ -11,6 +11,7 @@ pub mod hedging;
 pub mod naming;
 mod needs;
 pub mod order;
+mod own;
 mod plan;
 mod preferences;
 mod situation;
@@ -21,11 +22,12 @@ mod tiers;
 
 pub use credential::{Credential, OwnKey};
 pub use needs::expected_cost;
+pub use own::OwnCandidate;
 pub use plan::{Exclusion, MAX_ATTEMPTS, Plan, Step, attempts, plan};
 pub use preferences::{
     Cutoffs, DataCollection, Hedge, MaxPrice, ProviderPreferences, Sort, SortBy,
 };
-pub use situation::{Asked, OwnCandidate, Situation, Suffix, seed};
+pub use situation::{Asked, Situation, Suffix, seed};
 
 #[cfg(test)]
 mod planner_tests;

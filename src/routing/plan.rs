@@ -14,8 +14,9 @@ use super::{
     health::Standing,
     needs::{self, Needs},
     order::{self, Aim, Candidate, OrderContext},
+    own::{Access, Class, is_alike},
     preferences::SortBy,
-    situation::{Asked, OwnCandidate, Situation},
+    situation::{Asked, Situation},
     sorting,
     sticky::Place,
     tiers::Tiers,
@@ -180,9 +181,7 @@ pub fn attempts(request: &ChatRequest, models: &[Asked], situation: &Situation<'
 struct Eligible<'a> {
     candidate: Candidate<'a>,
     tiers: Tiers,
-    /// The operator's key may be used.
-    is_shared: bool,
-    own: Vec<&'a OwnCandidate>,
+    access: Access<'a>,
 }
 
 /// An attempt with its place in `provider.order`.
@@ -217,30 +216,25 @@ impl<'a> Planner<'a> {
         let tiers = Tiers::of(self.request, served, asked.suffix, preferences);
         for route in &served.routes {
             let Route { endpoint, provider } = route;
-            let of_provider = |own: &&OwnCandidate| own.provider == provider.slug;
-            let mut own = self.situation.own.iter().filter(of_provider);
-            let is_required = own.clone().any(|own| own.is_required);
-            let is_shared = !is_required && (self.situation.has_credentials)(provider);
-            let own: Vec<&OwnCandidate> = own
-                .by_ref()
-                .filter(|own| own.serves(&served.model.slug, provider))
-                .collect();
+            let has_operators = || (self.situation.has_credentials)(provider);
+            let slug = &served.model.slug;
+            let access = Access::of(self.situation.own, slug, provider, has_operators);
             let is_admitted = tiers.admit(endpoint);
-            let reason = if own.is_empty() && !is_shared {
-                Some(match is_required {
-                    true => Exclusion::OwnKeyRequired,
-                    false => Exclusion::NoCredentials,
-                })
-            } else if tiers.exclude(endpoint, preferences) {
-                Some(Exclusion::ServiceTier)
-            } else {
+            let access = access.and_then(|access| {
+                if tiers.exclude(endpoint, preferences) {
+                    return Err(Exclusion::ServiceTier);
+                }
                 let model = &served.model;
-                self.needs.exclusion(model, route, &soft, is_admitted)
+                let reason = self.needs.exclusion(model, route, &soft, is_admitted);
+                reason.map_or(Ok(access), Err)
+            });
+            let access = match access {
+                Ok(access) => access,
+                Err(reason) => {
+                    excluded.push((route.clone(), reason));
+                    continue;
+                }
             };
-            if let Some(reason) = reason {
-                excluded.push((route.clone(), reason));
-                continue;
-            }
             let cost = needs::expected_cost(self.request, self.situation.prompt_tokens, endpoint);
             let candidate = Candidate {
                 route,
@@ -251,8 +245,7 @@ impl<'a> Planner<'a> {
             eligible.push(Eligible {
                 candidate,
                 tiers,
-                is_shared,
-                own,
+                access,
             });
         }
     }
@@ -278,7 +271,7 @@ impl<'a> Planner<'a> {
             let tier = item.tiers.rank(&route.endpoint);
             let missed = sorting::missed(item.candidate.statistics, preferences);
             let place = self.place(&item.candidate, missed.is_some());
-            let mut add = |key_group: u8, credential: Credential| {
+            let mut add = |(class, credential): (Class, Credential)| {
                 let options = preferences
                     .options
                     .iter()
@@ -290,15 +283,9 @@ impl<'a> Planner<'a> {
                     options,
                     missed,
                 };
-                keyed.push(((rank, key_group, place, tier), Ranked { rank, step }));
+                keyed.push(((rank, class, place, tier), Ranked { rank, step }));
             };
-            for own in &item.own {
-                let group = if own.is_fallback { 2 } else { 0 };
-                add(group, Credential::Own(Rc::clone(&own.key)));
-            }
-            if item.is_shared {
-                add(1, Credential::Operator);
-            }
+            item.access.keys().for_each(&mut add);
         }
         // Stable: what the key leaves open keeps the order found above.
         keyed.sort_by_key(|(key, _)| *key);
@@ -311,9 +298,7 @@ impl<'a> Planner<'a> {
         candidates: &[Candidate<'_>],
         aim: Aim,
     ) -> Vec<usize> {
-        let pays_itself = eligible
-            .iter()
-            .any(|item| item.own.iter().any(|own| !own.is_fallback));
+        let pays_itself = eligible.iter().any(|item| item.access.pays_itself());
         let output = |item: &Eligible<'_>| {
             needs::output_bounds(self.request, &item.candidate.route.endpoint).realistic()
         };
@@ -342,7 +327,8 @@ impl<'a> Planner<'a> {
         place
     }
 
-    /// `allow_fallbacks: false`: the endpoints of `provider.order` alone, or the first choice alone.
+    /// `allow_fallbacks: false`: the endpoints of `provider.order` alone, or the first choice alone with the kind of key that is
+    /// tried first.
     fn drop_fallbacks(&self, kept: &mut Vec<Ranked>, excluded: &mut Vec<(Route, Exclusion)>) {
         let keep = match &self.situation.preferences.order {
             Some(order) => kept
@@ -350,10 +336,9 @@ impl<'a> Planner<'a> {
                 .take_while(|item| item.rank < order.len())
                 .count(),
             None => {
-                let first = kept
-                    .first()
-                    .map(|item| Rc::clone(&item.step.route.endpoint));
-                let is_first = |item: &&Ranked| first.as_ref() == Some(&item.step.route.endpoint);
+                let first = kept.first().map(|item| item.step.clone());
+                let is_first =
+                    |item: &&Ranked| first.as_ref().is_some_and(|it| is_alike(it, &item.step));
                 kept.iter().take_while(is_first).count()
             }
         };

@@ -5,8 +5,8 @@
 use std::{rc::Rc, sync::LazyLock};
 
 use super::{
-    credential::OwnKey,
     health::{Health, Unknown},
+    own::OwnCandidate,
     preferences::{ProviderPreferences, SortBy},
     statistics::Statistics,
     sticky::Affinity,
@@ -35,32 +35,6 @@ pub struct Situation<'a> {
     pub own: &'a [OwnCandidate],
     /// Whether the operator can call a provider.
     pub has_credentials: &'a dyn Fn(&Provider) -> bool,
-}
-
-/// A provider key that the account brought.
-#[derive(Debug, Clone)]
-pub struct OwnCandidate {
-    /// The provider's slug.
-    pub provider: String,
-    /// The key.
-    pub key: Rc<OwnKey>,
-    /// Used only after the operator's keys.
-    pub is_fallback: bool,
-    /// The operator's key for this provider is never used.
-    pub is_required: bool,
-    /// Slugs of the models it may be used for; `None` for all.
-    pub models: Option<Vec<String>>,
-}
-
-impl OwnCandidate {
-    /// Whether the key may be used for a model at a provider.
-    pub fn serves(&self, model: &str, provider: &Provider) -> bool {
-        self.provider == provider.slug
-            && self
-                .models
-                .as_ref()
-                .is_none_or(|models| models.iter().any(|slug| slug == model))
-    }
 }
 
 /// A model that the request names.

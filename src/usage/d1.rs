@@ -19,7 +19,7 @@ pub const FLUSH: &str = "
         generation_ms, error, prompt_tokens, cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens,
         completion_tokens, reasoning_tokens, audio_in_tokens, audio_out_tokens, image_out_tokens, upstream_cost,
         estimated, http_referer, app_title, user_agent, session_id, external_user, attempts, charge,
-        response_cache_source_id
+        response_cache_source_id, own_key, list_cost
     )
     SELECT
         value ->> '$.id', value ->> '$.account', value ->> '$.key_hash', value ->> '$.status',
@@ -38,7 +38,7 @@ pub const FLUSH: &str = "
         value ->> '$.row.origin.http_referer', value ->> '$.row.origin.app_title',
         value ->> '$.row.origin.user_agent', value ->> '$.row.origin.session_id',
         value ->> '$.row.origin.external_user', value ->> '$.row.attempts', value ->> '$.row.charge',
-        value ->> '$.row.response_cache_source_id'
+        value ->> '$.row.response_cache_source_id', value ->> '$.row.own_key', value ->> '$.row.list_cost'
     FROM json_each(?1)
     WHERE true
     ON CONFLICT (id) DO UPDATE SET
@@ -56,7 +56,8 @@ pub const FLUSH: &str = "
         upstream_cost = excluded.upstream_cost, estimated = excluded.estimated,
         http_referer = excluded.http_referer, app_title = excluded.app_title, user_agent = excluded.user_agent,
         session_id = excluded.session_id, external_user = excluded.external_user, attempts = excluded.attempts,
-        charge = excluded.charge, response_cache_source_id = excluded.response_cache_source_id
+        charge = excluded.charge, response_cache_source_id = excluded.response_cache_source_id,
+        own_key = excluded.own_key, list_cost = excluded.list_cost
     WHERE usage.status = 'expired' AND excluded.status <> 'expired' AND usage.account = excluded.account";
 
 /// Reads one generation of one account as a single JSON column `generation`, for [`read_generation`]. Parameters: the id,
@@ -88,7 +89,8 @@ pub const SELECT_GENERATION: &str = "
                     'session_id', session_id, 'external_user', external_user
                 ),
                 'attempts', json(COALESCE(attempts, '[]')),
-                'charge', json(charge), 'response_cache_source_id', response_cache_source_id
+                'charge', json(charge), 'response_cache_source_id', response_cache_source_id,
+                'own_key', own_key, 'list_cost', list_cost
             )
         )
     ) AS generation

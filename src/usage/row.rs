@@ -37,6 +37,9 @@ pub struct Attempt {
     pub upstream_id: Option<String>,
     /// Why it failed, if it did.
     pub error: Option<String>,
+    /// The id of the account's own provider key, where one was used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub own_key: Option<String>,
     /// It lost a race and was aborted: what it may have cost the operator, nano-dollars.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hedge_cost: Option<Nanos>,
@@ -112,6 +115,10 @@ pub struct UsageRow {
     /// The generation whose answer was given again out of the response cache.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response_cache_source_id: Option<String>,
+    /// The id of the account's own provider key, where one served.
+    pub own_key: Option<String>,
+    /// What the request would have cost at list prices, where an own key served.
+    pub list_cost: Option<Nanos>,
     /// How the cost came about.
     pub charge: Option<Charge>,
 }

@@ -69,6 +69,8 @@ fn full_row() -> UsageRow {
             },
         ],
         response_cache_source_id: text("gen-0"),
+        own_key: text("key-1"),
+        list_cost: Some(nanos(MAX_NANOS)),
         charge: Some(
             table
                 .cost(&Usage {

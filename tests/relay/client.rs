@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use patchbay::catalog::Route;
 use patchbay::chat::estimate;
+use patchbay::credits::share::Share;
 use patchbay::dialects::openai_chat::client::parse_request;
 use patchbay::error::Error;
 use patchbay::relay::generator::Generator;
@@ -71,6 +72,7 @@ pub fn job(body: Value, attempts: Vec<Route>) -> Job {
             attempts: attempts.into_iter().map(Step::from).collect(),
             excluded: Vec::new(),
         },
+        own_key_fee: Share::NONE,
         origin: Origin {
             account: "acme".to_owned(),
             key_hash: "k".to_owned(),

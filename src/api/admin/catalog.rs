@@ -34,19 +34,29 @@ pub(super) async fn show_catalog<W: World>(world: &W) -> Result<Response> {
     Ok(Response::json(200, &json!({"data": {"version": version}})))
 }
 
-/// Publishes a snapshot, less the providers that this deployment cannot call. Readers see the old version or the new one,
+/// Publishes a snapshot, less the providers that this deployment cannot call: with the operator's keys, or where accounts may
+/// bring keys with any. What only own keys can call is served but not listed. Readers see the old version or the new one,
 /// whole: the pointer is written last. D1 keeps what requests need, for the case that KV is out.
 pub(super) async fn publish<W: World>(world: &W, body: Vec<u8>) -> Result<Response> {
+    let accounts_bring_keys = world.var("BYOK_MASTER_KEY").is_some();
     let text =
         String::from_utf8(body).map_err(|error| Error::invalid("body", error.to_string()))?;
     let snapshot = Snapshot::parse(&text)
         .map_err(|error| Error::invalid("body", error.to_string()))?
-        .restricted(|provider| world.can_call(provider))
+        .restricted(|provider| {
+            world.can_call(provider) || (accounts_bring_keys && world.can_reach(provider))
+        })
         .map_err(|error| Error::internal(error.to_string()))?;
     let version = snapshot.version.clone();
-    let writes = snapshot
-        .writes()
-        .map_err(|error| Error::internal(error.to_string()))?;
+    let writes = if accounts_bring_keys {
+        let offered = snapshot.clone();
+        offered
+            .restricted(|provider| world.can_call(provider))
+            .and_then(|offered| snapshot.writes_listing(&offered))
+    } else {
+        snapshot.writes()
+    };
+    let writes = writes.map_err(|error| Error::internal(error.to_string()))?;
     let (pointer, entries) = writes
         .split_last()
         .ok_or_else(|| Error::internal("a publication without a pointer"))?;

@@ -25,7 +25,7 @@ pub fn kv_key(hash: &str) -> String {
 }
 
 /// Reads a key's record by its hash, unless it was deleted.
-pub const SELECT_KEY: &str = "SELECT hash, account, name, label, disabled, limit_nanos, limit_reset, created_at, expires_at FROM api_keys WHERE hash = ?1 AND deleted = 0";
+pub const SELECT_KEY: &str = "SELECT hash, account, name, label, disabled, limit_nanos, limit_reset, created_at, expires_at, EXISTS (SELECT 1 FROM byok_keys WHERE byok_keys.account = api_keys.account) AS own_keys FROM api_keys WHERE hash = ?1 AND deleted = 0";
 /// Reads whose a key is or was.
 const SELECT_OWNER: &str = "SELECT account, name, deleted FROM api_keys WHERE hash = ?1";
 const INSERT_KEY: &str = "INSERT INTO api_keys (hash, account, name, label, disabled, limit_nanos, limit_reset, created_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
@@ -62,6 +62,8 @@ pub(super) async fn create_key<W: World>(
         limit_reset: new.limit_reset,
         created_at: i64::try_from(world.now_ms()).unwrap_or(i64::MAX),
         expires_at: new.expires_at.as_deref().map(instant).transpose()?,
+        // Only the look-up in D1 tells.
+        own_keys: false,
     };
     let view = world.call(account, &put(&record)).await?;
     world.query(INSERT_KEY, &params(&record)).await?;

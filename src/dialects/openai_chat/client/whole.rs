@@ -114,14 +114,14 @@ pub fn put_usage(out: &mut Vec<u8>, report: &UsageReport) {
     object.field("completion_tokens", &usage.completion);
     object.field("total_tokens", &usage.total());
     put_dollars(object.key("cost"), report.cost);
-    object.field("is_byok", &false);
+    object.field("is_byok", &report.is_byok);
     let mut prompt = ObjectWriter::new(object.key("prompt_tokens_details"));
     prompt.field("cached_tokens", &usage.cache_read);
     prompt.field("cache_write_tokens", &usage.cache_write());
     prompt.field("audio_tokens", &usage.audio_in);
     prompt.end();
     let mut cost = ObjectWriter::new(object.key("cost_details"));
-    put_dollars(cost.key("upstream_inference_cost"), report.cost);
+    put_dollars(cost.key("upstream_inference_cost"), report.list_cost);
     put_dollars(
         cost.key("upstream_inference_prompt_cost"),
         report.prompt_cost,

@@ -41,12 +41,16 @@ pub struct UsageReport {
     pub usage: Usage,
     /// What the account pays.
     pub cost: Nanos,
-    /// The prompt's share.
+    /// What it comes to at list prices: the same, unless the account's own provider key served.
+    pub list_cost: Nanos,
+    /// The prompt's share of the list price.
     pub prompt_cost: Nanos,
-    /// The completion's share.
+    /// The completion's share of the list price.
     pub completion_cost: Nanos,
     /// What the provider's prompt cache saved, where one was at work.
     pub cache_discount: Option<Nanos>,
+    /// Whether the account's own provider key served.
+    pub is_byok: bool,
     /// What an aborted attempt (`provider.hedge`) may have cost the operator. Not charged.
     pub hedge_cost: Option<Nanos>,
     /// Who wrote which part, where several providers wrote the answer (`provider.continue`).

@@ -28,6 +28,8 @@ fn report() -> UsageReport {
             ..Usage::default()
         },
         cost: nanos(158_400),
+        list_cost: nanos(158_400),
+        is_byok: false,
         prompt_cost: nanos(142_560),
         completion_cost: nanos(15_840),
         cache_discount: Some(nanos(-7)),

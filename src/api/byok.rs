@@ -1,0 +1,458 @@
+//! Provider keys that accounts bring: `/byok` under an account's routes, their use by a request, and the renewal of their seals.
+//!
+//! Spec: OpenRouter's BYOK resources. No answer holds a secret; every change is written to the audit log.
+
+mod fields;
+
+use std::rc::Rc;
+
+use futures::FutureExt;
+use serde_json::{Map, Value, json};
+
+use super::{
+    World,
+    admin::{audit, kv_key, missing},
+    http::{Request, Response},
+};
+use crate::{
+    catalog::{Provider, publish::providers_key},
+    credits::share::Share,
+    error::{Error, ErrorType, Next, Result, Source},
+    identity::{
+        KeyRecord,
+        own_keys::{
+            self, MAX_KEYS, OwnKeyRecord, OwnKeys, d1, label,
+            seal::{Binding, Keyring},
+        },
+    },
+    routing::{OwnCandidate, Plan},
+    time::rfc3339,
+};
+use fields::Change;
+
+/// How many seals one call renews.
+const RESEAL_BATCH: i64 = 50;
+/// Copies are deleted once more after so long: a reader that had read the old rows may have written its copy in between.
+const SECOND_DELETE_MS: u64 = 3_000;
+
+/// The keys of its account that a request with this API key may use. An account without any costs no look-up.
+///
+/// # Errors
+/// 503 where the account's keys cannot be looked up.
+pub(super) async fn usable<W: World>(world: &W, key: &KeyRecord) -> Result<Vec<OwnCandidate>> {
+    if !key.own_keys {
+        return Ok(Vec::new());
+    }
+    let memory = world.memory();
+    let now_ms = world.now_ms();
+    if let Some(keys) = memory.own_keys.get(&key.account, now_ms) {
+        return Ok(keys.of(&key.hash));
+    }
+    let found = own_keys::find(world, &key.account).await?;
+    let ring = if found.records.is_empty() {
+        None
+    } else {
+        keyring(world).unwrap_or_else(|problem| {
+            world.report(&problem);
+            None
+        })
+    };
+    let keys = OwnKeys::open(&key.account, found.records, ring.as_ref(), |problem| {
+        world.report(problem);
+    });
+    let keys = Rc::new(keys);
+    memory.own_keys.put(&key.account, Rc::clone(&keys), now_ms);
+    if let Some(copy) = found.copy {
+        let (later, account) = (world.clone(), key.account.clone());
+        let write = async move {
+            if let Err(error) = later.copy_own_keys_to_kv(&account, &copy).await {
+                later.report(&format!("KV could not be written: {error}"));
+            }
+        };
+        world.spawn(write.boxed_local());
+    }
+    Ok(keys.of(&key.hash))
+}
+
+/// The operator's share of the list price where an account's own key serves (`BYOK_FEE_PERCENT`).
+pub(super) fn fee<W: World>(world: &W, plan: &Plan) -> Share {
+    if !plan.attempts.iter().any(|step| step.credential.is_own()) {
+        return Share::NONE;
+    }
+    let percent = world.var("BYOK_FEE_PERCENT");
+    let share = percent.as_deref().map(Share::from_percent).transpose();
+    share.map_or_else(
+        |_| {
+            world.report("the variable BYOK_FEE_PERCENT is ignored: it is no percentage from 0 to 100 with at most 6 decimals");
+            Share::NONE
+        },
+        Option::unwrap_or_default,
+    )
+}
+
+/// The deployment's master keys, if it has any. The error is for the operator.
+fn keyring<W: World>(world: &W) -> Result<Option<Keyring>, String> {
+    let former = world.var("BYOK_MASTER_KEY_PREVIOUS");
+    let current = world.var("BYOK_MASTER_KEY");
+    current
+        .map(|current| Keyring::read(&current, former.as_deref()))
+        .transpose()
+}
+
+/// As [`keyring`], for routes that cannot go on without.
+fn required_keyring<W: World>(world: &W) -> Result<Keyring> {
+    let refuse = |message: String| {
+        let mut error = Error::new(
+            Source::Client,
+            Next::Final,
+            ErrorType::InvalidRequest,
+            message,
+        );
+        error.status = 501;
+        error
+    };
+    keyring(world).map_err(refuse)?.ok_or_else(|| {
+        refuse("This deployment keeps no provider keys of accounts: set the secret BYOK_MASTER_KEY (openssl rand -base64 32)".into())
+    })
+}
+
+/// Answers one of an account's routes; `id` is what follows `byok`.
+pub(super) async fn handle<W: World>(
+    world: &W,
+    account: &str,
+    method: &str,
+    id: Option<&str>,
+    request: Request,
+) -> Result<Response> {
+    let known = "SELECT 1 AS known FROM accounts WHERE id = ?1";
+    if world.query(known, &[account.into()]).await?.is_empty() {
+        return Err(missing("account", account));
+    }
+    match (method, id) {
+        ("POST", None) => create(world, account, request.json().await?).await,
+        ("PATCH", Some(id)) => change(world, account, id, request.json().await?).await,
+        ("DELETE", Some(id)) => delete(world, account, id).await,
+        (_, Some(id)) => {
+            let record = stored(world, account, id).await?;
+            Ok(Response::json(200, &json!({"data": rendered(&record)})))
+        }
+        (_, None) => list(world, account, &request).await,
+    }
+}
+
+async fn list<W: World>(world: &W, account: &str, request: &Request) -> Result<Response> {
+    let number = |name: &str, otherwise: usize| match request.query(name) {
+        None => Ok(otherwise),
+        Some(text) => text
+            .parse()
+            .map_err(|_| Error::invalid(name, format!("{name} is a whole number"))),
+    };
+    let (offset, limit) = (number("offset", 0)?, number("limit", MAX_KEYS)?);
+    let records = d1::list(world, account).await?;
+    let page = records.iter().skip(offset).take(limit).map(rendered);
+    let body = json!({"data": page.collect::<Vec<_>>(), "total_count": records.len()});
+    Ok(Response::json(200, &body))
+}
+
+async fn create<W: World>(world: &W, account: &str, body: Map<String, Value>) -> Result<Response> {
+    let ring = required_keyring(world)?;
+    let (named, mut change) = fields::read_new(body)?;
+    let provider = provider(world, &named).await?;
+    check(world, account, &provider, &mut change).await?;
+    let others = d1::list(world, account).await?;
+    if others.len() >= MAX_KEYS {
+        let message = format!("An account keeps at most {MAX_KEYS} provider keys");
+        return Err(Error::invalid("key", message));
+    }
+    let last = others.iter().map(|other| other.sort_order).max();
+    let mut record = OwnKeyRecord {
+        id: uuid(&world.random()?),
+        provider: provider.slug,
+        name: None,
+        label: String::new(),
+        sealed: String::new(),
+        disabled: false,
+        is_fallback: false,
+        is_required: false,
+        allowed_models: None,
+        allowed_api_key_hashes: None,
+        sort_order: last.map_or(0, |last| last + 1),
+        created_at: now(world),
+        updated_at: None,
+    };
+    apply(world, account, Some(&ring), &mut record, change)?;
+    d1::insert(world, account, &record, ring.current()).await?;
+    forget(world, account, others.is_empty()).await?;
+    note(world, "byok.create", account, &record).await?;
+    Ok(Response::json(201, &json!({"data": rendered(&record)})))
+}
+
+async fn change<W: World>(
+    world: &W,
+    account: &str,
+    id: &str,
+    body: Map<String, Value>,
+) -> Result<Response> {
+    let mut record = stored(world, account, id).await?;
+    let mut change = fields::read_change(body)?;
+    let provider = if change.key.is_some() || change.allowed_models.is_some() {
+        Some(provider(world, &record.provider).await?)
+    } else {
+        None
+    };
+    let ring = match &change.key {
+        Some(_) => Some(required_keyring(world)?),
+        None => None,
+    };
+    if let Some(provider) = &provider {
+        check(world, account, provider, &mut change).await?;
+    } else {
+        check_hashes(world, account, &change).await?;
+    }
+    apply(world, account, ring.as_ref(), &mut record, change)?;
+    record.updated_at = Some(now(world));
+    d1::update(world, account, &record).await?;
+    forget(world, account, false).await?;
+    note(world, "byok.change", account, &record).await?;
+    Ok(Response::json(200, &json!({"data": rendered(&record)})))
+}
+
+async fn delete<W: World>(world: &W, account: &str, id: &str) -> Result<Response> {
+    let record = stored(world, account, id).await?;
+    d1::delete(world, account, id).await?;
+    let is_last = d1::list(world, account).await?.is_empty();
+    forget(world, account, is_last).await?;
+    note(world, "byok.delete", account, &record).await?;
+    Ok(Response::json(200, &json!({"deleted": true})))
+}
+
+/// Seals anew what another master key sealed: at most [`RESEAL_BATCH`] keys, those after the id `after`. Those that do not
+/// open are left as they are and named.
+pub(super) async fn rotate<W: World>(world: &W, after: &str) -> Result<Response> {
+    let ring = required_keyring(world)?;
+    let rows = d1::stale(world, ring.current(), after, RESEAL_BATCH).await?;
+    let last = rows.last().map(|row| row.id.clone());
+    let mut renewed = Vec::new();
+    let mut unreadable = Vec::new();
+    for row in rows {
+        let binding = Binding {
+            account: &row.account,
+            provider: &row.provider,
+            id: &row.id,
+        };
+        match ring.open(&binding, &row.sealed) {
+            Ok(secret) => {
+                let sealed = ring.seal(&world.random()?, &binding, &secret);
+                let sealed = sealed.map_err(|error| Error::internal(error.to_string()))?;
+                renewed.push((row, sealed));
+            }
+            Err(error) => {
+                world.report(&format!("own key {} does not open: {error}", row.id));
+                unreadable.push(row.id);
+            }
+        }
+    }
+    d1::reseal(world, ring.current(), &renewed).await?;
+    // Copies in KV still need the former master key.
+    let mut accounts: Vec<&str> = renewed
+        .iter()
+        .map(|(row, _)| row.account.as_str())
+        .collect();
+    accounts.sort_unstable();
+    accounts.dedup();
+    let copies: Vec<String> = accounts.into_iter().map(own_keys::kv_key).collect();
+    world.delete_kv(&copies).await?;
+    let left = d1::count_stale(world, ring.current()).await?;
+    let counts = format!("{} sealed anew, {left} left", renewed.len());
+    audit(world, "byok.rotate", None, ring.current(), &counts).await?;
+    Ok(Response::json(
+        200,
+        &json!({"data": {
+            "master": ring.current(),
+            "sealed_anew": renewed.len(),
+            "unreadable": unreadable,
+            "left": left,
+            "after": last,
+        }}),
+    ))
+}
+
+async fn stored<W: World>(world: &W, account: &str, id: &str) -> Result<OwnKeyRecord> {
+    let record = d1::get(world, account, id).await?;
+    record.ok_or_else(|| missing("provider key", id))
+}
+
+/// The provider of this name, if the published catalog has it and it can be reached.
+async fn provider<W: World>(world: &W, named: &str) -> Result<Provider> {
+    let memory = world.memory();
+    let text = memory
+        .catalog
+        .text(world, providers_key, world.now_ms())
+        .await?;
+    let providers: Vec<Provider> = serde_json::from_str(&text)
+        .map_err(|error| Error::internal(format!("published providers: {error}")))?;
+    let found = providers.into_iter().find(|one| one.answers_to(named));
+    found
+        .filter(|provider| world.can_reach(provider))
+        .ok_or_else(|| {
+            let message = format!(
+                "This deployment's catalog has no provider {named}: see GET /api/v1/providers"
+            );
+            Error::invalid("provider", message)
+        })
+}
+
+/// Checks what the stores know: the form of the key that the provider takes, models, API keys.
+async fn check<W: World>(
+    world: &W,
+    account: &str,
+    provider: &Provider,
+    change: &mut Change,
+) -> Result<()> {
+    if let Some(key) = &change.key {
+        fields::check_secret(key, &provider.auth)?;
+    }
+    if let Some(Some(models)) = &mut change.allowed_models {
+        let memory = world.memory();
+        let names = memory.catalog.names(world, world.now_ms()).await?;
+        for (at, model) in models.iter_mut().enumerate() {
+            let slug = names.resolve(model).map(str::to_owned);
+            *model = slug.ok_or_else(|| {
+                let message = format!("{model} is not a valid model ID");
+                Error::invalid(format!("allowed_models[{at}]"), message)
+            })?;
+        }
+    }
+    check_hashes(world, account, change).await
+}
+
+async fn check_hashes<W: World>(world: &W, account: &str, change: &Change) -> Result<()> {
+    let Some(Some(hashes)) = &change.allowed_api_key_hashes else {
+        return Ok(());
+    };
+    let sql = "SELECT hash FROM api_keys WHERE account = ?1 AND deleted = 0";
+    let rows = world.query(sql, &[account.into()]).await?;
+    let known = |hash: &String| rows.iter().any(|row| row.get("hash") == Some(&json!(hash)));
+    match hashes.iter().position(|hash| !known(hash)) {
+        Some(at) => Err(Error::invalid(
+            format!("allowed_api_key_hashes[{at}]"),
+            "The account has no API key with this hash",
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Puts a checked change into a record.
+fn apply<W: World>(
+    world: &W,
+    account: &str,
+    ring: Option<&Keyring>,
+    record: &mut OwnKeyRecord,
+    change: Change,
+) -> Result<()> {
+    if let (Some(secret), Some(ring)) = (&change.key, ring) {
+        let sealed = ring.seal(&world.random()?, &record.binding(account), secret);
+        record.sealed = sealed.map_err(|error| Error::internal(error.to_string()))?;
+        record.label = label(secret);
+    }
+    if let Some(name) = change.name {
+        record.name = name;
+    }
+    if let Some(models) = change.allowed_models {
+        record.allowed_models = models;
+    }
+    if let Some(hashes) = change.allowed_api_key_hashes {
+        record.allowed_api_key_hashes = hashes;
+    }
+    record.disabled = change.disabled.unwrap_or(record.disabled);
+    record.is_fallback = change.is_fallback.unwrap_or(record.is_fallback);
+    record.is_required = change.is_required.unwrap_or(record.is_required);
+    record.sort_order = change.sort_order.unwrap_or(record.sort_order);
+    if record.is_fallback && record.is_required {
+        let message = "A key that is required has nothing to come after: is_fallback and is_required exclude each other";
+        return Err(Error::invalid("is_required", message));
+    }
+    Ok(())
+}
+
+/// Makes every isolate look again: the account's list, and where its API keys' records change with it, those too.
+async fn forget<W: World>(world: &W, account: &str, with_api_keys: bool) -> Result<()> {
+    let memory = world.memory();
+    memory.own_keys.forget(account);
+    let mut copies = vec![own_keys::kv_key(account)];
+    if with_api_keys {
+        let sql = "SELECT hash FROM api_keys WHERE account = ?1 AND deleted = 0";
+        for row in world.query(sql, &[account.into()]).await? {
+            if let Some(hash) = row.get("hash").and_then(Value::as_str) {
+                memory.keys.forget(hash);
+                copies.push(kv_key(hash));
+            }
+        }
+    }
+    world.delete_kv(&copies).await?;
+    let later = world.clone();
+    let again = async move {
+        later.sleep(SECOND_DELETE_MS).await;
+        if let Err(error) = later.delete_kv(&copies).await {
+            later.report(&format!("copies of own keys could not be deleted: {error}"));
+        }
+    };
+    world.spawn(again.boxed_local());
+    Ok(())
+}
+
+async fn note<W: World>(
+    world: &W,
+    action: &str,
+    account: &str,
+    record: &OwnKeyRecord,
+) -> Result<()> {
+    let detail = format!("{} {}", record.provider, record.label);
+    audit(world, action, Some(account), &record.id, &detail).await
+}
+
+fn rendered(record: &OwnKeyRecord) -> Value {
+    json!({
+        "id": record.id,
+        "provider": record.provider,
+        "name": record.name,
+        "label": record.label,
+        "disabled": record.disabled,
+        "is_fallback": record.is_fallback,
+        "is_required": record.is_required,
+        "is_byok_only": false,
+        "allowed_models": record.allowed_models,
+        "allowed_api_key_hashes": record.allowed_api_key_hashes,
+        "allowed_user_ids": null,
+        "declared_region": null,
+        "declared_zdr": null,
+        "workspace_id": null,
+        "sort_order": record.sort_order,
+        "created_at": rfc3339(record.created_at),
+        "updated_at": record.updated_at.map(rfc3339),
+    })
+}
+
+fn now<W: World>(world: &W) -> i64 {
+    i64::try_from(world.now_ms()).unwrap_or(i64::MAX)
+}
+
+/// A random UUID (version 4).
+fn uuid(random: &[u8; 32]) -> String {
+    let digits = crate::identity::keys::hex(random);
+    let part = |from: usize, to: usize| digits.get(from..to).unwrap_or_default();
+    let variant = random.get(8).map_or('8', |byte| match byte & 3 {
+        0 => '8',
+        1 => '9',
+        2 => 'a',
+        _ => 'b',
+    });
+    format!(
+        "{}-{}-4{}-{variant}{}-{}",
+        part(0, 8),
+        part(8, 12),
+        part(13, 16),
+        part(17, 20),
+        part(20, 32)
+    )
+}
