@@ -8,6 +8,7 @@ import { parseArgs } from "node:util";
 import { endAll, exitOnInterrupt, start } from "../scripts/lib/processes.mjs";
 import { at, local } from "../scripts/lib/project.mjs";
 import { main, Stop } from "../scripts/lib/terminal.mjs";
+import { failover } from "./lib/failover.mjs";
 import { once } from "./lib/load.mjs";
 import { measure, MEASURES } from "./lib/measures.mjs";
 import { peakMegabytes } from "./lib/process.mjs";
@@ -120,7 +121,8 @@ await main(async () => {
     const named = list.filter((name) => chosen.only.some((only) => name.includes(only)));
     return named.length ? (name) => named.includes(name) : () => true;
   };
-  const { subjects: all, commits, close } = await startSubjects(await startUpstream());
+  const upstream = await startUpstream();
+  const { subjects: all, commits, close } = await startSubjects(upstream);
   try {
     await check(all);
     const isChosen = has(all.map(({ name }) => name));
@@ -128,13 +130,19 @@ await main(async () => {
     const measures = MEASURES.filter(({ name }) => has(MEASURES.map((one) => one.name))(name));
     const figures = await rounds(subjects, measures, formats.filter(has(formats)), chosen);
     console.log(report(figures, subjects.map(({ name }) => name)));
+    const gateway = subjects.find(({ name }) => name === BASE.gateway);
+    const over = gateway && (await failover(gateway, upstream, chosen.quick ? 10 : 100));
+    if (over) {
+      const [direct, failedOver, refused, added] = [over.direct, over.failedOver, over.refused, over.added].map((ms) => ms.toFixed(2));
+      console.log(`\nfailing over: ${failedOver} ms, served at once ${direct} ms, the refused call ${refused} ms: adds ${added} ms (median of ${over.requests})`);
+    }
     const peaks = Object.fromEntries(subjects.map(({ name, pid }) => [name, peakMegabytes(pid)]));
     console.log(`\npeak memory, MB: ${Object.entries(peaks).map(([name, mb]) => `${name} ${mb.toFixed(0)}`).join(", ")}`);
     const waits = Object.entries(commits).map(([name, ms]) => `${name} ${ms.toFixed(2)} ms`);
     console.log(`a commit waits for its device: ${waits.join(", ")}`);
     const workerd = createRequire(import.meta.url)("workerd/package.json").version;
     const machine = { cpu: cpus()[0]?.model, cores: cpus().length, node: process.version, workerd };
-    const outcome = { at: new Date().toISOString(), machine, rounds: chosen.rounds, quick: chosen.quick === true, commitMs: commits, figures, peakMegabytes: peaks };
+    const outcome = { at: new Date().toISOString(), machine, rounds: chosen.rounds, quick: chosen.quick === true, commitMs: commits, figures, failover: over, peakMegabytes: peaks };
     mkdirSync(local(), { recursive: true });
     writeFileSync(local("bench.json"), `${JSON.stringify(outcome, null, 2)}\n`);
     console.log("all values: .patchbay/bench.json");

@@ -65,15 +65,18 @@ function catalog() {
   const copies = [["openai", "demo/chat"], ["anthropic", "demo/claude"]].flatMap(([format, slug]) =>
     kinds.map((kind) => ({ like: slug, slug: `bench/${format}-${kind}`, answers: `bench-${kind}` })),
   );
+  // Two endpoints, of which the first refuses: what failing over costs.
+  copies.push({ like: "demo/chat", slug: "bench/openai-failing", answers: "bench-json", fails: true });
   const order = (a, b) => (a.slug < b.slug ? -1 : 1);
   copies.sort(order);
   const models = copies.map(({ like, slug }) => {
     const model = document.models.find((one) => one.slug === like);
     return { ...model, slug, canonical_slug: slug, context_length: 10_000_000 };
   });
-  const endpoints = copies.map(({ like, slug, answers }) => {
-    const endpoint = document.endpoints.find((one) => one.model === like);
-    return { ...endpoint, model: slug, upstream_model_id: answers, context_length: 10_000_000 };
+  const endpoints = copies.flatMap(({ like, slug, answers, fails }) => {
+    const found = document.endpoints.find((one) => one.model === like);
+    const endpoint = { ...found, model: slug, upstream_model_id: answers, context_length: 10_000_000 };
+    return fails ? [endpoint, { ...endpoint, tag: `${endpoint.tag}/fails`, upstream_model_id: "fault-status-503" }] : [endpoint];
   });
   const providers = document.providers.filter(({ slug }) => endpoints.some((one) => one.provider === slug));
   // The version of a snapshot is the hash of its content (`src/catalog/publish.rs`).
@@ -104,7 +107,7 @@ export async function patchbay(name, upstream, state, dist = at("dist")) {
   const operator = new Operator(`http://127.0.0.1:${subject.port}`, token);
   await operator.publishCatalog(catalog());
   const { key, account } = await operator.createAccount("bench", "1000000");
-  return { ...subject, account, request: (format, kind, text) => patchbayRequest(format, kind, text, key) };
+  return { ...subject, account, key, request: (format, kind, text) => patchbayRequest(format, kind, text, key) };
 }
 
 /** A bundle's main module is the one that is no wasm; Miniflare takes the first as main. */
