@@ -1,19 +1,56 @@
 //! The models that a request names: from names with their suffixes to catalog entries.
 
-use super::World;
+use super::{World, conversation};
 use crate::{
     catalog::{CatalogCache, Names, Reasoning, Route, ServedModel},
     chat::{ChatRequest, Effort, ReasoningRequest, ReasoningWish},
     error::{Error, Result},
     routing::{
         Asked,
+        auto::{self, Choice, Router, Scene, Wishes},
         explain::Strategy,
         naming::{self, Name},
+        statistics::Statistics,
     },
 };
 
 /// The most models that one request may name.
 pub const MAX_MODELS: usize = 16;
+
+/// The router's choice, where the request names one instead of a model.
+///
+/// # Errors
+/// 404 where no model matches; 400 with the path of a wrong wish.
+pub async fn choice<W: World>(
+    world: &W,
+    account: &str,
+    chat: &ChatRequest,
+    prompt_tokens: u64,
+    seed: u64,
+    now_ms: u64,
+) -> Result<Option<Choice>> {
+    let Some((router, suffix)) = Router::parse(&chat.model) else {
+        return Ok(None);
+    };
+    let wishes = Wishes::parse(chat.extra.get("plugins"))?;
+    let pool = world.memory().catalog.pool(world, now_ms).await?;
+    let remembered = conversation::remembered(world, account, chat).await;
+    let scene = Scene {
+        pool: &pool.candidates,
+        is_callable: &|slug| {
+            let mut providers = pool.providers.iter();
+            providers.any(|provider| provider.slug == slug && world.can_call(provider))
+        },
+        statistics: &Statistics::default(),
+        seed,
+        remembered: remembered.as_deref(),
+    };
+    let mut choice = auto::choose(router, chat, prompt_tokens, &wishes, &scene)?;
+    for model in &mut choice.models {
+        model.push_str(suffix);
+    }
+    Ok(Some(choice))
+}
 
 /// Finds the models that a request names, and does to the request what their names ask for.
 ///
@@ -22,6 +59,7 @@ pub const MAX_MODELS: usize = 16;
 pub async fn models<W: World>(
     world: &W,
     chat: &mut ChatRequest,
+    choice: Option<&Choice>,
     now_ms: u64,
 ) -> Result<(Vec<Asked>, Strategy)> {
     if chat.models.len() >= MAX_MODELS {
@@ -34,7 +72,9 @@ pub async fn models<W: World>(
     let mut found = Vec::with_capacity(1 + chat.models.len());
     let mut strategy = Strategy::default();
     let mut thinks = false;
-    for (index, name) in std::iter::once(&chat.model).chain(&chat.models).enumerate() {
+    let chosen = choice.map_or(std::slice::from_ref(&chat.model), |choice| &choice.models);
+    for (index, name) in chosen.iter().chain(&chat.models).enumerate() {
+        let index = (index + 1).saturating_sub(chosen.len());
         let read = one(world, &memory.catalog, name, &names, now_ms).await;
         let (read, asked) = read.map_err(|error| at(error, index))?;
         if index == 0 {
@@ -42,6 +82,9 @@ pub async fn models<W: World>(
         }
         thinks |= read.is_thinking;
         found.push(asked);
+    }
+    if let Some(choice) = choice {
+        strategy = Strategy::from(choice.router);
     }
     if thinks && chat.reasoning.is_none() {
         chat.reasoning = Some(ReasoningRequest {

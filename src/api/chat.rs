@@ -15,6 +15,7 @@ use crate::{
     error::{Error, Result},
     identity::KeyRecord,
     relay::{self, Head, Job, Origin, Output},
+    routing::explain::Strategy,
 };
 
 /// Answers with a completion or a stream of chunks.
@@ -48,6 +49,10 @@ pub async fn completions<W: World>(
     let wishes = prepared.wishes(world, &plan)?;
     let remember = conversation::remember(world, &prepared.affinity);
     let witness = filling.as_ref().map(Filling::witness);
+    let router = prepared.choice.as_ref().map(|choice| {
+        let strategy = Strategy::from(choice.router).as_str();
+        format!("{strategy}; {}", choice.summary())
+    });
     let job = Job {
         id: generation.to_owned(),
         started_ms: prepared.started_ms,
@@ -66,7 +71,11 @@ pub async fn completions<W: World>(
         affinity: prepared.affinity,
         wishes,
     };
-    answer(world, job, filling).await
+    let mut response = answer(world, job, filling).await?;
+    if let Some(router) = router {
+        response.header("x-patchbay-router", router);
+    }
+    Ok(response)
 }
 
 async fn answer<W: World>(world: &W, job: Job, mut filling: Option<Filling>) -> Result<Response> {

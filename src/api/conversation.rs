@@ -12,7 +12,7 @@ use crate::{
     relay::OnServed,
     routing::{
         Asked, ProviderPreferences,
-        sticky::{Affinity, LIFETIME_MS, READ_LIMIT_MS},
+        sticky::{Affinity, Hint, Key, LIFETIME_MS, READ_LIMIT_MS},
     },
 };
 
@@ -52,24 +52,38 @@ pub async fn recall<W: World>(
     let Some(key) = affinity.key().copied() else {
         return affinity;
     };
-    let memory = world.memory();
-    let mut hints = memory.hints.get(&key, world.now_ms());
-    if hints.is_none() && affinity.is_worth_reading() {
-        let text = key.text();
-        let read = std::pin::pin!(world.hint(&text));
-        hints = match select(read, world.sleep(READ_LIMIT_MS)).await {
-            Either::Left((Ok(Some(text)), _)) => {
-                Some(memory.hints.learn(&key, &text, world.now_ms()))
-            }
-            Either::Left((Err(error), _)) => {
-                world.report(&format!("a sticky hint could not be read: {error}"));
-                None
-            }
-            Either::Left((Ok(None), _)) | Either::Right(_) => None,
-        };
-    }
-    affinity.adopt(hints.unwrap_or_default(), &models);
+    let hints = hints(world, &key, affinity.is_worth_reading()).await;
+    affinity.adopt(hints, &models);
     affinity
+}
+
+/// The model that served the conversation last, for a request that names a router.
+pub async fn remembered<W: World>(world: &W, account: &str, chat: &ChatRequest) -> Option<String> {
+    let key = Key::of(account, chat)?;
+    let is_worth_reading = chat.session_id.is_some() || chat.messages.len() > 1;
+    let hints = hints(world, &key, is_worth_reading).await;
+    hints.into_iter().next().map(|hint| hint.model)
+}
+
+/// The conversation's hints, newest first: out of memory, else out of KV where that is worth the wait.
+async fn hints<W: World>(world: &W, key: &Key, is_worth_reading: bool) -> Vec<Hint> {
+    let memory = world.memory();
+    if let Some(hints) = memory.hints.get(key, world.now_ms()) {
+        return hints;
+    }
+    if !is_worth_reading {
+        return Vec::new();
+    }
+    let text = key.text();
+    let read = std::pin::pin!(world.hint(&text));
+    match select(read, world.sleep(READ_LIMIT_MS)).await {
+        Either::Left((Ok(Some(text)), _)) => memory.hints.learn(key, &text, world.now_ms()),
+        Either::Left((Err(error), _)) => {
+            world.report(&format!("a sticky hint could not be read: {error}"));
+            Vec::new()
+        }
+        Either::Left((Ok(None), _)) | Either::Right(_) => Vec::new(),
+    }
 }
 
 /// Leaves a hint behind each good answer; KV is written behind the response.

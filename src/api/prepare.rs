@@ -18,6 +18,7 @@ use crate::{
     relay::{self, Wishes},
     routing::{
         self, Asked, OwnCandidate, Plan, ProviderPreferences, Situation, SortBy,
+        auto::Choice,
         explain::{self, Strategy},
         sticky::Affinity,
     },
@@ -38,6 +39,8 @@ pub struct Prepared {
     pub raw: Vec<u8>,
     /// The models that it names.
     pub models: Vec<Asked>,
+    /// Who chose them, where the request names a router.
+    pub choice: Option<Choice>,
     /// How they were found.
     pub strategy: Strategy,
     /// What it wants of endpoints.
@@ -67,11 +70,14 @@ pub async fn prepare<W: World>(
     check_depth(&raw)?;
     let (mut chat, raw) = presets::read(world, &key.account, raw).await?;
     conversation::session_id(session, &mut chat)?;
-    let (models, strategy) = asked::models(world, &mut chat, started_ms).await?;
+    let prompt_tokens = estimate::prompt_tokens(&chat);
+    let seed = routing::seed(generation);
+    let account = &key.account;
+    let choice = asked::choice(world, account, &chat, prompt_tokens, seed, started_ms).await?;
+    let (models, strategy) = asked::models(world, &mut chat, choice.as_ref(), started_ms).await?;
     let preferences = ProviderPreferences::parse(chat.provider.as_deref())?
         .with_header(header.as_deref())?
         .with_route(chat.extra.get("route"))?;
-    let prompt_tokens = estimate::prompt_tokens(&chat);
     let affinity = conversation::recall(
         world,
         &key.account,
@@ -86,6 +92,7 @@ pub async fn prepare<W: World>(
         seed: routing::seed(generation),
         affinity: Rc::new(affinity),
         own: own?,
+        auto::Choice,
         chat,
         raw,
         models,
@@ -149,7 +156,14 @@ impl Prepared {
     pub fn explain<W: World>(&self, world: &W) -> serde_json::Value {
         self.within(world, |situation| {
             let plan = routing::attempts(&self.chat, &self.models, situation);
-            explain::route(&self.chat, &self.models, situation, &plan, self.strategy)
+            let mut told =
+                explain::route(&self.chat, &self.models, situation, &plan, self.strategy);
+            if let (Some(choice), Some(data)) = (&self.choice, told.get_mut("data"))
+                && let Some(data) = data.as_object_mut()
+            {
+                data.insert("router".to_owned(), choice.explain());
+            }
+            told
         })
     }
 }

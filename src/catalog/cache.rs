@@ -6,7 +6,8 @@ use std::{cell::RefCell, collections::HashMap, rc::Rc};
 
 use super::{
     Endpoint, Model, ModelEntry, Names, Provider,
-    publish::{POINTER, model_key, names_key},
+    publish::{POINTER, model_key, names_key, pool_key, providers_key},
+    skills::Candidate,
 };
 use crate::error::{Error, ErrorType, Next, Result, Source};
 
@@ -69,6 +70,16 @@ pub struct CatalogCache {
     names: RefCell<Option<Rc<Names>>>,
     models: RefCell<HashMap<String, Rc<ServedModel>>>,
     texts: RefCell<HashMap<String, Rc<str>>>,
+    pool: RefCell<Option<Rc<Pool>>>,
+}
+
+/// What routers choose from.
+#[derive(Debug, Default)]
+pub struct Pool {
+    /// The models.
+    pub candidates: Vec<Candidate>,
+    /// The providers that serve them.
+    pub providers: Vec<Provider>,
 }
 
 impl CatalogCache {
@@ -110,6 +121,7 @@ impl CatalogCache {
         *self.names.borrow_mut() = None;
         self.models.borrow_mut().clear();
         self.texts.borrow_mut().clear();
+        *self.pool.borrow_mut() = None;
     }
 
     /// A published text, such as the pre-rendered list; `key` makes its key from the version.
@@ -148,6 +160,26 @@ impl CatalogCache {
         let names = Rc::new(names);
         *self.names.borrow_mut() = Some(Rc::clone(&names));
         Ok(names)
+    }
+
+    /// What routers choose from.
+    ///
+    /// # Errors
+    /// As [`CatalogCache::version`].
+    pub async fn pool(&self, store: &impl CatalogStore, now_ms: u64) -> Result<Rc<Pool>> {
+        let version = self.version(store, now_ms).await?;
+        if let Some(pool) = &*self.pool.borrow() {
+            return Ok(Rc::clone(pool));
+        }
+        let text = |key: String| async move { store.catalog_text(&key).await?.ok_or_else(cut) };
+        let candidates = text(pool_key(&version)).await?;
+        let providers = text(providers_key(&version)).await?;
+        let pool = Rc::new(Pool {
+            candidates: serde_json::from_str(&candidates).map_err(unreadable)?,
+            providers: serde_json::from_str(&providers).map_err(unreadable)?,
+        });
+        *self.pool.borrow_mut() = Some(Rc::clone(&pool));
+        Ok(pool)
     }
 
     /// The model that a name means.

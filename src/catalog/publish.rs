@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use super::listing::ListEntry;
 use super::model::{Endpoint, Model, ModelEntry, Status};
 use super::provider::Provider;
+use super::skills::{Candidate, Skills};
 use super::{listing, wire};
 
 /// The key that names the version in force.
@@ -40,6 +41,11 @@ pub fn names_key(version: &str) -> String {
 /// The key of the [`Provider`] array.
 pub fn providers_key(version: &str) -> String {
     format!("catalog:{version}:providers")
+}
+
+/// The key of the [`Candidate`] array that routers choose from.
+pub fn pool_key(version: &str) -> String {
+    format!("catalog:{version}:pool")
 }
 
 /// Every slug, and the other names that mean one of them.
@@ -101,6 +107,9 @@ pub struct Snapshot {
     pub endpoints: Vec<Endpoint>,
     /// Alias → slug.
     pub aliases: BTreeMap<String, String>,
+    /// Slug → what the model is good at, where that is known.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub skills: BTreeMap<String, Skills>,
 }
 
 /// Why a snapshot was refused.
@@ -134,6 +143,7 @@ impl Snapshot {
         mut models: Vec<Model>,
         mut endpoints: Vec<Endpoint>,
         mut aliases: BTreeMap<String, String>,
+        mut skills: BTreeMap<String, Skills>,
     ) -> Result<Self, serde_json::Error> {
         endpoints.retain(|e| {
             providers.iter().any(|p| p.slug == e.provider)
@@ -142,6 +152,10 @@ impl Snapshot {
         models.retain(|m| endpoints.iter().any(|e| e.model == m.slug));
         providers.retain(|p| endpoints.iter().any(|e| e.provider == p.slug));
         aliases.retain(|_, slug| models.iter().any(|m| m.slug == *slug));
+        skills.retain(|slug, _| {
+            let is_its = |m: &Model| m.slug.split(':').next() == Some(slug.as_str());
+            models.iter().any(|m| m.slug == *slug || is_its(m))
+        });
         providers.sort_by(|a, b| a.slug.cmp(&b.slug));
         models.sort_by(|a, b| a.slug.cmp(&b.slug));
         endpoints.sort_by(|a, b| (&a.model, &a.tag).cmp(&(&b.model, &b.tag)));
@@ -151,6 +165,7 @@ impl Snapshot {
             models,
             endpoints,
             aliases,
+            skills,
         };
         snapshot.version = snapshot.hash()?;
         Ok(snapshot)
@@ -179,7 +194,13 @@ impl Snapshot {
         offered: impl Fn(&Provider) -> bool,
     ) -> Result<Self, serde_json::Error> {
         let providers = self.providers.into_iter().filter(|p| offered(p)).collect();
-        Self::new(providers, self.models, self.endpoints, self.aliases)
+        Self::new(
+            providers,
+            self.models,
+            self.endpoints,
+            self.aliases,
+            self.skills,
+        )
     }
 
     /// Each model with its endpoints and their providers, in the order of the slugs.
@@ -221,6 +242,18 @@ impl Snapshot {
         latest.into_iter().map(slug).collect()
     }
 
+    /// The models as a router sees them.
+    fn pool(&self, entries: &[ModelEntry]) -> Vec<Candidate> {
+        let candidate = |entry: &ModelEntry| {
+            let model = &entry.model;
+            // The free twin of a model is as good as the model.
+            let name = model.slug.split(':').next().unwrap_or_default();
+            let skills = self.skills.get(&model.slug).or(self.skills.get(name));
+            Candidate::of(entry, skills.copied())
+        };
+        entries.iter().filter_map(candidate).collect()
+    }
+
     /// Every write that publishes this snapshot, the pointer last. All but the last may be written in any order.
     ///
     /// # Errors
@@ -260,6 +293,10 @@ impl Snapshot {
         writes.push((index_key(version), serde_json::to_string(&index)?));
         writes.push((names_key(version), serde_json::to_string(&self.names())?));
         writes.push((
+            pool_key(version),
+            serde_json::to_string(&self.pool(&entries))?,
+        ));
+        writes.push((
             providers_key(version),
             serde_json::to_string(&self.providers)?,
         ));
@@ -275,6 +312,7 @@ impl Snapshot {
                 list_key(version),
                 index_key(version),
                 names_key(version),
+                pool_key(version),
                 providers_key(version),
             ])
             .collect()
@@ -309,6 +347,7 @@ impl Snapshot {
             &self.models,
             &self.endpoints,
             &self.aliases,
+            &self.skills,
         ))?;
         Ok(Sha256::digest(content)
             .iter()

@@ -134,6 +134,7 @@ fn snapshot() -> Snapshot {
             ("maker/grande".into(), "maker/big".into()),
             ("x/y".into(), "other/unserved".into()),
         ]),
+        BTreeMap::new(),
     )
     .unwrap()
 }

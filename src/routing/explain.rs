@@ -8,6 +8,7 @@ use std::rc::Rc;
 use serde_json::{Map, Value, json};
 
 use super::{
+    auto::Router,
     health::Standing,
     naming::NameKind,
     needs::{expected_cost, output_bounds},
@@ -38,6 +39,15 @@ pub enum Strategy {
     Free,
     /// One was picked for the task.
     Auto,
+}
+
+impl From<Router> for Strategy {
+    fn from(router: Router) -> Self {
+        match router {
+            Router::Auto => Self::Auto,
+            Router::Free => Self::Free,
+        }
+    }
 }
 
 impl Strategy {

@@ -3,6 +3,7 @@
 //! The planner is pure: the same request, models and [`Situation`] give the same plan.
 //! Out of scope: running the plan (`relay`), gathering what a situation holds.
 
+pub mod auto;
 pub mod breaker;
 mod credential;
 pub mod explain;

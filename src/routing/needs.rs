@@ -209,7 +209,7 @@ fn image_price(prices: &PriceTable) -> i64 {
     i64::try_from(nanos).unwrap_or(i64::MAX)
 }
 
-fn input_modalities(request: &ChatRequest) -> Vec<Modality> {
+pub(super) fn input_modalities(request: &ChatRequest) -> Vec<Modality> {
     let mut found = vec![Modality::Text];
     let parts = request.messages.iter().flat_map(|message| &message.parts);
     for part in parts {
@@ -227,7 +227,7 @@ fn input_modalities(request: &ChatRequest) -> Vec<Modality> {
     found
 }
 
-fn parameters(request: &ChatRequest) -> Vec<Parameter> {
+pub(super) fn parameters(request: &ChatRequest) -> Vec<Parameter> {
     let sampling = &request.sampling;
     let structured = matches!(request.response_format, Some(ResponseFormat::JsonSchema(_)));
     let formatted = matches!(request.response_format, Some(ResponseFormat::JsonObject));

@@ -139,6 +139,7 @@ export async function compile(rows) {
     "models.jsonl": lines(rows.models),
     "endpoints.jsonl": lines(rows.endpoints),
     "aliases.jsonl": lines(rows.aliases),
+    "quality.jsonl": lines(rows.quality ?? []),
     "local/models.jsonl": "",
     "local/endpoints.jsonl": "",
   };

@@ -8,6 +8,7 @@ use patchbay::credits::pricing::PriceTable;
 
 use crate::overlay::ProviderRow;
 use crate::rows::{Fault, Place, Row};
+use crate::skills::{self, Quality};
 
 /// Suffix of models that cost nothing.
 const FREE: &str = ":free";
@@ -23,6 +24,8 @@ pub struct Rows {
     pub endpoints: Vec<Row<Endpoint>>,
     /// Aliases.
     pub aliases: Vec<Row<Alias>>,
+    /// Public figures of models.
+    pub quality: Vec<Row<Quality>>,
 }
 
 /// Another name of a model.
@@ -64,6 +67,7 @@ pub fn check(rows: &Rows, faults: &mut Vec<Fault>) {
         |endpoint| format!("{} at {}", endpoint.model, endpoint.tag),
         faults,
     );
+    skills::check(&rows.quality, |slug| models.contains_key(slug), faults);
     unique(&rows.aliases, "alias", |alias| alias.alias.clone(), faults);
     let mut served: BTreeMap<&str, u64> = BTreeMap::new();
     let mut serving: BTreeSet<&str> = BTreeSet::new();

@@ -13,6 +13,7 @@ use crate::import::{Imported, import};
 use crate::naming::Naming;
 use crate::overlay::Overlay;
 use crate::rows::{self, Fault};
+use crate::skills;
 use crate::source::Document;
 
 /// Hand-kept: providers.
@@ -25,6 +26,8 @@ pub const MODELS: &str = "models.jsonl";
 pub const ENDPOINTS: &str = "endpoints.jsonl";
 /// Imported: aliases.
 pub const ALIASES: &str = "aliases.jsonl";
+/// Hand-kept: public figures of models.
+pub const QUALITY: &str = "quality.jsonl";
 /// Imported: where the rows come from, and what was left out.
 pub const RECORD: &str = "import.json";
 /// The licence of the imported rows.
@@ -77,10 +80,15 @@ fn read(dir: &Path, faults: &mut Vec<Fault>) -> Result<Rows, Fault> {
         models: rows::read(&dir.join(MODELS), faults)?,
         endpoints: rows::read(&dir.join(ENDPOINTS), faults)?,
         aliases: rows::read(&dir.join(ALIASES), faults)?,
+        quality: Vec::new(),
     };
     rows.models.extend(rows::read(&local.join(MODELS), faults)?);
     rows.endpoints
         .extend(rows::read(&local.join(ENDPOINTS), faults)?);
+    let quality = dir.join(QUALITY);
+    if quality.exists() {
+        rows.quality = rows::read(&quality, faults)?;
+    }
     Ok(rows)
 }
 
@@ -89,6 +97,7 @@ fn read(dir: &Path, faults: &mut Vec<Fault>) -> Result<Rows, Fault> {
 /// # Errors
 /// When a row cannot be written as JSON.
 pub fn snapshot(rows: Rows) -> Result<Snapshot, serde_json::Error> {
+    let skills = skills::estimate(&rows.quality);
     Snapshot::new(
         rows.providers
             .into_iter()
@@ -100,6 +109,7 @@ pub fn snapshot(rows: Rows) -> Result<Snapshot, serde_json::Error> {
             .into_iter()
             .map(|row| (row.value.alias, row.value.model))
             .collect(),
+        skills,
     )
 }
 

@@ -17,6 +17,7 @@ mod import;
 mod naming;
 mod overlay;
 mod rows;
+mod skills;
 mod source;
 #[cfg(test)]
 mod tests;

@@ -648,7 +648,7 @@ fn the_compiled_catalog_is_published_pointer_last() {
             snapshot.version.clone()
         ))
     );
-    assert_eq!(writes.len(), snapshot.models.len() + 5);
+    assert_eq!(writes.len(), snapshot.models.len() + 6);
     // Limits of the key-value store: 512 bytes a key, 25 MiB a value.
     assert!(
         writes
