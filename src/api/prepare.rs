@@ -89,10 +89,10 @@ pub async fn prepare<W: World>(
     let (affinity, own) = join(affinity, byok::usable(world, key)).await;
     Ok(Prepared {
         started_ms,
-        seed: routing::seed(generation),
+        seed,
         affinity: Rc::new(affinity),
         own: own?,
-        auto::Choice,
+        choice,
         chat,
         raw,
         models,
