@@ -19,7 +19,7 @@ use crate::{
     routing::{
         self, Asked, OwnCandidate, Plan, ProviderPreferences, Situation, SortBy,
         auto::Choice,
-        explain::{self, Strategy},
+        explain::{self, Strategy, Told},
         sticky::Affinity,
     },
 };
@@ -51,7 +51,12 @@ pub struct Prepared {
     pub affinity: Rc<Affinity>,
     /// The provider keys that its account brought for it.
     pub own: Vec<OwnCandidate>,
+    /// Where the gateway runs, for a client that wants to be told how its request was routed.
+    pub metadata: Option<Region>,
 }
+
+/// The place where the gateway runs, if the platform says.
+pub type Region = Option<String>;
 
 /// Reads a request of a key's.
 ///
@@ -66,6 +71,10 @@ pub async fn prepare<W: World>(
     let started_ms = world.now_ms();
     let session = request.header("x-session-id");
     let header = request.header("x-provider");
+    let wants_metadata = request
+        .header("x-openrouter-metadata")
+        .is_some_and(|word| word.eq_ignore_ascii_case("enabled"));
+    let metadata = wants_metadata.then(|| request.header("cf-ray").as_deref().and_then(region));
     let raw = request.body.await?;
     check_depth(&raw)?;
     let (mut chat, raw) = presets::read(world, &key.account, raw).await?;
@@ -99,7 +108,15 @@ pub async fn prepare<W: World>(
         strategy,
         preferences,
         prompt_tokens,
+        metadata,
     })
+}
+
+/// The airport code at the end of the platform's ray id.
+fn region(ray: &str) -> Option<String> {
+    let (_, code) = ray.rsplit_once('-')?;
+    let is_code = code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_uppercase());
+    is_code.then(|| code.to_owned())
 }
 
 impl Prepared {
@@ -127,9 +144,27 @@ impl Prepared {
     /// # Errors
     /// 404 where nothing can serve.
     pub fn plan<W: World>(&self, world: &W) -> Result<Plan> {
-        self.within(world, |situation| {
+        let planned = self.within(world, |situation| {
             routing::plan(&self.chat, &self.models, situation)
-        })
+        });
+        let Some(region) = &self.metadata else {
+            return planned;
+        };
+        let told =
+            |plan: &Plan| Told::of(&self.chat, plan, self.strategy, region.clone(), self.seed);
+        match planned {
+            Ok(mut plan) => {
+                plan.told = Some(Rc::new(told(&plan)));
+                Ok(plan)
+            }
+            Err(mut error) => {
+                let left_out = self.within(world, |situation| {
+                    routing::attempts(&self.chat, &self.models, situation)
+                });
+                error.routing = Some(Box::new(told(&left_out).metadata(&[], None)));
+                Err(error)
+            }
+        }
     }
 
     /// What the client asks of the way this plan is run.

@@ -126,7 +126,7 @@ impl<'a, P: Platform> Attempt<'a, P> {
         let call = around.platform.send(UpstreamCall {
             provider: Rc::clone(&route.provider),
             credential: planned.credential.clone(),
-            request: native,
+            request: native.with_options(planned.options.as_deref()),
         });
         Ok(Self {
             at,

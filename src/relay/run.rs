@@ -273,7 +273,8 @@ impl<'a, P: Platform> Running<'a, P> {
     /// Settles; the guard tries again where the account does not answer now.
     pub(super) async fn settle(&mut self) -> client::UsageReport {
         self.tab().conclude();
-        let (bill, report) = self.tab().bill();
+        let (bill, mut report) = self.tab().bill();
+        report.routing = self.tab().metadata().map(Box::new);
         let by = self.platform.now_ms() + SETTLE_MS;
         let settling = self.platform.settle(bill);
         if let Some(Ok(())) = self.timer.within(by, settling).await {
@@ -328,7 +329,10 @@ impl<'a, P: Platform> Running<'a, P> {
         self.tell(Output::Failed(Box::new(error))).await;
     }
 
-    async fn tell(&mut self, output: Output) {
+    async fn tell(&mut self, mut output: Output) {
+        if let Output::Failed(error) = &mut output {
+            error.routing = self.tab().metadata().map(Box::new);
+        }
         self.outlet.send(output).await;
     }
 }

@@ -5,6 +5,8 @@
 
 use std::rc::Rc;
 
+use serde_json::Value;
+
 use super::{
     fallback::{self, Failure},
     job::{Head, Job, Origin},
@@ -18,6 +20,7 @@ use crate::{
     error::{Error, ErrorType, Source},
     routing::{
         Credential, Step,
+        explain::{self, Told},
         sticky::{Affinity, is_signed},
     },
     usage,
@@ -171,6 +174,7 @@ pub struct Tab {
     pub(super) parts: Vec<usize>,
     pub(super) error: Option<String>,
     affinity: Rc<Affinity>,
+    told: Option<Rc<Told>>,
     /// The request came to its end, good or bad; otherwise the client left.
     pub(super) concluded: bool,
     failures: Vec<Failure>,
@@ -202,6 +206,7 @@ impl Tab {
             state: State::Open,
             concluded: false,
             affinity: Rc::clone(&job.affinity),
+            told: job.plan.told.clone(),
         }
     }
 
@@ -387,6 +392,26 @@ impl Tab {
         let failed = self.error.is_some() || matches!(seen.finish, Some((FinishReason::Error, _)));
         (self.concluded && seen.is_complete() && !failed)
             .then(|| (route.clone(), seen.usage.unwrap_or_default(), seen.signed))
+    }
+
+    /// What the client wants to be told of the routing, if it does: at the end of the request.
+    pub fn metadata(&self) -> Option<Value> {
+        let told = self.told.as_ref()?;
+        let served = self.parts.last().copied();
+        let tell = |(at, one)| {
+            let Try { route, record, .. }: &Try = one;
+            explain::Try {
+                provider: &route.provider.name,
+                model: &route.endpoint.model,
+                tag: &route.endpoint.tag,
+                status: record.status,
+                is_served: served == Some(at),
+            }
+        };
+        let tries: Vec<explain::Try<'_>> = self.tries.iter().enumerate().map(tell).collect();
+        let time = |one: &Try| one.seen.last_ms.checked_sub(one.dispatched_ms);
+        let generation_ms = served.and_then(|at| self.tries.get(at)).and_then(time);
+        Some(told.metadata(&tries, generation_ms))
     }
 
     /// The error that ends a request of which every attempt failed.

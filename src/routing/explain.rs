@@ -204,6 +204,8 @@ pub struct Told {
     region: Option<String>,
     seed: u64,
     available: Vec<(Rc<Endpoint>, Rc<Provider>)>,
+    /// Endpoints whose first attempt is with the account's own key.
+    own: Vec<Rc<Endpoint>>,
     total: usize,
 }
 
@@ -218,8 +220,6 @@ pub struct Try<'a> {
     pub tag: &'a str,
     /// HTTP status; 0 where the provider did not answer.
     pub status: u16,
-    /// With the account's own key.
-    pub is_byok: bool,
     /// It answered.
     pub is_served: bool,
 }
@@ -247,9 +247,20 @@ impl Told {
             strategy,
             region,
             seed,
+            own: plan
+                .attempts
+                .iter()
+                .filter(|step| step.credential.is_own())
+                .map(|step| Rc::clone(&step.route.endpoint))
+                .collect(),
             total: available.len() + plan.excluded.len(),
             available,
         }
+    }
+
+    fn is_byok(&self, attempt: &Try<'_>) -> bool {
+        let is_same = |own: &&Rc<Endpoint>| own.tag == attempt.tag && own.model == attempt.model;
+        self.own.iter().any(|own| is_same(&own))
     }
 
     /// The metadata after these attempts; `generation_ms` is how long the provider that served took.
@@ -282,7 +293,7 @@ impl Told {
             "region": self.region,
             "summary": format!("{summary}; {possible} of {} endpoints were available", self.total),
             "attempt": attempt,
-            "is_byok": server.or(tries.last()).is_some_and(|attempt| attempt.is_byok),
+            "is_byok": server.or(tries.last()).is_some_and(|attempt| self.is_byok(attempt)),
             "endpoints": {"total": self.total, "available": endpoints.collect::<Vec<_>>()},
             "attempts": attempts.collect::<Vec<_>>(),
             "params": {"seed": seed_text(self.seed)},

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     credential::Credential,
+    explain::Told,
     health::Standing,
     needs::{self, Needs},
     order::{self, Aim, Candidate, OrderContext},
@@ -126,6 +127,8 @@ pub struct Plan {
     pub attempts: Vec<Step>,
     /// What was left out, with the reason.
     pub excluded: Vec<(Route, Exclusion)>,
+    /// What the client wants to be told of the routing beside its answer, if it does.
+    pub told: Option<Rc<Told>>,
 }
 
 /// Plans a request over the models it names: in their order, or all together where `provider.sort` says so. A model leaves

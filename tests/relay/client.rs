@@ -70,7 +70,7 @@ pub fn job(body: Value, attempts: Vec<Route>) -> Job {
         raw,
         plan: Plan {
             attempts: attempts.into_iter().map(Step::from).collect(),
-            excluded: Vec::new(),
+            ..Plan::default()
         },
         own_key_fee: Share::NONE,
         origin: Origin {

@@ -352,6 +352,7 @@ impl<'a> WholeAnswer<'a> {
             }
         }
         put_usage(object.key("usage"), report);
+        object.optional("openrouter_metadata", report.routing.as_ref());
         object.end();
         Some(body)
     }

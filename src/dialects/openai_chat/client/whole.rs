@@ -37,6 +37,7 @@ pub fn completion(
         },
     );
     put_usage(object.key("usage"), report);
+    object.optional("openrouter_metadata", report.routing.as_ref());
     object.end();
     body
 }

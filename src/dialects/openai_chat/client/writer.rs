@@ -55,6 +55,8 @@ pub struct UsageReport {
     pub hedge_cost: Option<Nanos>,
     /// Who wrote which part, where several providers wrote the answer (`provider.continue`).
     pub parts: Vec<PartReport>,
+    /// How the request was routed, where the client wants to be told.
+    pub routing: Option<Box<serde_json::Value>>,
 }
 
 /// One provider's part of an answer.
@@ -182,6 +184,7 @@ impl ChunkWriter {
         out.extend_from_slice(&self.tail);
         out.extend_from_slice(b",\"usage\":");
         put_usage(out, report);
+        put_routing(out, report);
         out.extend_from_slice(b"}\n\n");
         out.extend_from_slice(DONE);
     }
@@ -197,6 +200,7 @@ impl ChunkWriter {
         if let Some(report) = report {
             out.extend_from_slice(b",\"usage\":");
             put_usage(out, report);
+            put_routing(out, report);
         }
         out.extend_from_slice(b"}\n\n");
         out.extend_from_slice(DONE);
@@ -289,6 +293,14 @@ fn head(meta: &Meta, created: &str) -> Vec<u8> {
     object.field("model", &meta.model);
     object.field("provider", &meta.provider);
     head
+}
+
+/// How the request was routed, for a client that wants to be told.
+fn put_routing(out: &mut Vec<u8>, report: &UsageReport) {
+    if let Some(routing) = &report.routing {
+        out.extend_from_slice(b",\"openrouter_metadata\":");
+        put(out, routing);
+    }
 }
 
 fn put_ended(out: &mut Vec<u8>, ended: Option<&Ended>) {
