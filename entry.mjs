@@ -40,4 +40,8 @@ export default class extends WorkerEntrypoint {
   fetch(request) {
     return rust.fetch.call(this, request, this.env, this.ctx);
   }
+
+  scheduled(event) {
+    return rust.scheduled.call(this, event, this.env, this.ctx);
+  }
 }

@@ -7,6 +7,9 @@ use serde_json::{Map, Value};
 
 use crate::{credits::sql::SqlValue, error::Result};
 
+/// A statement with its parameters.
+pub type Statement<'a> = (&'a str, Vec<SqlValue>);
+
 /// A row: column → value. Integers come as JSON integers.
 pub type Row = Map<String, Value>;
 
@@ -14,4 +17,13 @@ pub type Row = Map<String, Value>;
 pub trait Database {
     /// Runs one statement and returns its rows.
     fn query(&self, sql: &str, params: &[SqlValue]) -> impl Future<Output = Result<Vec<Row>>>;
+}
+
+/// D1 where several statements belong together.
+pub trait Transactions: Database {
+    /// Runs statements in order, all of them or none, and returns each one's rows.
+    fn transaction(
+        &self,
+        statements: &[Statement<'_>],
+    ) -> impl Future<Output = Result<Vec<Vec<Row>>>>;
 }

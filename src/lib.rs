@@ -23,7 +23,7 @@ mod edge;
 #[cfg(target_arch = "wasm32")]
 use web_sys::{Request, Response};
 #[cfg(target_arch = "wasm32")]
-use worker::{Context, Env, Result, event};
+use worker::{Context, Env, Result, ScheduleContext, ScheduledEvent, event};
 
 /// The isolate starts: a panic is logged with its place before it unwinds.
 #[cfg(target_arch = "wasm32")]
@@ -37,4 +37,11 @@ fn start() {
 #[event(fetch)]
 async fn fetch(request: Request, env: Env, context: Context) -> Result<Response> {
     edge::fetch(request, env, context).await
+}
+
+/// The cron.
+#[cfg(target_arch = "wasm32")]
+#[event(scheduled)]
+async fn scheduled(event: ScheduledEvent, env: Env, context: ScheduleContext) {
+    edge::scheduled(event, env, context).await;
 }

@@ -10,7 +10,6 @@ use crate::{
         auto::{self, Choice, Router, Scene, Wishes},
         explain::Strategy,
         naming::{self, Name},
-        statistics::Statistics,
     },
 };
 
@@ -35,13 +34,14 @@ pub async fn choice<W: World>(
     let wishes = Wishes::parse(chat.extra.get("plugins"))?;
     let pool = world.memory().catalog.pool(world, now_ms).await?;
     let remembered = conversation::remembered(world, account, chat).await;
+    let measured = world.memory().statistics.current();
     let scene = Scene {
         pool: &pool.candidates,
         is_callable: &|slug| {
             let mut providers = pool.providers.iter();
             providers.any(|provider| provider.slug == slug && world.can_call(provider))
         },
-        statistics: &Statistics::default(),
+        statistics: &measured,
         seed,
         remembered: remembered.as_deref(),
     };

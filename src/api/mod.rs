@@ -21,6 +21,7 @@ pub use response_cache::{AnswerStore, Answers};
 
 use std::rc::Rc;
 
+use futures::FutureExt;
 use http::{Body, Request, Response, request_id};
 use serde_json::json;
 
@@ -34,10 +35,15 @@ use crate::{
         own_keys::{OwnKeyCache, OwnKeyCopies},
     },
     presets::{PresetCache, PresetStore},
-    relay::Platform,
+    relay::{AttemptEnd, Platform},
     routing::{
-        breaker::Breakers,
+        breaker::{Breakers, Outcome},
+        statistics,
         sticky::{HintStore, Hints},
+    },
+    usage::{
+        measured::Verdict,
+        statistics::{Freshness, SnapshotStore, StatisticsCache},
     },
 };
 
@@ -58,6 +64,32 @@ pub struct Memory {
     pub hints: Hints,
     /// Answers to identical requests.
     pub answers: Answers,
+    /// How they did in the last minutes, hours and day.
+    pub statistics: StatisticsCache,
+}
+
+impl Memory {
+    /// Notes how an attempt ended.
+    pub fn note(&self, end: &AttemptEnd<'_>, now_ms: u64) {
+        let endpoint = &end.route.endpoint;
+        let outcome = match end.measured.verdict {
+            Verdict::Ok => Outcome::Ok,
+            Verdict::Fault => Outcome::Fault,
+            Verdict::RateLimited => Outcome::RateLimited {
+                retry_after_s: end.retry_after_s,
+            },
+            Verdict::Unknown => Outcome::Unknown,
+        };
+        self.health.note(endpoint, outcome, now_ms);
+        self.statistics
+            .note(&statistics::key(endpoint), end.measured);
+    }
+
+    /// Forgets all that was seen of endpoints.
+    pub fn forget_endpoints(&self) {
+        self.health.forget();
+        self.statistics.forget();
+    }
 }
 
 /// Everything the API needs of the world.
@@ -71,6 +103,7 @@ pub trait World:
     + HintStore
     + PresetStore
     + AnswerStore
+    + SnapshotStore
 {
     /// What this isolate remembers.
     fn memory(&self) -> Rc<Memory>;
@@ -203,7 +236,9 @@ async fn route<W: World>(
         (_, ["models", "count"]) => models::count(world, &request).await,
         (_, ["model", author, slug]) => models::one(world, author, slug).await,
         (_, ["models", author, slug]) => models::retrieve(world, author, slug).await,
-        (_, ["models", author, slug, "endpoints"]) => models::endpoints(world, author, slug).await,
+        (_, ["models", author, slug, "endpoints"]) => {
+            models::endpoints(world, &request, author, slug).await
+        }
         (_, ["providers"]) => models::providers(world).await,
         (_, ["key"] | ["auth", "key"]) => account::key(world, &request).await,
         (_, ["credits"]) => account::credits(world, &request).await,
@@ -218,6 +253,23 @@ async fn principal<W: World>(world: &W, request: &Request) -> Result<KeyRecord> 
     let memory = world.memory();
     let header = request.header("authorization");
     authenticate(world, &memory.keys, header.as_deref(), world.now_ms()).await
+}
+
+/// Sees to it that the statistics are known and not much older than `max_age_ms`. Only an isolate that knows nothing waits for
+/// them; elsewhere they are asked for behind the response.
+async fn know_statistics<W: World>(world: &W, max_age_ms: u64) {
+    let (memory, now_ms) = (world.memory(), world.now_ms());
+    match memory.statistics.freshness(now_ms, max_age_ms) {
+        Freshness::Fresh => {}
+        Freshness::Cold => memory.statistics.refresh(world, now_ms).await,
+        Freshness::Stale => {
+            let task = world.clone();
+            // Asked for by this request: the next need not.
+            memory.statistics.asks(now_ms);
+            world
+                .spawn(async move { memory.statistics.refresh(&task, now_ms).await }.boxed_local());
+        }
+    }
 }
 
 /// `gen-<unix seconds>-<20 letters and digits>`.

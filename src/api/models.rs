@@ -1,10 +1,12 @@
 //! The public catalog: `/models`, `/models/count`, `/model/…`, `/models/…/endpoints`, `/providers`.
 
+use futures::future::join;
 use serde_json::json;
 
 use super::{
     World,
     http::{Request, Response},
+    know_statistics, principal,
 };
 use crate::{
     catalog::{
@@ -12,9 +14,11 @@ use crate::{
         listing::{self, ListEntry},
         publish::{index_key, list_key, providers_key},
         query::ListQuery,
-        wire,
+        wire::{self, Figures},
     },
     error::{Error, ErrorType, Result},
+    routing::statistics::{EndpointStatistics, Percentiles, Window},
+    usage::statistics::LISTING_AGE_MS,
 };
 
 /// `GET /models`: pre-rendered where nothing is filtered.
@@ -61,13 +65,38 @@ pub async fn retrieve<W: World>(world: &W, author: &str, slug: &str) -> Result<R
     Ok(Response::json(200, &wire::openai_model(&model.entry)))
 }
 
-/// `GET /models/{author}/{slug}/endpoints`.
-pub async fn endpoints<W: World>(world: &W, author: &str, slug: &str) -> Result<Response> {
+/// `GET /models/{author}/{slug}/endpoints`. Speeds are shown to who has a key, as the API's documentation says.
+pub async fn endpoints<W: World>(
+    world: &W,
+    request: &Request,
+    author: &str,
+    slug: &str,
+) -> Result<Response> {
     let memory = world.memory();
+    let known = know_statistics(world, LISTING_AGE_MS);
+    let (key, ()) = join(principal(world, request), known).await;
     let name = format!("{author}/{slug}");
     let model = memory.catalog.model(world, &name, world.now_ms()).await;
     let model = model.map_err(missing)?;
-    Ok(Response::json(200, &wire::endpoints_body(&model.entry)))
+    let statistics = memory.statistics.current();
+    let body = wire::endpoints_body(&model.entry, |endpoint| {
+        let known = statistics.of(endpoint);
+        known.map_or_else(Figures::default, |known| figures(known, key.is_ok()))
+    });
+    Ok(Response::json(200, &body))
+}
+
+fn figures(known: &EndpointStatistics, with_speeds: bool) -> Figures {
+    let points = |percentiles: Option<Percentiles>| {
+        let points = percentiles.filter(|_| with_speeds)?;
+        Some([points.p50, points.p75, points.p90, points.p99])
+    };
+    let windows = [&known.five_minutes, &known.half_hour, &known.day];
+    Figures {
+        uptime: windows.map(Window::uptime),
+        latency: points(known.half_hour.first_token_ms),
+        throughput: points(known.half_hour.tokens_per_second),
+    }
 }
 
 /// `GET /providers`.

@@ -9,7 +9,7 @@ use futures::future::join;
 use super::{
     World, asked, byok, conversation,
     http::{Request, check_depth},
-    presets,
+    know_statistics, presets,
 };
 use crate::{
     chat::{ChatRequest, estimate},
@@ -22,6 +22,7 @@ use crate::{
         explain::{self, Strategy, Told},
         sticky::Affinity,
     },
+    usage::statistics,
 };
 
 /// The variable that names the order of those who ask for none: a word of `provider.sort`.
@@ -75,7 +76,9 @@ pub async fn prepare<W: World>(
         .header("x-openrouter-metadata")
         .is_some_and(|word| word.eq_ignore_ascii_case("enabled"));
     let metadata = wants_metadata.then(|| request.header("cf-ray").as_deref().and_then(region));
-    let raw = request.body.await?;
+    let known = know_statistics(world, statistics::MAX_AGE_MS);
+    let (raw, ()) = join(request.body, known).await;
+    let raw = raw?;
     check_depth(&raw)?;
     let (mut chat, raw) = presets::read(world, &key.account, raw).await?;
     conversation::session_id(session, &mut chat)?;
@@ -123,6 +126,7 @@ impl Prepared {
     /// Does something with the world as this request finds it.
     fn within<W: World, T>(&self, world: &W, act: impl FnOnce(&Situation<'_>) -> T) -> T {
         let memory = world.memory();
+        let measured = memory.statistics.current();
         act(&Situation {
             now_ms: self.started_ms,
             seed: self.seed,
@@ -131,11 +135,11 @@ impl Prepared {
             default_sort: world
                 .var(DEFAULT_SORT)
                 .and_then(|word| SortBy::parse(&word)),
+            statistics: &measured,
             health: &memory.health,
             affinity: &self.affinity,
             own: &self.own,
             has_credentials: &|provider| world.can_call(provider),
-            ..Situation::default()
         })
     }
 

@@ -371,9 +371,40 @@ fn prices_are_written_exactly() {
 }
 
 #[test]
+fn live_figures_are_null_until_something_was_measured() {
+    let entries = snapshot().entries();
+    let names = [
+        "uptime_last_5m",
+        "uptime_last_30m",
+        "uptime_last_1d",
+        "latency_last_30m",
+        "throughput_last_30m",
+    ];
+    let told = |figures: wire::Figures| {
+        let body = wire::endpoints_body(&entries[0], |_| figures);
+        names.map(|name| body["data"]["endpoints"][0][name].clone())
+    };
+    assert_eq!(
+        told(wire::Figures::default()),
+        [(); 5].map(|()| json!(null))
+    );
+    let measured = wire::Figures {
+        uptime: [Some(100.0), Some(87.5), None],
+        latency: Some([101.5, 200.0, 300.0, 400.0]),
+        throughput: Some([87.675, 71.675, 51.195, 11.835]),
+    };
+    let speed = json!({"p50": 87.68, "p75": 71.68, "p90": 51.19, "p99": 11.84});
+    let latency = json!({"p50": 101.5, "p75": 200.0, "p90": 300.0, "p99": 400.0});
+    assert_eq!(
+        told(measured),
+        [json!(100.0), json!(87.5), json!(null), latency, speed]
+    );
+}
+
+#[test]
 fn the_endpoint_object_has_openrouters_fields() {
     let entries = snapshot().entries();
-    let body = wire::endpoints_body(&entries[0]);
+    let body = wire::endpoints_body(&entries[0], |_| wire::Figures::default());
     let data = body["data"].as_object().unwrap();
     assert_eq!(
         data.keys().collect::<Vec<_>>(),

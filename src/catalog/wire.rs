@@ -1,7 +1,7 @@
 //! The catalog as clients see it: OpenRouter's model, endpoint and provider objects.
 //!
-//! In scope: one object or one body at a time, from rows. Out of scope: filtering and paging (`listing`), live figures
-//! (uptime, latency, throughput), which are null until something measures them.
+//! In scope: one object or one body at a time, from rows. Out of scope: filtering and paging (`listing`), measuring live figures
+//! (uptime, latency, throughput), which are null where nothing was measured.
 
 use std::collections::BTreeSet;
 
@@ -63,12 +63,32 @@ pub fn openai_model(entry: &ModelEntry) -> Value {
     object
 }
 
+/// What is measured of an endpoint, as clients see it.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Figures {
+    /// Percent of the minutes in which it was up: of the last 5 minutes, 30 minutes, day.
+    pub uptime: [Option<f64>; 3],
+    /// Milliseconds to the first token in the last 30 minutes: p50, p75, p90, p99.
+    pub latency: Option<[f32; 4]>,
+    /// Tokens per second in the last 30 minutes: p50, p75, p90, p99.
+    pub throughput: Option<[f32; 4]>,
+}
+
+fn points(percentiles: Option<[f32; 4]>) -> Value {
+    // Two decimals: binary fractions of single precision are no better known than that.
+    let rounded = |value: f32| (f64::from(value) * 100.0).round() / 100.0;
+    percentiles.map_or(Value::Null, |points| {
+        let [p50, p75, p90, p99] = points.map(rounded);
+        json!({"p50": p50, "p75": p75, "p90": p90, "p99": p99})
+    })
+}
+
 /// The body of `/models/{author}/{slug}/endpoints`.
-pub fn endpoints_body(entry: &ModelEntry) -> Value {
+pub fn endpoints_body(entry: &ModelEntry, measured: impl Fn(&Endpoint) -> Figures) -> Value {
     let model = &entry.model;
     let endpoints: Vec<Value> = entry
         .routes()
-        .map(|(e, provider)| endpoint(model, e, provider))
+        .map(|(e, provider)| endpoint(model, e, provider, &measured(e)))
         .collect();
     json!({ "data": {
         "id": model.slug,
@@ -100,7 +120,13 @@ pub fn providers_body(providers: &[Provider]) -> Value {
 }
 
 /// The endpoint object.
-pub fn endpoint(model: &Model, endpoint: &Endpoint, provider: &Provider) -> Value {
+pub fn endpoint(
+    model: &Model,
+    endpoint: &Endpoint,
+    provider: &Provider,
+    measured: &Figures,
+) -> Value {
+    let [uptime_5m, uptime_30m, uptime_1d] = measured.uptime;
     let chooses = endpoint.supports(Parameter::ToolChoice);
     let freely = chooses && !provider.has(Quirk::ToolChoiceAutoOnly);
     json!({
@@ -120,11 +146,11 @@ pub fn endpoint(model: &Model, endpoint: &Endpoint, provider: &Provider) -> Valu
         "native_tools": {},
         "service_tier": null,
         "status": 0,
-        "uptime_last_5m": null,
-        "uptime_last_30m": null,
-        "uptime_last_1d": null,
-        "latency_last_30m": null,
-        "throughput_last_30m": null,
+        "uptime_last_5m": uptime_5m,
+        "uptime_last_30m": uptime_30m,
+        "uptime_last_1d": uptime_1d,
+        "latency_last_30m": points(measured.latency),
+        "throughput_last_30m": points(measured.throughput),
         "supports_diarization": false,
     })
 }

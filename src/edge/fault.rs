@@ -6,6 +6,9 @@ use worker::{Env, console_warn};
 /// The header that names faults, separated by commas.
 pub const HEADER: &str = "x-patchbay-fault";
 
+/// The variable that names faults of every event.
+const ALWAYS: &str = "FAULTS";
+
 /// The faults of one request.
 #[derive(Debug, Clone, Default)]
 pub struct Faults(Vec<String>);
@@ -13,15 +16,13 @@ pub struct Faults(Vec<String>);
 impl Faults {
     /// The faults that a request asks for; none unless the deployment allows them.
     pub fn of(env: &Env, header: Option<&str>) -> Self {
-        match header {
-            Some(header) if enabled(env) => Self(
-                header
-                    .split(',')
-                    .map(|name| name.trim().to_owned())
-                    .collect(),
-            ),
-            _ => Self::default(),
+        if !enabled(env) {
+            return Self::default();
         }
+        let always = env.var(ALWAYS).map(|value| value.to_string());
+        let named = [header, always.as_deref().ok()].into_iter().flatten();
+        let names = named.flat_map(|names| names.split(','));
+        Self(names.map(|name| name.trim().to_owned()).collect())
     }
 
     /// Whether this fault was asked for.

@@ -6,6 +6,7 @@ mod account;
 mod fault;
 mod js;
 mod outgoing;
+mod schedule;
 mod sleep;
 mod stores;
 mod upstream;
@@ -26,13 +27,15 @@ use worker::{Context, Env, Result, Url, console_error};
 
 use crate::{
     api::{
-        self, Ids,
+        self, Ids, World,
         http::{self, Body, MAX_BODY_BYTES, too_large},
     },
     error::{Error, ErrorType, Next, Source},
 };
 use fault::Faults;
-use world::Edge;
+use world::{Edge, Tasks};
+
+pub use schedule::scheduled;
 
 /// Answers one request.
 ///
@@ -44,7 +47,8 @@ pub async fn fetch(request: Request, env: Env, context: Context) -> Result<Respo
     let detached = Rc::new(Cell::new(false));
     let head = Head::of(&request);
     let faults = Faults::of(&env, head.header(fault::HEADER));
-    let edge = Edge::new(env, Rc::clone(&context), faults, Rc::clone(&detached));
+    let tasks = Tasks::Request(Rc::clone(&context));
+    let edge = Edge::new(env, tasks, faults, Rc::clone(&detached));
     let ids = match Ids::new(&edge, head.header("x-request-id").map(str::to_owned)) {
         Ok(ids) => Rc::new(ids),
         Err(error) => return render(http::Response::error(&error)),
@@ -129,6 +133,9 @@ impl Head {
 async fn answer(edge: Edge, request: Request, head: Head, ids: Rc<Ids>) -> Result<Response> {
     if edge.faults().has("panic") {
         fault::panic_now("in a request");
+    }
+    if edge.faults().has("forget-endpoints") {
+        edge.memory().forget_endpoints();
     }
     let (path, query) = head.target();
     let query = if query.is_empty() {

@@ -11,7 +11,7 @@ use futures::{
 };
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use worker::{Context, Env, console_error, console_warn};
+use worker::{Context, D1PreparedStatement, Env, ScheduleContext, console_error, console_warn};
 
 use super::{
     fault::Faults,
@@ -21,20 +21,21 @@ use super::{
 };
 use crate::{
     api::{Memory, World, kv_key},
-    catalog::{CatalogStore, Provider, provider::resolve_base_url},
+    catalog::{CatalogStore, Provider, Route, provider::resolve_base_url},
     credits::{
         accounts::{Accounts, explain},
         money::Nanos,
         ops::{self, Call},
         sql::SqlValue,
     },
-    database::{Database, Row},
+    database::{Database, Row, Statement, Transactions},
     error::{Error, ErrorType, Next, Result, Source},
     identity::{
         Directory, KeyRecord,
         own_keys::{self, OwnKeyCopies},
     },
-    relay::{Bill, Hold, Platform, UpstreamCall, UpstreamResponse, limits},
+    relay::{AttemptEnd, Bill, Hold, Platform, UpstreamCall, UpstreamResponse, limits},
+    usage::statistics::{SNAPSHOT_KEY, SnapshotStore},
 };
 
 thread_local! {
@@ -49,24 +50,32 @@ const KEY_COPY_SECONDS: u64 = 3_600;
 /// How long the rest of an answer that is complete may still take, in milliseconds.
 const RELEASE_MS: u64 = 1_000;
 
-/// One request's view of the platform. Clones share it.
+/// What keeps an event alive while its tasks run.
+pub enum Tasks {
+    /// A request's context.
+    Request(Rc<Context>),
+    /// A scheduled event's.
+    Schedule(ScheduleContext),
+}
+
+/// One event's view of the platform. Clones share it.
 #[derive(Clone)]
 pub struct Edge(Rc<Inner>);
 
 struct Inner {
     env: Env,
-    context: Rc<Context>,
+    tasks: Tasks,
     faults: Faults,
     detached: Rc<Cell<bool>>,
     object: RefCell<Option<(String, JsValue)>>,
 }
 
 impl Edge {
-    /// The view of one request. `detached` is raised when the client's leaving must no longer end the request.
-    pub fn new(env: Env, context: Rc<Context>, faults: Faults, detached: Rc<Cell<bool>>) -> Self {
+    /// The view of one event. `detached` is raised when the client's leaving must no longer end the request.
+    pub fn new(env: Env, tasks: Tasks, faults: Faults, detached: Rc<Cell<bool>>) -> Self {
         Self(Rc::new(Inner {
             env,
-            context,
+            tasks,
             faults,
             detached,
             object: RefCell::new(None),
@@ -202,8 +211,20 @@ impl Platform for Edge {
         );
     }
 
+    fn attempt_begins(&self, route: &Route) {
+        let memory = self.memory();
+        memory.health.begin(&route.endpoint, js::now_ms());
+    }
+
+    fn attempt_ended(&self, end: &AttemptEnd<'_>) {
+        self.memory().note(end, js::now_ms());
+    }
+
     fn spawn(&self, task: LocalBoxFuture<'static, ()>) {
-        self.0.context.wait_until(task);
+        match &self.0.tasks {
+            Tasks::Request(context) => context.wait_until(task),
+            Tasks::Schedule(context) => context.wait_until(task),
+        }
     }
 
     fn detach(&self) {
@@ -320,22 +341,66 @@ impl CatalogStore for Edge {
 
 impl Database for Edge {
     async fn query(&self, sql: &str, params: &[SqlValue]) -> Result<Vec<Row>> {
-        let mut bound = Vec::with_capacity(params.len());
-        for param in params {
-            if !param.in_range() {
-                return Err(Error::internal("an integer beyond 2^53 was to be bound"));
-            }
-            bound.push(match param {
-                #[expect(clippy::cast_precision_loss, reason = "the value is within 2^53")]
-                SqlValue::Int(value) => JsValue::from_f64(*value as f64),
-                SqlValue::Text(text) => JsValue::from_str(text),
-                SqlValue::Null => JsValue::NULL,
-            });
-        }
         let failed = |error: worker::Error| store_failed("D1", &error);
-        let statement = self.d1()?.prepare(sql).bind(&bound).map_err(failed)?;
+        let statement = statement(&self.d1()?, sql, params)?;
         let result = statement.all().await.map_err(failed)?;
         result.results::<Row>().map_err(failed)
+    }
+}
+
+impl Transactions for Edge {
+    async fn transaction(&self, statements: &[Statement<'_>]) -> Result<Vec<Vec<Row>>> {
+        let failed = |error: worker::Error| store_failed("D1", &error);
+        let database = self.d1()?;
+        let bound: Result<Vec<_>> = statements
+            .iter()
+            .map(|(sql, params)| statement(&database, sql, params))
+            .collect();
+        // D1 runs a batch as one transaction.
+        let results = database.batch(bound?).await.map_err(failed)?;
+        let rows = results.iter().map(|result| match result.error() {
+            Some(error) => Err(store_failed("D1", &error)),
+            None => result.results::<Row>().map_err(failed),
+        });
+        rows.collect()
+    }
+}
+
+fn statement(
+    database: &worker::D1Database,
+    sql: &str,
+    params: &[SqlValue],
+) -> Result<D1PreparedStatement> {
+    let mut bound = Vec::with_capacity(params.len());
+    for param in params {
+        if !param.in_range() {
+            return Err(Error::internal("an integer beyond 2^53 was to be bound"));
+        }
+        bound.push(match param {
+            #[expect(clippy::cast_precision_loss, reason = "the value is within 2^53")]
+            SqlValue::Int(value) => JsValue::from_f64(*value as f64),
+            SqlValue::Text(text) => JsValue::from_str(text),
+            SqlValue::Null => JsValue::NULL,
+        });
+    }
+    let statement = database.prepare(sql).bind(&bound);
+    statement.map_err(|error| store_failed("D1", &error))
+}
+
+impl SnapshotStore for Edge {
+    async fn snapshot(&self) -> Result<Option<String>> {
+        let kv = self.kv()?;
+        let text = kv.get(SNAPSHOT_KEY).cache_ttl(KV_CACHE_SECONDS).text();
+        text.await.map_err(|error| store_failed("KV", &error))
+    }
+
+    async fn keep_snapshot(&self, text: &str) -> Result<()> {
+        self.put_kv(&[(SNAPSHOT_KEY.to_owned(), text.to_owned())])
+            .await
+    }
+
+    fn warn(&self, message: &str) {
+        console_warn!("{message}");
     }
 }
 

@@ -123,6 +123,7 @@ impl<'a, P: Platform> Attempt<'a, P> {
             .tab
             .borrow_mut()
             .begin(planned, prompt_tokens, dispatched);
+        around.platform.attempt_begins(route);
         let call = around.platform.send(UpstreamCall {
             provider: Rc::clone(&route.provider),
             credential: planned.credential.clone(),

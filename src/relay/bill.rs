@@ -191,7 +191,7 @@ impl Tab {
     }
 
     /// What was used for a part: the provider's own counts where its answer is whole, else at least what was delivered.
-    fn usage(&self, one: &Try, is_last: bool) -> Usage {
+    pub(super) fn usage(&self, one: &Try, is_last: bool) -> Usage {
         let seen = &one.seen;
         match seen.usage {
             Some(usage) if seen.is_complete() && !seen.cut && !usage.prompt_unknown => usage,

@@ -27,6 +27,7 @@ mod bill;
 mod flow;
 mod guard;
 mod job;
+mod measure;
 mod own_key;
 mod pipe;
 mod race;
@@ -37,6 +38,6 @@ mod tab;
 mod watch;
 
 pub use job::{Head, Job, OnServed, Origin, Output, Wishes};
-pub use ports::{Bill, Hold, Platform, UpstreamCall, UpstreamResponse};
+pub use ports::{AttemptEnd, Bill, Hold, Platform, UpstreamCall, UpstreamResponse};
 pub use refusal::explain as explain_refusal;
 pub use run::{KEEP_ALIVE, run};

@@ -7,7 +7,12 @@ use std::rc::Rc;
 use futures::{Stream, future::LocalBoxFuture};
 
 use crate::{
-    catalog::Provider, credits::ops, dialects::NativeRequest, error::Result, routing::Credential,
+    catalog::{Provider, Route},
+    credits::ops,
+    dialects::NativeRequest,
+    error::Result,
+    routing::Credential,
+    usage::measured::Measured,
 };
 
 /// A call of a provider. The implementation resolves the base URL, adds the key and follows no redirects.
@@ -61,6 +66,17 @@ pub enum Bill {
     },
 }
 
+/// The end of a call of a provider.
+#[derive(Debug, Clone, Copy)]
+pub struct AttemptEnd<'a> {
+    /// Who was called.
+    pub route: &'a Route,
+    /// How it went.
+    pub measured: &'a Measured,
+    /// The provider's `Retry-After`, in seconds.
+    pub retry_after_s: Option<u32>,
+}
+
 /// The world around a relayed request. Clones share the same request.
 pub trait Platform: Clone + 'static {
     /// The bytes of an upstream's body as they arrive.
@@ -89,6 +105,12 @@ pub trait Platform: Clone + 'static {
 
     /// Settles or voids the hold of a request, counts its usage and keeps its usage row. Repeating a bill changes nothing.
     fn settle(&self, bill: Bill) -> LocalBoxFuture<'static, Result<()>>;
+
+    /// A provider is about to be called.
+    fn attempt_begins(&self, route: &Route);
+
+    /// A call of a provider ended. A call that the client's leaving cut off does not.
+    fn attempt_ended(&self, end: &AttemptEnd<'_>);
 
     /// Runs a task that outlives the response and the client's connection.
     fn spawn(&self, task: LocalBoxFuture<'static, ()>);

@@ -12,6 +12,7 @@ use super::{
     fallback::{Queue, class},
     flow::unusable,
     job::Job,
+    measure::Ended,
     pipe::Whole,
     ports::Platform,
     resume::Draft,
@@ -133,6 +134,7 @@ impl<P: Platform> Running<'_, P> {
 
     /// An attempt failed: what may still be tried is decided by the class of its failure.
     fn lost(&mut self, job: &Job, queue: &mut Queue, attempt: &Attempt<'_, P>, error: &Error) {
+        self.attempt_ended(attempt.at, Ended::Failed(error));
         let now = self.platform.now_ms();
         self.tab().fail_try(attempt.at, error, now);
         let failed = &attempt.route().endpoint;
@@ -179,6 +181,7 @@ impl<P: Platform> Running<'_, P> {
     /// Settles an answer in one piece and hands it to the client.
     async fn hand_over(&mut self, job: &Job, answer: &Whole<'_>) -> Result<(), Denied> {
         self.granted().await?;
+        self.serving_ended(Ended::Answered { as_stream: false });
         let report = self.settle().await;
         let body = answer.write(job, &self.tab().meta(), &report);
         if job.request.stream {

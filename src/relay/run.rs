@@ -12,6 +12,7 @@ use super::{
     guard::Guard,
     job::{Job, OnServed, Output},
     limits::{HOLD_MS, KEEP_ALIVE_MS, SETTLE_MS, TOTAL_MS},
+    measure::Ended,
     pipe,
     ports::{Hold, Platform},
     race::Raced,
@@ -160,8 +161,10 @@ impl<'a, P: Platform> Running<'a, P> {
             drop(body);
         }
         if let Some(error) = failure {
+            self.attempt_ended(at, Ended::Failed(&error));
             return Ok(Some((flow, error)));
         }
+        self.attempt_ended(at, Ended::Answered { as_stream: true });
         self.end(&mut flow, None).await;
         Ok(None)
     }

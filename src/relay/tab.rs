@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::{
     fallback::{self, Failure},
     job::{Head, Job, Origin},
+    measure::Calls,
     own_key,
 };
 use crate::{
@@ -21,6 +22,7 @@ use crate::{
     routing::{
         Credential, Step,
         explain::{self, Told},
+        statistics,
         sticky::{Affinity, is_signed},
     },
     usage,
@@ -38,6 +40,7 @@ pub(super) struct Seen {
     /// How many of [`Self::bytes`] have left for the client; absent until content has.
     pub(super) delivered: Option<usize>,
     pub(super) finish: Option<(FinishReason, String)>,
+    pub(super) calls: Calls,
     pub(super) upstream_id: Option<String>,
     pub(super) first_content_ms: Option<u64>,
     pub(super) last_ms: u64,
@@ -52,6 +55,7 @@ pub(super) struct Seen {
 impl Seen {
     /// Notes an event.
     pub(super) fn see(&mut self, event: &Event, now: u64) {
+        self.calls.see(event);
         match event {
             Event::Start { id, .. } => self.upstream_id = id.clone().or(self.upstream_id.take()),
             Event::Delta { choice, delta } => {
@@ -137,7 +141,7 @@ pub(super) struct Try {
     pub(super) seen: Seen,
     /// Estimated tokens of its prompt.
     pub(super) prompt_tokens: u64,
-    dispatched_ms: u64,
+    pub(super) dispatched_ms: u64,
 }
 
 impl Try {
@@ -168,6 +172,8 @@ pub struct Tab {
     pub(super) origin: Origin,
     pub(super) session_id: Option<String>,
     pub(super) user: Option<String>,
+    /// Names of the request's tools.
+    pub(super) tools: Vec<String>,
     /// Every call, in the order of dispatch.
     pub(super) tries: Vec<Try>,
     /// The calls whose answers the client got, in that order.
@@ -197,6 +203,12 @@ impl Tab {
             origin: job.origin.clone(),
             session_id: job.request.session_id.clone(),
             user: job.request.user.clone(),
+            tools: job
+                .request
+                .tools
+                .iter()
+                .map(|tool| tool.name.clone())
+                .collect(),
             tries: Vec::new(),
             parts: Vec::new(),
             failures: Vec::new(),
@@ -225,6 +237,7 @@ impl Tab {
                 provider: route.provider.slug.clone(),
                 endpoint: route.endpoint.tag.clone(),
                 model: route.endpoint.upstream_model_id.clone(),
+                route: statistics::key(&route.endpoint),
                 own_key: credential.own().map(|key| key.id.clone()),
                 ..usage::Attempt::default()
             },

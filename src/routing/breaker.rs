@@ -287,6 +287,11 @@ impl Breakers {
         records.entry(key).or_default().note(outcome, now_ms);
     }
 
+    /// Forgets everything.
+    pub fn forget(&self) {
+        self.records.borrow_mut().clear();
+    }
+
     /// What is to be expected of this endpoint. An unknown one is good.
     pub fn state(&self, endpoint: &Endpoint, now_ms: u64) -> State {
         let records = self.records.borrow();

@@ -4,7 +4,7 @@
 //!
 //! One statement with one parameter carries up to 500 rows (D1 allows 100 parameters per statement). Writing is idempotent
 //! and independent of order: a row whose id is there already is ignored, except that one of status *expired* gives way to
-//! any other of the same account. That is what makes a late settlement leave exactly one row; the argument is at the top
+//! any other of the same account and moves to the end, where the statistics find it. That is what makes a late settlement leave exactly one row; the argument is at the top
 //! of `credits::ledger`.
 
 use crate::credits::ops::OutboxRow;
@@ -12,6 +12,8 @@ use crate::credits::ops::OutboxRow;
 use super::Generation;
 
 /// Writes the rows of [`flush_param`], its only parameter.
+///
+/// The last `seq` is looked up with the row's own, or SQLite would look it up once for all rows of the statement.
 pub const FLUSH: &str = "
     INSERT INTO usage (
         id, account, key_hash, status, cost, finished_at, request_id, created_at, api_type, model, provider,
@@ -42,6 +44,7 @@ pub const FLUSH: &str = "
     FROM json_each(?1)
     WHERE true
     ON CONFLICT (id) DO UPDATE SET
+        seq = (SELECT 1 + last.seq FROM usage AS last WHERE last.seq >= usage.seq ORDER BY last.seq DESC LIMIT 1),
         key_hash = excluded.key_hash, status = excluded.status, cost = excluded.cost,
         finished_at = excluded.finished_at, request_id = excluded.request_id, created_at = excluded.created_at,
         api_type = excluded.api_type, model = excluded.model, provider = excluded.provider,

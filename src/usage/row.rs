@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::measured::Measured;
 use crate::chat::Usage;
 use crate::credits::money::{MAX_NANOS, Nanos};
 use crate::credits::ops::Outcome;
@@ -46,6 +47,10 @@ pub struct Attempt {
     /// What it delivered, where several attempts wrote the answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub part: Option<Part>,
+    /// The endpoint's name among all (`routing::statistics::key`).
+    pub route: String,
+    /// What it says of the endpoint; absent where it did not end.
+    pub measured: Option<Measured>,
 }
 
 /// One attempt's share of an answer.
@@ -166,6 +171,7 @@ impl UsageRow {
                 &mut attempt.provider,
                 &mut attempt.endpoint,
                 &mut attempt.model,
+                &mut attempt.route,
             ] {
                 cut(text, MAX_TEXT);
             }
@@ -236,9 +242,21 @@ mod tests {
             provider: text(),
             endpoint: text(),
             model: text(),
+            route: text(),
             upstream_id: Some(text()),
             error: Some(text()),
             latency_ms: i64::MIN,
+            measured: Some(Measured {
+                ended_at: i64::MIN,
+                first_token_ms: Some(u64::MAX),
+                duration_ms: Some(u64::MAX),
+                prompt: u64::MAX,
+                cache_read: u64::MAX,
+                completion: u64::MAX,
+                cost: i64::MIN,
+                tools_valid: Some(false),
+                ..Measured::default()
+            }),
             ..Attempt::default()
         };
         let row = UsageRow {

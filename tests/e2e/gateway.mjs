@@ -74,6 +74,8 @@ export async function startGateway({ vars = {}, catalog = testCatalog(), persist
   upstream ??= await startUpstream({ eventDelayMs: 0 });
   const variables = {
     FAULT_INJECTION: "on",
+    // Endpoints are judged afresh by each request, so that one test's faults do not change the next one's order.
+    FAULTS: "forget-endpoints",
     // Tests say who is asked: the cheapest, as long as nothing else is named.
     DEFAULT_PROVIDER_SORT: "price",
     OPERATOR_TOKEN,
@@ -110,6 +112,12 @@ export async function startGateway({ vars = {}, catalog = testCatalog(), persist
     d1: (sql, ...params) => worker.ask("d1", { sql, params }),
     /** A value in KV, or null. */
     kv: (key) => worker.ask("kv", { key }),
+    /** A value of KV. */
+    kv: (key) => worker.ask("kv", { key }),
+    /** Runs the cron; `cron` may name faults instead of a time. */
+    scheduled: (cron = "* * * * *") => worker.ask("scheduled", { cron }),
+    /** The isolate forgets how endpoints did. */
+    forgetEndpoints: () => fetch(`${base}/health`, { headers: { "x-patchbay-fault": "forget-endpoints" } }),
     /** An account with money and a key: `{account, key, hash}`. */
     createAccount: ({ usd = "5", name = `account ${++accounts}` } = {}) => operator.createAccount(name, usd),
     /** What the operator sees of an account. */

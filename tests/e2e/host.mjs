@@ -69,6 +69,8 @@ const database = await miniflare.getD1Database("DB");
 
 const operations = {
   migrate: () => migrate(database),
+  kv: async ({ key }) => (await miniflare.getKVNamespace("KV")).get(key),
+  scheduled: async ({ cron }) => (await miniflare.getWorker()).scheduled({ cron, scheduledTime: new Date() }),
   d1: async ({ sql, params }) => (await database.prepare(sql).bind(...params).all()).results,
   kv: async ({ key }) => (await miniflare.getKVNamespace("KV")).get(key),
 };

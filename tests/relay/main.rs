@@ -21,6 +21,7 @@ mod holds;
 mod leaving;
 mod limits;
 mod max_cost;
+mod measuring;
 mod own_keys;
 mod refusals;
 mod resuming;

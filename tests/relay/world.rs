@@ -12,9 +12,10 @@ use futures::executor::{LocalPool, LocalSpawner};
 use futures::future::LocalBoxFuture;
 use futures::task::LocalSpawnExt;
 
+use patchbay::catalog::Route;
 use patchbay::credits::ops::HoldReply;
 use patchbay::error::{Error, Result};
-use patchbay::relay::{Bill, Hold, Platform, UpstreamCall, UpstreamResponse};
+use patchbay::relay::{AttemptEnd, Bill, Hold, Platform, UpstreamCall, UpstreamResponse};
 use patchbay::usage::UsageRow;
 
 use crate::store::{Account, NOON};
@@ -64,6 +65,8 @@ pub struct Core {
     /// Some call had its effect on the account.
     pub reached: Cell<bool>,
     pub detached: Cell<bool>,
+    /// What the isolate's memory was told of attempts.
+    pub noted: RefCell<Vec<String>>,
     /// Panic when the clock has been read so many times.
     pub panic_after: Cell<Option<u32>>,
 }
@@ -88,6 +91,7 @@ impl World {
             bills: RefCell::default(),
             reached: Cell::new(false),
             detached: Cell::new(false),
+            noted: RefCell::default(),
             panic_after: Cell::new(None),
         });
         Self {
@@ -311,6 +315,20 @@ impl Platform for Edge {
                 .map_err(|error| Error::internal(error.to_string()))
         }
         .boxed_local()
+    }
+
+    fn attempt_begins(&self, route: &Route) {
+        let begun = format!("{} begins", route.endpoint.tag);
+        self.0.noted.borrow_mut().push(begun);
+    }
+
+    fn attempt_ended(&self, end: &AttemptEnd<'_>) {
+        let tag = &end.route.endpoint.tag;
+        let ended = format!(
+            "{tag} ends: {:?} {:?}",
+            end.measured.verdict, end.retry_after_s
+        );
+        self.0.noted.borrow_mut().push(ended);
     }
 
     fn spawn(&self, task: LocalBoxFuture<'static, ()>) {

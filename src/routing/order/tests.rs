@@ -69,6 +69,7 @@ impl Made {
             cost: 0,
             first_token_ms: Some(all(self.first_token_ms)),
             tokens_per_second: Some(all(self.tokens_per_second)),
+            ..Window::default()
         };
         Some(EndpointStatistics {
             five_minutes: window.clone(),
