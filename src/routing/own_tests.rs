@@ -7,7 +7,7 @@ use crate::{
     catalog::{ModelEntry, ServedModel},
     chat::ChatRequest,
     error::Result,
-    routing::{ProviderPreferences, Situation, plan},
+    routing::{ProviderPreferences, Situation, SortBy, plan},
 };
 
 /// `m/m` at `a`, `b` and `c`, the cheapest first; only `b` retains nothing.
@@ -63,6 +63,8 @@ fn planned(keys: &str, preferences: &str, operators: &str) -> Result<String> {
     let situation = Situation {
         own: &own,
         preferences: &preferences,
+        // Without an order of the client's or the operator's, chance would draw one.
+        default_sort: Some(SortBy::Price),
         has_credentials: &|provider| operators.contains(&provider.slug),
         ..Situation::default()
     };

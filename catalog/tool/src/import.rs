@@ -211,6 +211,12 @@ impl Imported {
                 self.aliases.insert(id.to_lowercase(), (*slug).clone());
             }
         }
+        for model in &mut self.models {
+            let name = model.slug.strip_suffix(":free").unwrap_or(&model.slug);
+            let mut patterns = naming.distillable.iter();
+            model.distillable =
+                model.open_weights && patterns.any(|pattern| matches(pattern, name));
+        }
         for (alias, slug) in &naming.aliases {
             self.aliases.insert(alias.clone(), slug.clone());
         }

@@ -47,6 +47,8 @@ pub struct Naming {
     pub identities: Vec<Identity>,
     /// Alias → slug.
     pub aliases: BTreeMap<String, String>,
+    /// Patterns of the slugs of open models whose licence lets their answers train other models.
+    pub distillable: Vec<String>,
 }
 
 /// Names that are no chat models.
