@@ -17,8 +17,9 @@ pub const FAILURE_PENALTY: f64 = 8.0;
 /// How much a malformed tool call adds for a request with tools, in the same measure.
 pub const TOOL_ERROR_PENALTY: f64 = 5.0;
 
-/// How much an attempt answered with 429 adds, in the same measure, beside the time it took.
-pub const RATE_LIMIT_PENALTY: f64 = 0.5;
+/// How much an attempt answered with 429 adds, in the same measure, beside the time it took. As much as a failure: it is soon told, but a
+/// crowded endpoint sends away the conversations whose prompts it has cached.
+pub const RATE_LIMIT_PENALTY: f64 = 8.0;
 
 /// How long an attempt answered with 429 delays the request, seconds.
 pub const RATE_LIMIT_SECONDS: f64 = 0.3;
@@ -39,6 +40,10 @@ pub const PRIOR_ATTEMPTS: f64 = 20.0;
 /// The prior failure rate where nobody is measured, and the highest that peers can lend.
 pub const PRIOR_FAILURE_RATE: (f64, f64) = (0.01, 0.1);
 
+/// Good answers at the peers' cache-hit rate that every endpoint with a cache is taken to have had. Many: an endpoint that gets few
+/// conversations sees mostly their first requests, which no cache can serve, and must not lose the others for it.
+pub const PRIOR_CACHED_ANSWERS: f64 = 1_000.0;
+
 /// The share of prompt tokens that a cache is taken to serve until peers with a cache are measured.
 pub const PRIOR_CACHE_HIT_RATE: f64 = 0.4;
 
@@ -48,8 +53,9 @@ pub const PRIOR_SPEED: (f64, f64) = (1.0, 50.0);
 /// Attempts over all endpoints at which measurements decide three quarters of the draws; before, 1/price² does.
 pub const ATTEMPTS_TO_TRUST: f64 = 50.0;
 
-/// How much an attempt counts that is older than five minutes, and one older than half an hour.
-pub const WEIGHT_OF_AGE: (f64, f64) = (0.1, 0.002);
+/// How much an attempt counts that is older than five minutes, and one older than half an hour. Little: outages are the breaker's, and an
+/// endpoint that is well again should not pay for one by the half hour.
+pub const WEIGHT_OF_AGE: (f64, f64) = (0.01, 0.002);
 
 /// Good answers that a window needs before its percentiles are read.
 pub const SAMPLES_FOR_SPEED: u64 = 8;

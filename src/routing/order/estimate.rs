@@ -5,10 +5,10 @@
 use super::{
     Candidate, OrderContext,
     constants::{
-        FAILURE_PENALTY, PRIOR_ATTEMPTS, PRIOR_CACHE_HIT_RATE, PRIOR_FAILURE_RATE, PRIOR_SPEED,
-        RATE_LIMIT_PENALTY, RATE_LIMIT_SECONDS, SAMPLES_FOR_SPEED, SECOND_AT_LEAST,
-        SECOND_IN_TOKENS, TOOL_ERROR_DEVIATIONS, TOOL_ERROR_MARGIN, TOOL_ERROR_PENALTY,
-        WEIGHT_OF_AGE,
+        FAILURE_PENALTY, PRIOR_ATTEMPTS, PRIOR_CACHE_HIT_RATE, PRIOR_CACHED_ANSWERS,
+        PRIOR_FAILURE_RATE, PRIOR_SPEED, RATE_LIMIT_PENALTY, RATE_LIMIT_SECONDS, SAMPLES_FOR_SPEED,
+        SECOND_AT_LEAST, SECOND_IN_TOKENS, TOOL_ERROR_DEVIATIONS, TOOL_ERROR_MARGIN,
+        TOOL_ERROR_PENALTY, WEIGHT_OF_AGE,
     },
 };
 use crate::{
@@ -248,11 +248,10 @@ impl Peers {
         );
         let tried = counts.attempts + counts.rate_limited;
         let typical_prompt = ratio(counts.prompt_tokens, counts.answers, 0.0).max(1.0);
-        let cache_hit_rate = shrunk(
-            counts.cache_read_tokens / typical_prompt,
-            counts.prompt_tokens / typical_prompt,
-            self.cache_hit_rate,
-        );
+        let answers = counts.prompt_tokens / typical_prompt;
+        let cache_hit_rate = (counts.cache_read_tokens / typical_prompt
+            + PRIOR_CACHED_ANSWERS * self.cache_hit_rate)
+            / (answers + PRIOR_CACHED_ANSWERS);
         Estimate {
             cost: candidate.cost as f64
                 * self.discount(&candidate.route.endpoint.prices, cache_hit_rate, context),
