@@ -80,7 +80,7 @@ function catalog() {
   });
   const providers = document.providers.filter(({ slug }) => endpoints.some((one) => one.provider === slug));
   // The version of a snapshot is the hash of its content (`src/catalog/publish.rs`).
-  const content = JSON.stringify([providers, models, endpoints, {}]);
+  const content = JSON.stringify([providers, models, endpoints, {}, {}]);
   const version = createHash("sha256").update(content).digest("hex").slice(0, 16);
   return JSON.stringify({ version, providers, models, endpoints, aliases: {} });
 }
