@@ -8,7 +8,7 @@ import { parseArgs } from "node:util";
 import { ensureCatalog, ensureWorker } from "./lib/compiler.mjs";
 import { Operator } from "./lib/operator.mjs";
 import { endAll, interrupted, start, tail } from "./lib/processes.mjs";
-import { at, devFile, local, readJson, stateDir, writeJson } from "./lib/project.mjs";
+import { at, devFile, devVarsFile, local, readJson, stateDir, writeJson } from "./lib/project.mjs";
 import { ensureMigrations, ensureNpm, wranglerProgram } from "./lib/setup.mjs";
 import { digest } from "./lib/stamps.mjs";
 import { main, step, Stop } from "./lib/terminal.mjs";
@@ -20,7 +20,8 @@ const HELP = `npm start [-- options]
   --release  serve the build that would be deployed, not that of the edit loop
   --help     this text
 
-  PATCHBAY_STATE names another folder for the local database, objects, account and key.`;
+  PATCHBAY_STATE names another folder for the local database, objects, account and key,
+  PATCHBAY_DEV_VARS another file than .dev.vars for variables and secrets.`;
 
 const IP = "127.0.0.1";
 const READY_LIMIT_MS = 60_000;
@@ -67,6 +68,7 @@ async function startUpstream() {
 /** Starts `wrangler dev`; what it says goes to a log, and to the terminal from `show()` on. */
 function startWrangler(port, vars) {
   const args = [wranglerProgram, "dev", "--local", "--ip", IP, "--port", `${port}`, "--inspector-port", "0"];
+  if (existsSync(devVarsFile)) args.push("--env-file", devVarsFile);
   args.push("--persist-to", stateDir, "--show-interactive-dev-session=false");
   for (const [name, value] of Object.entries(vars)) args.push("--var", `${name}:${value}`);
   const child = start(process.execPath, args);
@@ -130,8 +132,8 @@ async function demoModel(base) {
 
 /** The names, never the values, of what `.dev.vars` brings. */
 function secretNames() {
-  if (!existsSync(at(".dev.vars"))) return [];
-  const lines = readFileSync(at(".dev.vars"), "utf8").split("\n");
+  if (!existsSync(devVarsFile)) return [];
+  const lines = readFileSync(devVarsFile, "utf8").split("\n");
   return lines.map((line) => /^\s*([A-Za-z_]\w*)\s*=\s*\S/.exec(line)?.[1]).filter(Boolean);
 }
 

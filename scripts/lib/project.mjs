@@ -11,6 +11,8 @@ export const local = (...parts) => at(".patchbay", ...parts);
 
 /** The local database and objects, and the account and key that `npm start` made in them; gone together with `--reset`. */
 export const stateDir = process.env.PATCHBAY_STATE ? resolve(process.env.PATCHBAY_STATE) : local("state");
+/** The developer's variables and secrets, as wrangler reads them. */
+export const devVarsFile = process.env.PATCHBAY_DEV_VARS ? resolve(process.env.PATCHBAY_DEV_VARS) : at(".dev.vars");
 export const devFile = join(stateDir, "dev.json");
 
 export const manifest = JSON.parse(readFileSync(at("package.json"), "utf8"));

@@ -1,5 +1,7 @@
 //! The models that a request names: from names with their suffixes to catalog entries.
 
+use std::collections::BTreeSet;
+
 use super::{World, conversation};
 use crate::{
     catalog::{CatalogCache, Names, Reasoning, Route, ServedModel},
@@ -32,15 +34,19 @@ pub async fn choice<W: World>(
         return Ok(None);
     };
     let wishes = Wishes::parse(chat.extra.get("plugins"))?;
-    let pool = world.memory().catalog.pool(world, now_ms).await?;
+    let memory = world.memory();
+    let pool = memory.catalog.pool(world, now_ms).await?;
+    let providers = memory.catalog.providers(world, now_ms).await?;
+    let callable: BTreeSet<&str> = providers
+        .iter()
+        .filter(|provider| world.can_call(provider))
+        .map(|provider| provider.slug.as_str())
+        .collect();
     let remembered = conversation::remembered(world, account, chat).await;
-    let measured = world.memory().statistics.current();
+    let measured = memory.statistics.current();
     let scene = Scene {
-        pool: &pool.candidates,
-        is_callable: &|slug| {
-            let mut providers = pool.providers.iter();
-            providers.any(|provider| provider.slug == slug && world.can_call(provider))
-        },
+        pool: &pool,
+        is_callable: &|slug| callable.contains(slug),
         statistics: &measured,
         seed,
         remembered: remembered.as_deref(),

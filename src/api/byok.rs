@@ -15,7 +15,7 @@ use super::{
     http::{Request, Response},
 };
 use crate::{
-    catalog::{Provider, publish::providers_key},
+    catalog::Provider,
     credits::share::Share,
     error::{Error, ErrorType, Next, Result, Source},
     identity::{
@@ -285,15 +285,11 @@ async fn stored<W: World>(world: &W, account: &str, id: &str) -> Result<OwnKeyRe
 /// The provider of this name, if the published catalog has it and it can be reached.
 async fn provider<W: World>(world: &W, named: &str) -> Result<Provider> {
     let memory = world.memory();
-    let text = memory
-        .catalog
-        .text(world, providers_key, world.now_ms())
-        .await?;
-    let providers: Vec<Provider> = serde_json::from_str(&text)
-        .map_err(|error| Error::internal(format!("published providers: {error}")))?;
-    let found = providers.into_iter().find(|one| one.answers_to(named));
+    let providers = memory.catalog.providers(world, world.now_ms()).await?;
+    let found = providers.iter().find(|one| one.answers_to(named));
     found
         .filter(|provider| world.can_reach(provider))
+        .cloned()
         .ok_or_else(|| {
             let message = format!(
                 "This deployment's catalog has no provider {named}: see GET /api/v1/providers"

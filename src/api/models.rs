@@ -10,9 +10,8 @@ use super::{
 };
 use crate::{
     catalog::{
-        Provider,
         listing::{self, ListEntry},
-        publish::{index_key, list_key, providers_key},
+        publish::{index_key, list_key},
         query::ListQuery,
         wire::{self, Figures},
     },
@@ -102,12 +101,7 @@ fn figures(known: &EndpointStatistics, with_speeds: bool) -> Figures {
 /// `GET /providers`.
 pub async fn providers<W: World>(world: &W) -> Result<Response> {
     let memory = world.memory();
-    let text = memory
-        .catalog
-        .text(world, providers_key, world.now_ms())
-        .await?;
-    let providers: Vec<Provider> = serde_json::from_str(&text)
-        .map_err(|error| Error::internal(format!("published providers: {error}")))?;
+    let providers = memory.catalog.providers(world, world.now_ms()).await?;
     Ok(Response::json(200, &wire::providers_body(&providers)))
 }
 

@@ -4,6 +4,8 @@
 
 use std::{cell::RefCell, collections::HashMap, rc::Rc};
 
+use serde::de::DeserializeOwned;
+
 use super::{
     Endpoint, Model, ModelEntry, Names, Provider,
     publish::{POINTER, model_key, names_key, pool_key, providers_key},
@@ -70,16 +72,8 @@ pub struct CatalogCache {
     names: RefCell<Option<Rc<Names>>>,
     models: RefCell<HashMap<String, Rc<ServedModel>>>,
     texts: RefCell<HashMap<String, Rc<str>>>,
-    pool: RefCell<Option<Rc<Pool>>>,
-}
-
-/// What routers choose from.
-#[derive(Debug, Default)]
-pub struct Pool {
-    /// The models.
-    pub candidates: Vec<Candidate>,
-    /// The providers that serve them.
-    pub providers: Vec<Provider>,
+    providers: RefCell<Option<Rc<[Provider]>>>,
+    pool: RefCell<Option<Rc<[Candidate]>>>,
 }
 
 impl CatalogCache {
@@ -121,6 +115,7 @@ impl CatalogCache {
         *self.names.borrow_mut() = None;
         self.models.borrow_mut().clear();
         self.texts.borrow_mut().clear();
+        *self.providers.borrow_mut() = None;
         *self.pool.borrow_mut() = None;
     }
 
@@ -162,24 +157,43 @@ impl CatalogCache {
         Ok(names)
     }
 
+    /// The providers.
+    ///
+    /// # Errors
+    /// As [`CatalogCache::version`].
+    pub async fn providers(
+        &self,
+        store: &impl CatalogStore,
+        now_ms: u64,
+    ) -> Result<Rc<[Provider]>> {
+        self.list(store, &self.providers, providers_key, now_ms)
+            .await
+    }
+
     /// What routers choose from.
     ///
     /// # Errors
     /// As [`CatalogCache::version`].
-    pub async fn pool(&self, store: &impl CatalogStore, now_ms: u64) -> Result<Rc<Pool>> {
+    pub async fn pool(&self, store: &impl CatalogStore, now_ms: u64) -> Result<Rc<[Candidate]>> {
+        self.list(store, &self.pool, pool_key, now_ms).await
+    }
+
+    async fn list<T: DeserializeOwned>(
+        &self,
+        store: &impl CatalogStore,
+        kept: &RefCell<Option<Rc<[T]>>>,
+        key: impl Fn(&str) -> String,
+        now_ms: u64,
+    ) -> Result<Rc<[T]>> {
         let version = self.version(store, now_ms).await?;
-        if let Some(pool) = &*self.pool.borrow() {
-            return Ok(Rc::clone(pool));
+        if let Some(list) = &*kept.borrow() {
+            return Ok(Rc::clone(list));
         }
-        let text = |key: String| async move { store.catalog_text(&key).await?.ok_or_else(cut) };
-        let candidates = text(pool_key(&version)).await?;
-        let providers = text(providers_key(&version)).await?;
-        let pool = Rc::new(Pool {
-            candidates: serde_json::from_str(&candidates).map_err(unreadable)?,
-            providers: serde_json::from_str(&providers).map_err(unreadable)?,
-        });
-        *self.pool.borrow_mut() = Some(Rc::clone(&pool));
-        Ok(pool)
+        let text = store.catalog_text(&key(&version)).await?;
+        let list: Vec<T> = serde_json::from_str(&text.ok_or_else(cut)?).map_err(unreadable)?;
+        let list: Rc<[T]> = list.into();
+        *kept.borrow_mut() = Some(Rc::clone(&list));
+        Ok(list)
     }
 
     /// The model that a name means.

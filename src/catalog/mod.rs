@@ -7,13 +7,14 @@ pub mod cache;
 pub mod listing;
 pub mod model;
 pub mod names;
+pub mod pattern;
 pub mod provider;
 pub mod publish;
 pub mod query;
 pub mod skills;
 pub mod wire;
 
-pub use cache::{CatalogCache, CatalogStore, Pool, Route, ServedModel};
+pub use cache::{CatalogCache, CatalogStore, Route, ServedModel};
 pub use model::{
     Budget, Endpoint, Modality, Model, ModelEntry, Parameter, Quantization, Reasoning,
     ReasoningHistory, ServiceTier, Status,

@@ -14,6 +14,7 @@ use super::{needs, statistics::Statistics};
 use crate::{
     catalog::{
         Modality, Parameter,
+        pattern::matches,
         skills::{Candidate, Skill},
     },
     chat::ChatRequest,
@@ -166,27 +167,6 @@ fn patterns(value: &Value) -> Option<Vec<String>> {
     let list = value.as_array().filter(|list| list.len() <= MAX_PATTERNS)?;
     let text = |item: &Value| item.as_str().map(str::to_lowercase);
     list.iter().map(text).collect()
-}
-
-/// Whether a pattern with `*` means the model; without one it is the whole slug. Linear but for the stars' own tries.
-fn matches(pattern: &str, model: &str) -> bool {
-    let Some((first, rest)) = pattern.split_once('*') else {
-        return pattern == model;
-    };
-    let Some(mut left) = model.strip_prefix(first) else {
-        return false;
-    };
-    let mut pieces = rest.split('*').peekable();
-    while let Some(piece) = pieces.next() {
-        if pieces.peek().is_none() {
-            return left.ends_with(piece);
-        }
-        match left.find(piece) {
-            Some(at) => left = left.get(at + piece.len()..).unwrap_or_default(),
-            None => return false,
-        }
-    }
-    true
 }
 
 /// What the router sees beside the request.

@@ -4,13 +4,14 @@
 
 use patchbay::catalog::{
     Budget, Dialect, Modality, Parameter, Provider, Quirk, Reasoning, ReasoningHistory, Status,
+    pattern::matches,
 };
 use patchbay::chat::Effort;
 use patchbay::credits::pricing::{Price, PriceTable, Tier};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::overlay::{Import, matches};
+use crate::overlay::Import;
 use crate::source::{Cost, Facts, ReasoningOption};
 
 /// Exact prices; an error says why they cannot be charged.

@@ -4,11 +4,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use patchbay::catalog::Modality;
+use patchbay::catalog::{Modality, pattern::matches};
 
 use crate::facts;
 use crate::naming::{self, Naming, Spelled};
-use crate::overlay::{Import, ProviderRow, matches};
+use crate::overlay::{Import, ProviderRow};
 use crate::source::{Document, Facts};
 
 /// An upstream id on its way to becoming an endpoint.

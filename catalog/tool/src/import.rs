@@ -4,14 +4,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use patchbay::catalog::{Dialect, Endpoint, Model, Quantization};
+use patchbay::catalog::{Dialect, Endpoint, Model, Quantization, pattern::matches};
 use patchbay::credits::pricing::Price;
 
 use crate::describe;
 use crate::facts;
 use crate::identity::{Candidate, Canonical, candidate, settle_names};
 use crate::naming::{self, Naming};
-use crate::overlay::{Overlay, matches};
+use crate::overlay::Overlay;
 use crate::source::Document;
 
 /// A host whose context is this many times the author's own serves something else under the same name.

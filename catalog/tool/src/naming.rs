@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use patchbay::catalog::Quantization;
+use patchbay::catalog::{Quantization, pattern::matches};
 use serde::Deserialize;
 
-use crate::overlay::{Import, matches};
+use crate::overlay::Import;
 use crate::rows::{Fault, text};
 
 /// Words in the paths of upstream ids that name no organisation.
