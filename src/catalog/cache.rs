@@ -7,7 +7,7 @@ use std::{cell::RefCell, collections::HashMap, rc::Rc};
 use serde::de::DeserializeOwned;
 
 use super::{
-    Endpoint, Model, ModelEntry, Names, Provider,
+    Dialect, Endpoint, Model, ModelEntry, Names, Provider,
     publish::{POINTER, model_key, names_key, pool_key, providers_key},
     skills::Candidate,
 };
@@ -34,6 +34,13 @@ pub struct Route {
     pub endpoint: Rc<Endpoint>,
     /// Its provider.
     pub provider: Rc<Provider>,
+}
+
+impl Route {
+    /// The wire format to speak.
+    pub fn dialect(&self) -> Dialect {
+        self.endpoint.dialect(&self.provider)
+    }
 }
 
 /// A model with its endpoints, ready to be planned over.

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::provider::Provider;
+use super::provider::{Dialect, Provider};
 use crate::chat::Effort;
 use crate::credits::pricing::PriceTable;
 
@@ -350,6 +350,9 @@ pub struct Endpoint {
     pub tag: String,
     /// The id that the provider wants in the request.
     pub upstream_model_id: String,
+    /// The wire format of this model, where its provider serves it in another one than its others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dialect: Option<Dialect>,
     /// Tokens of prompt and answer together.
     pub context_length: u64,
     /// Limit on the prompt, where it is less than the context.
@@ -384,6 +387,11 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
+    /// The wire format in which this provider serves the endpoint.
+    pub fn dialect(&self, provider: &Provider) -> Dialect {
+        self.dialect.unwrap_or(provider.dialect)
+    }
+
     /// Whether the endpoint supports this parameter.
     pub fn supports(&self, parameter: Parameter) -> bool {
         self.supported_parameters.contains(&parameter)

@@ -147,7 +147,7 @@ pub struct Provider {
     pub slug: String,
     /// Display name, as in a response's `provider`: `Google AI Studio`.
     pub name: String,
-    /// Wire format.
+    /// Wire format, where an endpoint names no other: ask [`Endpoint::dialect`](super::Endpoint::dialect).
     pub dialect: Dialect,
     /// Everything before the operation's path (see [`Dialect`]), without a trailing slash. `${NAME}` stands for a variable of
     /// the deployment: see [`resolve_base_url`].

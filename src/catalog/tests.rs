@@ -65,6 +65,7 @@ fn endpoint(model: &str, provider: &str, prompt: &str, completion: &str) -> Endp
         provider: provider.into(),
         tag: provider.into(),
         upstream_model_id: format!("{model}-upstream"),
+        dialect: None,
         context_length: 100_000,
         max_prompt_tokens: None,
         max_completion_tokens: Some(8_192),

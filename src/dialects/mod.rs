@@ -35,6 +35,13 @@ pub struct Target<'a> {
     pub provider: &'a Provider,
 }
 
+impl Target<'_> {
+    /// The wire format to speak.
+    pub fn dialect(&self) -> Dialect {
+        self.endpoint.dialect(self.provider)
+    }
+}
+
 /// What the client asked for.
 #[derive(Debug, Clone, Copy)]
 pub struct Inbound<'a> {
@@ -62,7 +69,7 @@ pub struct NativeRequest {
 /// # Errors
 /// When the request cannot be said to this target; the error names the field in the client's request.
 pub fn request(inbound: &Inbound<'_>, target: &Target<'_>) -> Result<NativeRequest> {
-    match target.provider.dialect {
+    match target.dialect() {
         Dialect::OpenaiChat => openai_chat::request(inbound, target),
         Dialect::AnthropicMessages => anthropic_messages::request(inbound, target),
         Dialect::Gemini => gemini::request(inbound, target),

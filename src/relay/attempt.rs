@@ -293,7 +293,7 @@ impl<'a, P: Platform> Attempt<'a, P> {
         else {
             return Opened::Failed(Error::internal("no refusal to read"));
         };
-        let mut error = dialects::error(self.route.provider.dialect, *status, bytes);
+        let mut error = dialects::error(self.route.dialect(), *status, bytes);
         error.retry_after = retry_after.or(error.retry_after);
         Opened::Failed(error)
     }

@@ -36,7 +36,7 @@ pub enum Pipe {
 impl Pipe {
     /// The way of a part that goes on where another provider stopped, after `repeated` white space.
     pub fn resuming(job: &Job, target: &Target<'_>, meta: &client::Meta, repeated: &str) -> Self {
-        let (dialect, quirks) = (target.provider.dialect, &target.provider.quirks);
+        let (dialect, quirks) = (target.dialect(), &target.provider.quirks);
         let mut writer = client::ChunkWriter::new(meta, options(job));
         writer.resume();
         Self::Translated {
@@ -48,7 +48,7 @@ impl Pipe {
 
     /// The way from this target to the job's client.
     pub fn new(job: &Job, target: &Target<'_>, meta: &client::Meta) -> Self {
-        let (dialect, quirks) = (target.provider.dialect, &target.provider.quirks);
+        let (dialect, quirks) = (target.dialect(), &target.provider.quirks);
         match dialect {
             Dialect::OpenaiChat => {
                 Self::Same(Box::new(Passthrough::new(meta, options(job), quirks)))
@@ -140,7 +140,7 @@ impl<'a> Whole<'a> {
     /// # Errors
     /// When the body is no answer of the target's dialect.
     pub fn read(target: &Target<'_>, body: &'a [u8]) -> Result<Self> {
-        let (dialect, quirks) = (target.provider.dialect, &target.provider.quirks);
+        let (dialect, quirks) = (target.dialect(), &target.provider.quirks);
         Ok(match dialect {
             Dialect::OpenaiChat => Self::Same(Box::new(WholeAnswer::read(body, quirks)?)),
             Dialect::AnthropicMessages | Dialect::Gemini => {

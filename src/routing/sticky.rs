@@ -217,7 +217,7 @@ fn signed_format(request: &ChatRequest) -> Option<ReasoningFormat> {
 
 /// Whether signed reasoning of this form goes back to the endpoint; elsewhere the dialect leaves it out (P87).
 fn takes_back(endpoint: &Endpoint, provider: &Provider, format: &ReasoningFormat) -> bool {
-    match provider.dialect {
+    match endpoint.dialect(provider) {
         Dialect::AnthropicMessages => *format == ReasoningFormat::AnthropicClaude,
         Dialect::Gemini => *format == ReasoningFormat::GoogleGemini,
         Dialect::OpenaiChat => endpoint

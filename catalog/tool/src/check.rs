@@ -262,7 +262,7 @@ fn endpoint(endpoint: &Endpoint, provider: Option<&Provider>, report: &mut Repor
         format!("upstream_model_id {id:?} is empty or has spaces"),
     );
     // The id becomes part of a path only in this dialect (P107).
-    let in_path = provider.is_some_and(|p| p.dialect == Dialect::Gemini);
+    let in_path = provider.is_some_and(|p| endpoint.dialect(p) == Dialect::Gemini);
     let plain = id
         .chars()
         .all(|c| c.is_ascii_alphanumeric() || ".-_".contains(c))

@@ -136,7 +136,8 @@ pub fn parameters(
         Parameter::Stop,
     ];
     list.extend([Parameter::Temperature, Parameter::TopP]);
-    list.extend_from_slice(usual(provider.dialect));
+    let dialect = import.dialect(id).unwrap_or(provider.dialect);
+    list.extend_from_slice(usual(dialect));
     list.extend_from_slice(&import.extra_parameters);
     for supports in &import.supports {
         if supports.models.iter().any(|pattern| matches(pattern, id)) {
@@ -145,7 +146,7 @@ pub fn parameters(
     }
     if facts.tool_call == Some(true) {
         list.extend([Parameter::Tools, Parameter::ToolChoice]);
-        if provider.dialect != Dialect::Gemini && !provider.has(Quirk::NoParallelToolCalls) {
+        if dialect != Dialect::Gemini && !provider.has(Quirk::NoParallelToolCalls) {
             list.push(Parameter::ParallelToolCalls);
         }
     }

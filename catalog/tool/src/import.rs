@@ -242,12 +242,14 @@ fn endpoint(
         return Err("context contradicts that of the model of this name".to_owned());
     }
     let prices = facts::prices(facts.cost.as_ref(), candidate.import)?;
-    let reasoning = facts::reasoning(facts, provider.dialect)?;
+    let own_dialect = candidate.import.dialect(candidate.id);
+    let dialect = own_dialect.unwrap_or(provider.dialect);
+    let reasoning = facts::reasoning(facts, dialect)?;
     let variant = candidate
         .variant
         .as_deref()
         .or(candidate.spelled.quantization.map(Quantization::as_str));
-    let implicit_caching = provider.dialect != Dialect::AnthropicMessages
+    let implicit_caching = dialect != Dialect::AnthropicMessages
         && prices.cache_read.is_some_and(|read| read < prices.prompt)
         && prices
             .cache_write_5m
@@ -264,6 +266,7 @@ fn endpoint(
             |variant| format!("{}/{variant}", provider.slug),
         ),
         upstream_model_id: candidate.id.to_owned(),
+        dialect: own_dialect,
         context_length,
         max_prompt_tokens: facts.limit.input.filter(|n| *n > 0 && *n < context_length),
         max_completion_tokens: facts

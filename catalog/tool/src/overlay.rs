@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use patchbay::catalog::{Parameter, Provider};
+use patchbay::catalog::{Dialect, Parameter, Provider, pattern::matches};
 use serde::Deserialize;
 use toml::{Spanned, Table, Value};
 
@@ -55,6 +55,27 @@ pub struct Import {
     /// Patterns of the upstream ids whose models refuse the beginning of an answer although the others take one.
     #[serde(default)]
     pub refuses_prefill: Vec<String>,
+    /// Models that speak another dialect than the provider's others.
+    #[serde(default)]
+    pub dialects: Vec<Speaks>,
+}
+
+/// What some models speak.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Speaks {
+    /// Patterns of upstream ids; `*` stands for anything.
+    pub models: Vec<String>,
+    /// Their dialect.
+    pub dialect: Dialect,
+}
+
+impl Import {
+    /// The dialect of the model with this upstream id, where it is not the provider's.
+    pub fn dialect(&self, id: &str) -> Option<Dialect> {
+        let speaks = |row: &&Speaks| row.models.iter().any(|pattern| matches(pattern, id));
+        self.dialects.iter().find(speaks).map(|row| row.dialect)
+    }
 }
 
 /// What some models take.
