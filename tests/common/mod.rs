@@ -3,6 +3,8 @@
 //! The recordings belong to a folder beside the repository (`../shared`, or `PATCHBAY_SHARED`), which a clone may lack; a small
 //! set of our own under `tests/golden/synthetic` has the same layout and is always there.
 
+pub mod readers;
+
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;

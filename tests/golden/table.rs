@@ -22,7 +22,7 @@ const fn openai(name: &'static str, quirks: &'static [Quirk]) -> Api {
     }
 }
 
-pub const OPENAI: Api = openai("openai.chat", &[]);
+pub static OPENAI: Api = openai("openai.chat", &[]);
 
 const fn messages(name: &'static str, quirks: &'static [Quirk]) -> Api {
     Api {
@@ -32,57 +32,78 @@ const fn messages(name: &'static str, quirks: &'static [Quirk]) -> Api {
     }
 }
 
-const ANTHROPIC: Api = messages("anthropic.messages", &[]);
+static ANTHROPIC: Api = messages("anthropic.messages", &[]);
 
 /// Hosts that speak Anthropic messages.
-const MESSAGES: [Api; 3] = [
+static MESSAGES: [Api; 3] = [
     messages("azure.anthropic_messages", &[]),
     messages("vertex.anthropic_rawPredict", &[]),
     messages("opencode-zen.messages", &[Quirk::UnsignedThinking]),
 ];
 
-const GEMINI: Api = Api {
+static GEMINI: Api = Api {
     name: "google.generateContent",
     dialect: Dialect::Gemini,
     quirks: &[],
 };
 
 /// Hosts that speak chat completions in their own ways.
-pub const COMPATIBLE: [Api; 24] = [
+pub static COMPATIBLE: [Api; 39] = [
     openai("ai21.chat", &[]),
     openai("aihubmix.chat", &[]),
     openai("alibaba.chat", &[]),
+    openai("anthropic.chat", &[]),
     openai("avian.chat", &[]),
     openai("azure.chat", &[]),
+    openai("bedrock.chat", &[]),
     openai("cerebras.chat", &[]),
     openai("cloudflare.chat", &[]),
+    openai("cohere.chat", &[]),
     openai("crusoe.chat", &[]),
+    openai("databricks.chat", &[]),
     openai("deepseek.chat", &[]),
     openai("doubleword.chat", &[]),
     openai("fireworks.chat", &[]),
+    openai("github-copilot.chat", &[]),
+    openai("github-models.chat", &[]),
+    openai("google.chat", &[]),
     openai("groq.chat", &[]),
+    openai("heroku.chat", &[]),
     openai("huggingface.chat", &[]),
     openai("hyperbolic.chat", &[]),
     openai("minimax.chat", &[Quirk::ThinkTags]),
     openai("mistral.chat", &[]),
+    openai("mistralrs.chat", &[]),
     openai("moonshot.chat", &[]),
+    openai("nebius.chat", &[]),
     openai("novita.chat", &[Quirk::ThinkTags]),
+    openai("opencode-zen.chat", &[]),
     openai("openrouter.chat", &[]),
     openai("perplexity.chat", &[Quirk::ThinkTags]),
+    openai("portkey.chat", &[]),
+    openai("sambanova.chat", &[]),
+    openai("snowflake.chat", &[]),
     openai("together.chat", &[]),
+    openai("venice.chat", &[]),
     openai("vercel-gateway.chat", &[]),
     openai("xai.chat", &[Quirk::ReasoningOutsideCompletion]),
     openai("zai.chat", &[]),
 ];
 
+/// Every API of the table.
+pub fn all() -> impl Iterator<Item = &'static Api> {
+    let alone = [&OPENAI, &ANTHROPIC, &GEMINI];
+    alone.into_iter().chain(&MESSAGES).chain(&COMPATIBLE)
+}
+
 #[test]
 fn answers_of_openai() {
-    check_answers("openai.chat", &[OPENAI]);
+    check_answers("openai.chat", std::slice::from_ref(&OPENAI));
 }
 
 #[test]
 fn answers_of_anthropic() {
-    check_answers("anthropic.messages", &[ANTHROPIC]);
+    check_answers("anthropic.messages", std::slice::from_ref(&ANTHROPIC));
 }
 
 #[test]
@@ -92,7 +113,7 @@ fn answers_of_hosts_of_anthropic_messages() {
 
 #[test]
 fn answers_of_gemini() {
-    check_answers("google.generateContent", &[GEMINI]);
+    check_answers("google.generateContent", std::slice::from_ref(&GEMINI));
 }
 
 #[test]
