@@ -1,35 +1,33 @@
-//! `POST /chat/completions`.
+//! Conversations: one handler for every format that clients speak.
 
 use std::rc::Rc;
 
 use futures::{StreamExt, future::ready};
 
 use super::{
-    World, byok, conversation,
+    Ids, World, byok, conversation,
     http::{Body, Request, Response},
     prepare::prepare,
     principal,
     response_cache::{self, Asked as Cached, Filling, Lookup, Wish, event_stream},
 };
 use crate::{
+    dialects::Surface,
     error::{Error, Result},
     identity::KeyRecord,
     relay::{self, Head, Job, Origin, Output},
     routing::explain::Strategy,
 };
 
-/// Answers with a completion or a stream of chunks.
-pub async fn completions<W: World>(
-    world: &W,
-    request: Request,
-    generation: &str,
-    request_id: &str,
-) -> Result<Response> {
+/// Answers a request for an answer, in one piece or as a stream.
+pub async fn answer<W: World>(world: &W, request: Request, ids: &Ids) -> Result<Response> {
+    let (generation, surface) = (ids.generation.as_str(), ids.surface);
     let key = principal(world, &request).await?;
-    let mut origin = origin(&request, &key, request_id);
+    let mut origin = origin(&request, &key, &ids.request);
     origin.account.clone_from(&key.account);
-    let wish = Wish::of(&request);
-    let prepared = prepare(world, request, &key, generation).await?;
+    // What is kept is replayed as chat completions.
+    let wish = Wish::of(&request).filter(|_| surface == Surface::ChatCompletions);
+    let prepared = prepare(world, request, surface, &key, generation).await?;
     let mut filling = None;
     if let Some(wish) = wish {
         let asked = Cached {
@@ -56,6 +54,7 @@ pub async fn completions<W: World>(
     let job = Job {
         id: generation.to_owned(),
         started_ms: prepared.started_ms,
+        surface,
         request: prepared.chat,
         raw: prepared.raw,
         prompt_tokens: prepared.prompt_tokens,
@@ -71,14 +70,14 @@ pub async fn completions<W: World>(
         affinity: prepared.affinity,
         wishes,
     };
-    let mut response = answer(world, job, filling).await?;
+    let mut response = relayed(world, job, filling).await?;
     if let Some(router) = router {
         response.header("x-patchbay-router", router);
     }
     Ok(response)
 }
 
-async fn answer<W: World>(world: &W, job: Job, mut filling: Option<Filling>) -> Result<Response> {
+async fn relayed<W: World>(world: &W, job: Job, mut filling: Option<Filling>) -> Result<Response> {
     let started_ms = job.started_ms;
     let mut outputs = relay::run(world.clone(), job);
     match outputs.next().await {

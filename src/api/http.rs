@@ -6,7 +6,7 @@ use futures::{future::LocalBoxFuture, stream::LocalBoxStream};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    dialects::openai_chat::client,
+    dialects::Surface,
     error::{Error, ErrorType, Next, Result, Source},
 };
 
@@ -84,7 +84,7 @@ impl Response {
     pub fn json(status: u16, value: &impl Serialize) -> Self {
         match serde_json::to_vec(value) {
             Ok(bytes) => Self::json_bytes(status, bytes),
-            Err(error) => Self::error(&Error::internal(error.to_string())),
+            Err(error) => Self::error(&Error::internal(error.to_string()), Surface::default()),
         }
     }
 
@@ -105,9 +105,9 @@ impl Response {
         }
     }
 
-    /// An error in the documented envelope.
-    pub fn error(error: &Error) -> Self {
-        let (status, body) = client::error_body(error);
+    /// An error in the envelope of the format that the client speaks.
+    pub fn error(error: &Error, surface: Surface) -> Self {
+        let (status, body) = surface.error_body(error);
         let mut response = Self::json_bytes(status, body);
         if let Some(seconds) = error.retry_after {
             response.header("retry-after", seconds.to_string());
@@ -272,11 +272,11 @@ mod tests {
             let found = response.headers.iter().find(|(key, _)| key == name);
             found.map(|(_, value)| value.clone())
         };
-        let response = Response::error(&error);
+        let response = Response::error(&error, Surface::default());
         assert_eq!(response.status, 429);
         assert_eq!(header(&response, "retry-after"), None);
         error.retry_after = Some(7);
-        let response = Response::error(&error);
+        let response = Response::error(&error, Surface::default());
         assert_eq!(header(&response, "retry-after").as_deref(), Some("7"));
         let kind = header(&response, "content-type");
         assert_eq!(kind.as_deref(), Some("application/json"));

@@ -29,6 +29,7 @@ use crate::{
     catalog::{CatalogCache, CatalogStore, Provider},
     credits::accounts::Accounts,
     database::Database,
+    dialects::Surface,
     error::{Error, ErrorType, Next, Result, Source},
     identity::{
         Directory, KeyCache, KeyRecord, authenticate,
@@ -130,6 +131,11 @@ pub trait World:
     fn report(&self, message: &str);
 }
 
+/// What the clients of a path speak; a whole URL will do.
+pub fn surface(_path: &str) -> Surface {
+    Surface::ChatCompletions
+}
+
 /// The methods that a path knows; `None` where there is no such path.
 fn methods(segments: &[&str]) -> Option<&'static [&'static str]> {
     Some(match segments {
@@ -158,25 +164,27 @@ fn methods(segments: &[&str]) -> Option<&'static [&'static str]> {
 pub struct Ids {
     generation: String,
     request: String,
+    surface: Surface,
 }
 
 impl Ids {
-    /// New names; `sent` is the client's own request id.
+    /// New names; `sent` is the client's own request id, `path` is what it asks for (a whole URL will do).
     ///
     /// # Errors
     /// Where there is no randomness.
-    pub fn new<W: World>(world: &W, sent: Option<String>) -> Result<Self> {
+    pub fn new<W: World>(world: &W, sent: Option<String>, path: &str) -> Result<Self> {
         let generation = generation_id(world)?;
         let request = request_id(sent, &generation);
         Ok(Self {
             generation,
             request,
+            surface: surface(path),
         })
     }
 
     /// An error with all that every answer has.
     pub fn error(&self, error: &Error) -> Response {
-        self.label(Response::error(error))
+        self.label(Response::error(error, self.surface))
     }
 
     fn label(&self, mut response: Response) -> Response {
@@ -189,7 +197,7 @@ impl Ids {
 
 /// Answers a request.
 pub async fn handle<W: World>(world: W, request: Request, ids: &Ids) -> Response {
-    match route(&world, request, &ids.generation, &ids.request).await {
+    match route(&world, request, ids).await {
         Ok(response) => ids.label(response),
         Err(error) => {
             if error.source == Source::Gateway {
@@ -200,12 +208,7 @@ pub async fn handle<W: World>(world: W, request: Request, ids: &Ids) -> Response
     }
 }
 
-async fn route<W: World>(
-    world: &W,
-    request: Request,
-    generation: &str,
-    request_id: &str,
-) -> Result<Response> {
+async fn route<W: World>(world: &W, request: Request, ids: &Ids) -> Result<Response> {
     // OpenAI's SDKs put a model's whole name into one segment of the path.
     let path = request.path.trim_end_matches('/').replace("%2F", "/");
     if path == "/health" {
@@ -225,13 +228,11 @@ async fn route<W: World>(
         return Ok(wrong_method(&path, allowed));
     }
     match (method.as_str(), segments.as_slice()) {
-        (_, ["chat", "completions"]) => {
-            chat::completions(world, request, generation, request_id).await
-        }
+        (_, ["chat", "completions"]) => chat::answer(world, request, ids).await,
         (_, ["presets"]) => presets::show(world, &request, None).await,
         (_, ["presets", slug]) => presets::show(world, &request, Some(slug)).await,
         (_, ["presets", slug, ..]) => presets::keep(world, request, slug).await,
-        (_, ["route"]) => route::explain(world, request, generation).await,
+        (_, ["route"]) => route::explain(world, request, &ids.generation).await,
         (_, ["models"]) => models::list(world, &request).await,
         (_, ["models", "count"]) => models::count(world, &request).await,
         (_, ["model", author, slug]) => models::one(world, author, slug).await,
@@ -307,7 +308,7 @@ fn wrong_method(path: &str, allowed: &[&str]) -> Response {
         ErrorType::MethodNotAllowed,
         format!("{path} takes {allowed}"),
     );
-    let mut response = Response::error(&error);
+    let mut response = Response::error(&error, surface(path));
     response.header("allow", allowed);
     response
 }

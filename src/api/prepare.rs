@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     chat::{ChatRequest, estimate},
+    dialects::Surface,
     error::Result,
     identity::KeyRecord,
     relay::{self, Wishes},
@@ -66,6 +67,7 @@ pub type Region = Option<String>;
 pub async fn prepare<W: World>(
     world: &W,
     request: Request,
+    surface: Surface,
     key: &KeyRecord,
     generation: &str,
 ) -> Result<Prepared> {
@@ -80,7 +82,7 @@ pub async fn prepare<W: World>(
     let (raw, ()) = join(request.body, known).await;
     let raw = raw?;
     check_depth(&raw)?;
-    let (mut chat, raw) = presets::read(world, &key.account, raw).await?;
+    let (mut chat, raw) = presets::read(world, surface, &key.account, raw).await?;
     conversation::session_id(session, &mut chat)?;
     let prompt_tokens = estimate::prompt_tokens(&chat);
     let seed = routing::seed(generation);

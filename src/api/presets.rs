@@ -14,7 +14,7 @@ use super::{
 use crate::{
     chat::ChatRequest,
     credits::sql::SqlValue,
-    dialects::openai_chat::client,
+    dialects::Surface,
     error::{Error, ErrorType, Next, Result, Source},
     presets::{self, Preset},
     routing::ProviderPreferences,
@@ -125,16 +125,17 @@ pub async fn delete<W: World>(world: &W, account: &str, slug: &str) -> Result<Re
     Ok(Response::json(200, &json!({"deleted": true})))
 }
 
-/// Reads a chat body, with its preset under it where it names one.
+/// Reads the body of a conversation, with its preset under it where it names one.
 ///
 /// # Errors
 /// 400 with the path of what is wrong, 404 where there is no such preset.
 pub async fn read<W: World>(
     world: &W,
+    surface: Surface,
     account: &str,
     raw: Vec<u8>,
 ) -> Result<(ChatRequest, Vec<u8>)> {
-    let parsed = client::parse_request(&raw);
+    let parsed = surface.parse(&raw);
     // A body whose preset names its model has none of its own.
     let may_name_one = match &parsed {
         Ok(chat) => chat.model.contains("@preset/") || chat.extra.contains_key("preset"),
@@ -159,7 +160,7 @@ pub async fn read<W: World>(
         return Err(missing(format!("The preset {slug} is disabled")));
     }
     let raw = presets::apply(&raw, &reference, &preset)?;
-    Ok((client::parse_request(&raw)?, raw))
+    Ok((surface.parse(&raw)?, raw))
 }
 
 /// A configuration that no request could use is refused now, not then.
@@ -176,7 +177,7 @@ fn check(new: &NewPreset) -> Result<()> {
         let message = format!("A preset has at most {MAX_CONFIG} bytes");
         return Err(Error::invalid("config", message));
     }
-    let chat = client::parse_request(text.as_bytes())?;
+    let chat = Surface::ChatCompletions.parse(text.as_bytes())?;
     if chat.model.contains("@preset/") || chat.extra.contains_key("preset") {
         return Err(Error::invalid("model", "A preset names no preset"));
     }

@@ -6,11 +6,11 @@ use super::{
     prepare::prepare,
     principal,
 };
-use crate::error::Result;
+use crate::{dialects::Surface, error::Result};
 
 /// Answers with the plan, also where nothing can serve.
 pub async fn explain<W: World>(world: &W, request: Request, generation: &str) -> Result<Response> {
     let key = principal(world, &request).await?;
-    let prepared = prepare(world, request, &key, generation).await?;
+    let prepared = prepare(world, request, Surface::ChatCompletions, &key, generation).await?;
     Ok(Response::json(200, &prepared.explain(world)))
 }

@@ -17,8 +17,12 @@ pub mod openai_chat;
 mod options;
 mod patterns;
 pub mod redact;
+pub mod report;
 pub mod splice;
 pub mod sse;
+pub mod surface;
+
+pub use surface::Surface;
 
 use crate::{
     catalog::{Dialect, Endpoint, Provider, Quirk},
@@ -47,8 +51,17 @@ impl Target<'_> {
 pub struct Inbound<'a> {
     /// The request as every dialect understands it.
     pub request: &'a ChatRequest,
-    /// The client's own bytes, where the client speaks chat completions: an upstream of the same dialect gets them back.
+    /// What the client speaks.
+    pub surface: Surface,
+    /// The client's own bytes.
     pub raw: Option<&'a [u8]>,
+}
+
+impl<'a> Inbound<'a> {
+    /// The client's own bytes where it speaks this format: an upstream of the same one gets them back.
+    pub fn raw_of(&self, surface: Surface) -> Option<&'a [u8]> {
+        self.raw.filter(|_| self.surface == surface)
+    }
 }
 
 /// A request as the upstream wants it, without its credentials.

@@ -30,6 +30,7 @@ use crate::{
         self, Ids, World,
         http::{self, Body, MAX_BODY_BYTES, too_large},
     },
+    dialects::Surface,
     error::{Error, ErrorType, Next, Source},
 };
 use fault::Faults;
@@ -49,9 +50,10 @@ pub async fn fetch(request: Request, env: Env, context: Context) -> Result<Respo
     let faults = Faults::of(&env, head.header(fault::HEADER));
     let tasks = Tasks::Request(Rc::clone(&context));
     let edge = Edge::new(env, tasks, faults, Rc::clone(&detached));
-    let ids = match Ids::new(&edge, head.header("x-request-id").map(str::to_owned)) {
+    let sent = head.header("x-request-id").map(str::to_owned);
+    let ids = match Ids::new(&edge, sent, &head.url) {
         Ok(ids) => Rc::new(ids),
-        Err(error) => return render(http::Response::error(&error)),
+        Err(error) => return render(http::Response::error(&error, api::surface(&head.url))),
     };
     let work = AssertUnwindSafe(answer(edge, request, head, Rc::clone(&ids))).catch_unwind();
 
@@ -83,9 +85,10 @@ pub async fn fetch(request: Request, env: Env, context: Context) -> Result<Respo
     });
     match answered.await {
         Ok(response) => response,
-        Err(_) => render(http::Response::error(&Error::internal(
-            "a request was dropped",
-        ))),
+        Err(_) => render(http::Response::error(
+            &Error::internal("a request was dropped"),
+            Surface::default(),
+        )),
     }
 }
 

@@ -99,6 +99,7 @@ impl<'a, P: Platform> Attempt<'a, P> {
                 Some(draft) => draft.inbound(),
                 None => Inbound {
                     request: &job.request,
+                    surface: job.surface,
                     raw: Some(&job.raw),
                 },
             };
@@ -106,14 +107,11 @@ impl<'a, P: Platform> Attempt<'a, P> {
                 Some(max_tokens) => {
                     let mut request = inbound.request.clone();
                     request.max_tokens = Some(max_tokens);
-                    let raw = inbound.raw;
-                    dialects::request(
-                        &Inbound {
-                            request: &request,
-                            raw,
-                        },
-                        &target,
-                    )?
+                    let inbound = Inbound {
+                        request: &request,
+                        ..inbound
+                    };
+                    dialects::request(&inbound, &target)?
                 }
                 None => dialects::request(&inbound, &target)?,
             }

@@ -24,7 +24,7 @@ use crate::{
         ops,
         pricing::{Charge, OutputBounds, PriceTable},
     },
-    dialects::openai_chat::client::{PartReport, UsageReport},
+    dialects::report::{PartReport, UsageReport},
     error::{Error, Result},
     routing::Credential,
     usage::{self, UsageRow},

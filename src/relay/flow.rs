@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     chat::{Delta, Event, FinishReason},
-    dialects::openai_chat::client::UsageReport,
+    dialects::report::UsageReport,
     error::{Error, ErrorType, Result},
 };
 

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use crate::{
     chat::ChatRequest,
     credits::{money::Nanos, share::Share},
+    dialects::{Surface, report::Meta, surface::Recipient},
     error::Error,
     routing::{
         Plan,
@@ -38,6 +39,8 @@ pub struct Job {
     pub id: String,
     /// When it arrived, unix milliseconds.
     pub started_ms: u64,
+    /// What the client speaks.
+    pub surface: Surface,
     /// The canonical request.
     pub request: ChatRequest,
     /// The client's own bytes.
@@ -56,6 +59,18 @@ pub struct Job {
     pub own_key_fee: Share,
     /// What the client asked of the relay itself.
     pub wishes: Wishes,
+}
+
+impl Job {
+    /// Whom the answer is written for.
+    pub fn recipient<'a>(&'a self, meta: &'a Meta) -> Recipient<'a> {
+        Recipient {
+            surface: self.surface,
+            request: &self.request,
+            raw: &self.raw,
+            meta,
+        }
+    }
 }
 
 /// What a client may ask of the way its request is run. Nothing of it goes upstream.

@@ -40,4 +40,4 @@ mod watch;
 pub use job::{Head, Job, OnServed, Origin, Output, Wishes};
 pub use ports::{AttemptEnd, Bill, Hold, Platform, UpstreamCall, UpstreamResponse};
 pub use refusal::explain as explain_refusal;
-pub use run::{KEEP_ALIVE, run};
+pub use run::run;

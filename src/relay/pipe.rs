@@ -5,18 +5,13 @@ use crate::{
     catalog::Dialect,
     chat::{Completion, Delta, Event},
     dialects::{
-        self, StreamReader, Target,
-        openai_chat::{Passthrough, WholeAnswer, client},
+        self, StreamReader, Surface, Target,
+        openai_chat::{Passthrough, WholeAnswer},
+        report::{Meta, UsageReport, WriterOptions},
+        surface::Writer,
     },
     error::{Error, Result},
 };
-
-/// What the job's client wants left out.
-pub fn options(job: &Job) -> client::WriterOptions {
-    client::WriterOptions {
-        exclude_reasoning: job.request.reasoning.as_ref().is_some_and(|r| r.exclude),
-    }
-}
 
 /// The way of one stream.
 pub enum Pipe {
@@ -27,7 +22,7 @@ pub enum Pipe {
         /// Reads the upstream's dialect.
         reader: Box<StreamReader>,
         /// Writes the client's.
-        writer: client::ChunkWriter,
+        writer: Writer,
         /// White space that the client already has and the provider may repeat.
         repeated: String,
     },
@@ -35,9 +30,9 @@ pub enum Pipe {
 
 impl Pipe {
     /// The way of a part that goes on where another provider stopped, after `repeated` white space.
-    pub fn resuming(job: &Job, target: &Target<'_>, meta: &client::Meta, repeated: &str) -> Self {
+    pub fn resuming(job: &Job, target: &Target<'_>, meta: &Meta, repeated: &str) -> Self {
         let (dialect, quirks) = (target.dialect(), &target.provider.quirks);
-        let mut writer = client::ChunkWriter::new(meta, options(job));
+        let mut writer = job.recipient(meta).writer();
         writer.resume();
         Self::Translated {
             reader: Box::new(StreamReader::new(dialect, quirks)),
@@ -47,17 +42,16 @@ impl Pipe {
     }
 
     /// The way from this target to the job's client.
-    pub fn new(job: &Job, target: &Target<'_>, meta: &client::Meta) -> Self {
+    pub fn new(job: &Job, target: &Target<'_>, meta: &Meta) -> Self {
         let (dialect, quirks) = (target.dialect(), &target.provider.quirks);
-        match dialect {
-            Dialect::OpenaiChat => {
-                Self::Same(Box::new(Passthrough::new(meta, options(job), quirks)))
-            }
-            Dialect::AnthropicMessages | Dialect::Gemini => Self::Translated {
-                reader: Box::new(StreamReader::new(dialect, quirks)),
-                writer: client::ChunkWriter::new(meta, options(job)),
-                repeated: String::new(),
-            },
+        if speaks_alike(job, dialect) {
+            let options = WriterOptions::of(&job.request);
+            return Self::Same(Box::new(Passthrough::new(meta, options, quirks)));
+        }
+        Self::Translated {
+            reader: Box::new(StreamReader::new(dialect, quirks)),
+            writer: job.recipient(meta).writer(),
+            repeated: String::new(),
         }
     }
 
@@ -110,7 +104,7 @@ impl Pipe {
     }
 
     /// Ends a complete stream with its usage and end mark.
-    pub fn finish(&mut self, report: &client::UsageReport, out: &mut Vec<u8>) {
+    pub fn finish(&mut self, report: &UsageReport, out: &mut Vec<u8>) {
         match self {
             Self::Same(pass) => pass.finish(report, out),
             Self::Translated { writer, .. } => writer.finish(report, out),
@@ -118,12 +112,17 @@ impl Pipe {
     }
 
     /// Ends a broken stream with an error and the end mark.
-    pub fn error(&mut self, error: &Error, report: &client::UsageReport, out: &mut Vec<u8>) {
+    pub fn error(&mut self, error: &Error, report: &UsageReport, out: &mut Vec<u8>) {
         match self {
             Self::Same(pass) => pass.error(error, Some(report), out),
-            Self::Translated { writer, .. } => writer.error(error, Some(report), out),
+            Self::Translated { writer, .. } => writer.error(error, report, out),
         }
     }
+}
+
+/// Whether the bytes of this dialect can be passed on to the job's client.
+fn speaks_alike(job: &Job, dialect: Dialect) -> bool {
+    (job.surface, dialect) == (Surface::ChatCompletions, Dialect::OpenaiChat)
 }
 
 /// An answer in one piece, read once.
@@ -139,13 +138,12 @@ impl<'a> Whole<'a> {
     ///
     /// # Errors
     /// When the body is no answer of the target's dialect.
-    pub fn read(target: &Target<'_>, body: &'a [u8]) -> Result<Self> {
+    pub fn read(job: &Job, target: &Target<'_>, body: &'a [u8]) -> Result<Self> {
         let (dialect, quirks) = (target.dialect(), &target.provider.quirks);
-        Ok(match dialect {
-            Dialect::OpenaiChat => Self::Same(Box::new(WholeAnswer::read(body, quirks)?)),
-            Dialect::AnthropicMessages | Dialect::Gemini => {
-                Self::Translated(dialects::response(dialect, body, quirks)?)
-            }
+        Ok(if speaks_alike(job, dialect) {
+            Self::Same(Box::new(WholeAnswer::read(body, quirks)?))
+        } else {
+            Self::Translated(dialects::response(dialect, body, quirks)?)
         })
     }
 
@@ -158,20 +156,20 @@ impl<'a> Whole<'a> {
     }
 
     /// The answer as the job's client wants it: one body, or a stream with its end.
-    pub fn write(&self, job: &Job, meta: &client::Meta, report: &client::UsageReport) -> Vec<u8> {
-        let options = options(job);
+    pub fn write(&self, job: &Job, meta: &Meta, report: &UsageReport) -> Vec<u8> {
+        let recipient = job.recipient(meta);
         if job.request.stream {
             let mut bytes = Vec::new();
-            let mut writer = client::ChunkWriter::new(meta, options);
+            let mut writer = recipient.writer();
             write(&mut writer, self.events(), &mut bytes);
             writer.finish(report, &mut bytes);
             return bytes;
         }
         match self {
-            Self::Same(answer) => answer.write(meta, report, options),
+            Self::Same(answer) => answer.write(meta, report, WriterOptions::of(&job.request)),
             Self::Translated(events) => {
                 let completion = Completion::from_events(events.iter().cloned());
-                client::completion(meta, &completion, report, options)
+                recipient.whole(&completion, report)
             }
         }
     }
@@ -202,7 +200,7 @@ fn trim(events: &mut [Event], repeated: &mut String) {
     }
 }
 
-fn write(writer: &mut client::ChunkWriter, events: &[Event], out: &mut Vec<u8>) {
+fn write(writer: &mut Writer, events: &[Event], out: &mut Vec<u8>) {
     for event in events {
         writer.write(event, out);
     }

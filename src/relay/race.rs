@@ -85,7 +85,7 @@ impl<P: Platform> Running<'_, P> {
                 Opened::Whole(_) if draft.is_some() => unusable(
                     "The provider answered in one piece where the rest of a stream was asked for",
                 ),
-                Opened::Whole(body) => match self.whole(attempt.at, &body) {
+                Opened::Whole(body) => match self.whole(job, attempt.at, &body) {
                     Ok(answer) => {
                         self.win(&attempt, racing);
                         self.hand_over(job, &answer).await?;
@@ -152,14 +152,14 @@ impl<P: Platform> Running<'_, P> {
     }
 
     /// Reads and checks an answer in one piece.
-    fn whole<'b>(&mut self, at: usize, body: &'b [u8]) -> Result<Whole<'b>, Error> {
+    fn whole<'b>(&mut self, job: &Job, at: usize, body: &'b [u8]) -> Result<Whole<'b>, Error> {
         let now = self.platform.now_ms();
         let mut tab = self.tab();
         tab.arrived(now);
         let Some(route) = tab.tries.get(at).map(|one| one.route.clone()) else {
             return Err(Error::internal("an attempt is not on the tab"));
         };
-        let answer = match Whole::read(&target(&route), body) {
+        let answer = match Whole::read(job, &target(&route), body) {
             Ok(answer) => answer,
             Err(error) if error.raw.is_none() => return Err(error.with_raw(body)),
             Err(error) => return Err(error),

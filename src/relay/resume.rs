@@ -10,7 +10,7 @@ use crate::{
     chat::{ChatRequest, Message, Role, estimate},
     credits::money::Nanos,
     dialects::{
-        Inbound,
+        Inbound, Surface,
         splice::{Fields, ObjectWriter, put},
     },
 };
@@ -53,7 +53,9 @@ impl Draft {
             .max_tokens
             .map(|most| most.saturating_sub(written).max(1));
         Some(Self {
-            raw: raw(&job.raw, beginning),
+            raw: (job.surface == Surface::ChatCompletions)
+                .then(|| raw(&job.raw, beginning))
+                .flatten(),
             request,
             prompt_tokens: job.prompt_tokens.saturating_add(written),
             repeated: text.get(beginning.len()..).unwrap_or_default().to_owned(),
@@ -65,6 +67,7 @@ impl Draft {
     pub fn inbound(&self) -> Inbound<'_> {
         Inbound {
             request: &self.request,
+            surface: Surface::ChatCompletions,
             raw: self.raw.as_deref(),
         }
     }

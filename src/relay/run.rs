@@ -13,7 +13,6 @@ use super::{
     job::{Job, OnServed, Output},
     limits::{HOLD_MS, KEEP_ALIVE_MS, SETTLE_MS, TOTAL_MS},
     measure::Ended,
-    pipe,
     ports::{Hold, Platform},
     race::Raced,
     refusal::Words,
@@ -22,13 +21,10 @@ use super::{
     watch::{Denied, HoldGate, Timer, Woken, beside},
 };
 use crate::{
-    dialects::openai_chat::client,
+    dialects::report::UsageReport,
     error::{Error, Result},
     routing::{Step, sticky::Served},
 };
-
-/// A comment that keeps a silent stream open.
-pub const KEEP_ALIVE: &[u8] = b": PATCHBAY PROCESSING\n\n";
 
 /// Starts a request. Nothing happens before the stream is polled; dropping it aborts the upstream call and settles.
 pub fn run<P: Platform>(platform: P, job: Job) -> Generator<Output> {
@@ -61,6 +57,8 @@ pub(super) struct Running<'a, P: Platform> {
     guard: Guard,
     /// The client gets a stream.
     stream: bool,
+    /// What keeps a silent one open.
+    keep_alive: &'static [u8],
     /// The stream's head has left.
     begun: bool,
     /// When the last byte left for the client, or the request arrived.
@@ -84,6 +82,7 @@ impl<'a, P: Platform> Running<'a, P> {
             platform,
             outlet,
             stream: job.request.stream,
+            keep_alive: job.surface.keep_alive(),
             begun: false,
             last_write_ms: job.started_ms,
             end_ms: job.started_ms + TOTAL_MS,
@@ -241,7 +240,7 @@ impl<'a, P: Platform> Running<'a, P> {
             match beside(gate, timer, by, speak, work.as_mut()).await? {
                 Woken::Value(value) => return Ok(Some(value)),
                 Woken::Late => return Ok(None),
-                Woken::Silent => self.write(KEEP_ALIVE.to_vec()).await,
+                Woken::Silent => self.write(self.keep_alive.to_vec()).await,
             }
         }
     }
@@ -274,7 +273,7 @@ impl<'a, P: Platform> Running<'a, P> {
     }
 
     /// Settles; the guard tries again where the account does not answer now.
-    pub(super) async fn settle(&mut self) -> client::UsageReport {
+    pub(super) async fn settle(&mut self) -> UsageReport {
         self.tab().conclude();
         let (bill, mut report) = self.tab().bill();
         report.routing = self.tab().metadata().map(Box::new);
@@ -311,8 +310,8 @@ impl<'a, P: Platform> Running<'a, P> {
         }
         let mut bytes = Vec::new();
         let meta = self.tab().meta();
-        let mut writer = client::ChunkWriter::new(&meta, pipe::options(job));
-        writer.error(&error, Some(&report), &mut bytes);
+        let mut writer = job.recipient(&meta).writer();
+        writer.error(&error, &report, &mut bytes);
         self.write(bytes).await;
     }
 

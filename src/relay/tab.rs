@@ -17,7 +17,7 @@ use crate::{
     catalog::Route,
     chat::{Completion, Delta, Event, FinishReason, Usage},
     credits::{money::Nanos, share::Share},
-    dialects::openai_chat::client::Meta,
+    dialects::report::Meta,
     error::{Error, ErrorType, Source},
     routing::{
         Credential, Step,

@@ -8,6 +8,7 @@ use patchbay::{
     dialects::{
         self, StreamReader,
         openai_chat::{Passthrough, WholeAnswer, client},
+        report,
     },
     error::Error,
 };
@@ -145,8 +146,8 @@ fn check_pass(api: &Api, case: &Case, events: &[Event]) {
     if api.dialect != Dialect::OpenaiChat {
         return;
     }
-    let (meta, options) = (client::Meta::default(), client::WriterOptions::default());
-    let report = client::UsageReport::default();
+    let (meta, options) = (report::Meta::default(), report::WriterOptions::default());
+    let report = report::UsageReport::default();
     let passed = if case.stream {
         let (mut out, mut seen) = (Vec::new(), Vec::new());
         let mut pass = Passthrough::new(&meta, options, api.quirks);
@@ -182,11 +183,11 @@ fn check_pass(api: &Api, case: &Case, events: &[Event]) {
 fn check_chunks(case: &Case, events: &[Event]) {
     let mut out = Vec::new();
     let mut writer =
-        client::ChunkWriter::new(&client::Meta::default(), client::WriterOptions::default());
+        client::ChunkWriter::new(&report::Meta::default(), report::WriterOptions::default());
     for event in events {
         writer.write(event, &mut out);
     }
-    writer.finish(&client::UsageReport::default(), &mut out);
+    writer.finish(&report::UsageReport::default(), &mut out);
     let mut reader = dialects::openai_chat::Stream::new(&[]);
     let mut read = Vec::new();
     reader.feed(&out, &mut read).unwrap();

@@ -12,7 +12,7 @@ use patchbay::{
         CacheMark, CacheTtl, ChatRequest, JsonSchema, Media, Message, Part, ReasoningDetail,
         ReasoningFormat, ReasoningKind, ReasoningRequest, ResponseFormat, Role, Tool, ToolChoice,
     },
-    dialects::{Inbound, Target, anthropic_messages},
+    dialects::{Inbound, Surface, Target, anthropic_messages},
 };
 use serde_json::{Value, json};
 
@@ -145,6 +145,7 @@ fn through(native: &Value) -> Result<Value, Reason> {
     };
     let inbound = Inbound {
         request: &request,
+        surface: Surface::ChatCompletions,
         raw: None,
     };
     let written = anthropic_messages::request(&inbound, &target)

@@ -9,7 +9,7 @@ use patchbay::{
     catalog::{Endpoint, Parameter, Provider, Quirk, Reasoning, ReasoningHistory, ReasoningStyle},
     chat::Effort,
     dialects::{
-        Inbound, Target,
+        Inbound, Surface, Target,
         openai_chat::{self, client::parse_request},
     },
 };
@@ -265,6 +265,7 @@ fn send(api: &str, request: &[u8], with_raw: bool) -> Result<Value, String> {
     };
     let inbound = Inbound {
         request: &parsed,
+        surface: Surface::ChatCompletions,
         raw: with_raw.then_some(request),
     };
     let native = openai_chat::request(&inbound, &target).map_err(told)?;

@@ -4,7 +4,10 @@ use std::fmt::Write;
 
 use patchbay::{
     chat::{Completion, Delta, Event},
-    dialects::openai_chat::client::{Meta, UsageReport, WriterOptions, completion},
+    dialects::{
+        openai_chat::client::completion,
+        report::{Meta, UsageReport, WriterOptions},
+    },
     error::Error,
 };
 use serde_json::{Map, Value, json};

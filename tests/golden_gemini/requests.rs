@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fs};
 use patchbay::{
     catalog::{Budget, Endpoint, Parameter, Provider, Reasoning},
     chat::{ChatRequest, Effort},
-    dialects::{Inbound, Target, gemini},
+    dialects::{Inbound, Surface, Target, gemini},
 };
 use serde_json::{Value, json};
 
@@ -85,7 +85,11 @@ pub fn send(request: &ChatRequest, model: &str, native: &Value) -> Value {
         endpoint: &endpoint,
         provider: &provider,
     };
-    let inbound = Inbound { request, raw: None };
+    let inbound = Inbound {
+        request,
+        surface: Surface::ChatCompletions,
+        raw: None,
+    };
     let written = gemini::request(&inbound, &target).unwrap();
     assert_eq!(written.dropped, [""; 0]);
     let body: Value = serde_json::from_slice(&written.body).unwrap();

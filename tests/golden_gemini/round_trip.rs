@@ -6,7 +6,8 @@ use patchbay::{
     chat::Completion,
     dialects::{
         gemini,
-        openai_chat::client::{Meta, UsageReport, WriterOptions, completion, parse_request},
+        openai_chat::client::{completion, parse_request},
+        report::{Meta, UsageReport, WriterOptions},
     },
 };
 use serde_json::{Value, json};

@@ -66,6 +66,7 @@ pub fn job(body: Value, attempts: Vec<Route>) -> Job {
         id: ID.to_owned(),
         started_ms: NOON as u64,
         prompt_tokens: estimate::prompt_tokens(&request),
+        surface: Default::default(),
         request,
         raw,
         plan: Plan {

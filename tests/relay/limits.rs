@@ -1,5 +1,6 @@
 //! Every time and size limit, to the millisecond and to the byte.
 
+use patchbay::dialects::Surface;
 use patchbay::error::ErrorType;
 use patchbay::relay::limits::{
     AFTER_FINISH_MS, ERROR_BODY_MS, FIRST_CONTENT_MS, HOLD_LIFETIME_MS, HOLD_MS, IDLE_MS,
@@ -7,7 +8,7 @@ use patchbay::relay::limits::{
     SETTLE_PAUSES_MS, STALLED_CONTENT_MS, STALLED_HEADERS_MS, STREAM_HEADERS_MS, TOTAL_MS,
     WHOLE_ANSWER_MS,
 };
-use patchbay::relay::{Job, KEEP_ALIVE, Output};
+use patchbay::relay::{Job, Output};
 use serde_json::json;
 
 use crate::client::{COMPLETION, Client, PROMPT, in_one_piece, job, play, route, streamed};
@@ -309,7 +310,8 @@ fn a_silent_stream_is_kept_alive_before_and_after_the_commit() {
     assert_eq!(client.head().provider, None);
     let comments = client.text().matches(": PATCHBAY PROCESSING\n\n").count();
     assert_eq!(comments, 4);
-    assert!(client.text().as_bytes().starts_with(KEEP_ALIVE));
+    let keep_alive = Surface::ChatCompletions.keep_alive();
+    assert!(client.text().as_bytes().starts_with(keep_alive));
     assert_eq!(client.words(), "Hi");
 }
 

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Facts;
 use crate::dialects::{
-    openai_chat::client::{UsageReport, put_usage},
+    openai_chat::client::put_usage,
+    report::UsageReport,
     splice::{Fields, ObjectWriter},
 };
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     catalog::{Endpoint, Provider},
-    dialects::{Inbound, NativeRequest, Target, openai_chat::client::parse_request},
+    dialects::{Inbound, NativeRequest, Surface, Target, openai_chat::client::parse_request},
     error::{Error, Next, Source},
 };
 
@@ -39,6 +39,7 @@ fn write_for(client: Value, endpoint: &Endpoint, quirks: Value) -> Result<Native
     let request = parse_request(body.to_string().as_bytes())?;
     let inbound = Inbound {
         request: &request,
+        surface: Surface::ChatCompletions,
         raw: None,
     };
     let provider = provider(quirks);

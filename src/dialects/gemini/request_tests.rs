@@ -8,7 +8,7 @@ use crate::{
         CacheMark, ChatRequest, Effort, JsonSchema, Media, Message, Part, ReasoningDetail,
         ReasoningFormat, ReasoningKind, ReasoningRequest, ResponseFormat, Role, Tool, ToolChoice,
     },
-    dialects::{Inbound, NativeRequest, Target},
+    dialects::{Inbound, NativeRequest, Surface, Target},
     error::{Error, Result},
 };
 
@@ -56,7 +56,14 @@ fn native(request: &ChatRequest, endpoint: &Endpoint) -> Result<NativeRequest> {
         endpoint,
         provider: &provider,
     };
-    super::request(&Inbound { request, raw: None }, &target)
+    super::request(
+        &Inbound {
+            request,
+            surface: Surface::ChatCompletions,
+            raw: None,
+        },
+        &target,
+    )
 }
 
 fn body_for(request: &ChatRequest, endpoint: &Endpoint) -> Value {

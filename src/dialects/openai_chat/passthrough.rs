@@ -7,7 +7,7 @@
 //! written from its events instead. The relay sees the same events as of any other stream.
 
 use super::{
-    client::{ChunkWriter, Meta, UsageReport, WriterOptions, completion, put_usage},
+    client::{ChunkWriter, completion, put_usage},
     decoder::{Decoder, Note, unreadable},
     stream::DONE,
 };
@@ -15,6 +15,7 @@ use crate::{
     catalog::Quirk,
     chat::{Completion, Event},
     dialects::{
+        report::{Meta, UsageReport, WriterOptions},
         splice::{Fields, ObjectWriter, put_array},
         sse::{Frame, SseParser},
     },

@@ -3,15 +3,14 @@
 use proptest::{collection::vec, prelude::*};
 use serde_json::{Map, Value, json};
 
-use super::{
-    Passthrough, Stream, WholeAnswer,
-    client::{Meta, UsageReport, WriterOptions, parse_request},
-    request,
-};
+use super::{Passthrough, Stream, WholeAnswer, client::parse_request, request};
 use crate::{
     catalog::{Endpoint, Parameter, Provider, Quirk},
     chat::{Completion, Event},
-    dialects::{Inbound, Target},
+    dialects::{
+        Inbound, Surface, Target,
+        report::{Meta, UsageReport, WriterOptions},
+    },
 };
 
 fn meta() -> Meta {
@@ -419,7 +418,7 @@ proptest! {
             "auth": {"kind": "bearer"}, "secret": "P_API_KEY"
         })).unwrap();
         let target = Target { endpoint: &endpoint, provider: &provider };
-        let native = request(&Inbound { request: &parsed, raw: Some(raw.as_bytes()) }, &target).unwrap();
+        let native = request(&Inbound { request: &parsed, surface: Surface::ChatCompletions, raw: Some(raw.as_bytes()) }, &target).unwrap();
         let mut sent: Value = serde_json::from_slice(&native.body).unwrap();
         prop_assert_eq!(&sent["model"], "native");
         for value in [&mut sent, &mut body] {

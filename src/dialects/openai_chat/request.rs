@@ -13,7 +13,7 @@ use crate::{
     catalog::{Parameter, Quirk},
     chat::{ChatRequest, ResponseFormat, ToolChoice},
     dialects::{
-        Inbound, NativeRequest, Target, patterns,
+        Inbound, NativeRequest, Surface, Target, patterns,
         splice::{Fields, ObjectWriter},
     },
     error::{Error, Result},
@@ -55,7 +55,8 @@ const COMMON: [&str; 4] = ["n", "modalities", "audio", "stream_options"];
 /// When the client's request cannot be said to this host, with the path of the field.
 pub fn request(inbound: &Inbound<'_>, target: &Target<'_>) -> Result<NativeRequest> {
     let written;
-    let raw = match inbound.raw {
+    let own = inbound.raw_of(Surface::ChatCompletions);
+    let raw = match own {
         Some(raw) => raw,
         None => {
             written = plain::body(inbound.request);
@@ -69,7 +70,7 @@ pub fn request(inbound: &Inbound<'_>, target: &Target<'_>) -> Result<NativeReque
     let mut writer = Writer {
         request: inbound.request,
         target,
-        has_raw: inbound.raw.is_some(),
+        has_raw: own.is_some(),
         asked: Map::new(),
         dropped: Vec::new(),
         object: ObjectWriter::new(&mut body),

@@ -8,7 +8,7 @@ use crate::{
         Budget, Endpoint, Parameter, Provider, Quirk, Reasoning, ReasoningHistory, ReasoningStyle,
     },
     chat::Effort,
-    dialects::{Inbound, NativeRequest, Target},
+    dialects::{Inbound, NativeRequest, Surface, Target},
     error::{Next, Result},
 };
 
@@ -47,6 +47,7 @@ impl Host {
         let parsed = parse_request(raw.as_bytes()).unwrap();
         let inbound = Inbound {
             request: &parsed,
+            surface: Surface::ChatCompletions,
             raw: with_raw.then_some(raw.as_bytes()),
         };
         let target = Target {
@@ -114,6 +115,7 @@ fn messages_go_through_as_the_bytes_they_were() {
     let host = host(&[]);
     let inbound = Inbound {
         request: &parsed,
+        surface: Surface::ChatCompletions,
         raw: Some(raw.as_bytes()),
     };
     let target = Target {
@@ -578,6 +580,7 @@ fn schemas_are_respelt_only_for_hosts_that_read_plain_patterns() {
         let parsed = parse_request(raw.as_bytes()).unwrap();
         let inbound = Inbound {
             request: &parsed,
+            surface: Surface::ChatCompletions,
             raw: Some(raw.as_bytes()),
         };
         let target = Target {

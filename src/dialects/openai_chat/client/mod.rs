@@ -17,4 +17,4 @@ mod writer_tests;
 pub use error::{error_body, put_error};
 pub use request::parse_request;
 pub use whole::{completion, put_usage};
-pub use writer::{ChunkWriter, Meta, PartReport, UsageReport, WriterOptions, put_reasoning};
+pub use writer::{ChunkWriter, put_reasoning};

@@ -2,12 +2,15 @@
 
 use super::{
     error::put_error,
-    writer::{Meta, UsageReport, WriterOptions, put_call, put_image, put_reasoning},
+    writer::{put_call, put_image, put_reasoning},
 };
 use crate::{
     chat::{Choice, Completion, FinishReason, ReasoningDetail, ToolCall},
     credits::money::Nanos,
-    dialects::splice::{ObjectWriter, put_array},
+    dialects::{
+        report::{Meta, UsageReport, WriterOptions},
+        splice::{ObjectWriter, put_array},
+    },
     error::Error,
 };
 

@@ -5,70 +5,16 @@
 
 use super::{error::put_error, whole::put_usage};
 use crate::{
-    chat::{Completion, Delta, Event, FinishReason, ReasoningDetail, ReasoningKind, Usage},
-    credits::money::Nanos,
-    dialects::splice::{ObjectWriter, put, put_array},
+    chat::{Completion, Delta, Event, FinishReason, ReasoningDetail, ReasoningKind},
+    dialects::{
+        report::{Meta, UsageReport, WriterOptions},
+        splice::{ObjectWriter, put, put_array},
+    },
     error::Error,
 };
 
 /// The end of every stream.
 const DONE: &[u8] = b"data: [DONE]\n\n";
-
-/// What the gateway says about an answer, whoever wrote it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Meta {
-    /// The generation id (`gen-…`).
-    pub id: String,
-    /// Unix seconds.
-    pub created: i64,
-    /// The slug that was served.
-    pub model: String,
-    /// Display name of the provider.
-    pub provider: String,
-}
-
-/// What the client wants left out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct WriterOptions {
-    /// Reasoning is not returned (`reasoning.exclude`).
-    pub exclude_reasoning: bool,
-}
-
-/// What was used and what it costs.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct UsageReport {
-    /// Token counts.
-    pub usage: Usage,
-    /// What the account pays.
-    pub cost: Nanos,
-    /// What it comes to at list prices: the same, unless the account's own provider key served.
-    pub list_cost: Nanos,
-    /// The prompt's share of the list price.
-    pub prompt_cost: Nanos,
-    /// The completion's share of the list price.
-    pub completion_cost: Nanos,
-    /// What the provider's prompt cache saved, where one was at work.
-    pub cache_discount: Option<Nanos>,
-    /// Whether the account's own provider key served.
-    pub is_byok: bool,
-    /// What an aborted attempt (`provider.hedge`) may have cost the operator. Not charged.
-    pub hedge_cost: Option<Nanos>,
-    /// Who wrote which part, where several providers wrote the answer (`provider.continue`).
-    pub parts: Vec<PartReport>,
-    /// How the request was routed, where the client wants to be told.
-    pub routing: Option<Box<serde_json::Value>>,
-}
-
-/// One provider's part of an answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PartReport {
-    /// Display name.
-    pub provider: String,
-    /// Token counts.
-    pub usage: Usage,
-    /// Its share of the cost, rounded by itself.
-    pub cost: Nanos,
-}
 
 /// How a choice ended.
 #[derive(Debug, Clone)]

@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::{ChunkWriter, Meta, UsageReport, WriterOptions, completion, put_usage};
+use super::{ChunkWriter, completion, put_usage};
 use crate::{
     chat::{Completion, Delta, Event, FinishReason, ReasoningDetail, ReasoningFormat, Usage},
     credits::money::Nanos,
+    dialects::report::{Meta, UsageReport, WriterOptions},
     error::Error,
 };
 

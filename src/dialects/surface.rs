@@ -1,0 +1,123 @@
+//! What a client speaks: one arm per format, each with a reader of requests and writers of answers, streams and errors.
+//!
+//! Which path speaks which format is `api`'s matter.
+
+use super::{
+    openai_chat::client::{self, ChunkWriter},
+    report::{Meta, UsageReport, WriterOptions},
+};
+use crate::{
+    chat::{ChatRequest, Completion, Event},
+    error::{Error, Result},
+};
+
+/// A client's format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Surface {
+    /// `POST /chat/completions`, and every route that is not about conversations.
+    #[default]
+    ChatCompletions,
+}
+
+impl Surface {
+    /// Its name in records and keys.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ChatCompletions => "chat.completions",
+        }
+    }
+
+    /// Reads a request.
+    ///
+    /// # Errors
+    /// 400 with the path of the field.
+    pub fn parse(self, raw: &[u8]) -> Result<ChatRequest> {
+        match self {
+            Self::ChatCompletions => client::parse_request(raw),
+        }
+    }
+
+    /// The status and body of a request that failed before its answer began.
+    pub fn error_body(self, error: &Error) -> (u16, Vec<u8>) {
+        match self {
+            Self::ChatCompletions => client::error_body(error),
+        }
+    }
+
+    /// What keeps a silent stream open.
+    pub fn keep_alive(self) -> &'static [u8] {
+        match self {
+            Self::ChatCompletions => b": PATCHBAY PROCESSING\n\n",
+        }
+    }
+}
+
+/// Whom an answer is written for.
+#[derive(Debug, Clone, Copy)]
+pub struct Recipient<'a> {
+    /// What the client speaks.
+    pub surface: Surface,
+    /// What it asked for.
+    pub request: &'a ChatRequest,
+    /// Its own bytes.
+    pub raw: &'a [u8],
+    /// What the gateway says of the answer.
+    pub meta: &'a Meta,
+}
+
+impl Recipient<'_> {
+    /// The whole answer.
+    pub fn whole(&self, completion: &Completion, report: &UsageReport) -> Vec<u8> {
+        let options = WriterOptions::of(self.request);
+        match self.surface {
+            Surface::ChatCompletions => client::completion(self.meta, completion, report, options),
+        }
+    }
+
+    /// A writer of its stream.
+    pub fn writer(&self) -> Writer {
+        let options = WriterOptions::of(self.request);
+        match self.surface {
+            Surface::ChatCompletions => {
+                Writer::ChatCompletions(ChunkWriter::new(self.meta, options))
+            }
+        }
+    }
+}
+
+/// Writes one streamed answer.
+#[derive(Debug)]
+pub enum Writer {
+    /// Chat completions.
+    ChatCompletions(ChunkWriter),
+}
+
+impl Writer {
+    /// Appends what the client sees of one event, if anything.
+    pub fn write(&mut self, event: &Event, out: &mut Vec<u8>) {
+        match self {
+            Self::ChatCompletions(writer) => writer.write(event, out),
+        }
+    }
+
+    /// Appends the usage and the end of a stream in order.
+    pub fn finish(&mut self, report: &UsageReport, out: &mut Vec<u8>) {
+        match self {
+            Self::ChatCompletions(writer) => writer.finish(report, out),
+        }
+    }
+
+    /// Appends the failure of an answer that had begun, what was used until then, and the end of the stream.
+    pub fn error(&mut self, error: &Error, report: &UsageReport, out: &mut Vec<u8>) {
+        match self {
+            Self::ChatCompletions(writer) => writer.error(error, Some(report), out),
+        }
+    }
+
+    /// Goes on where another writer of the same answer stopped.
+    pub fn resume(&mut self) {
+        match self {
+            Self::ChatCompletions(writer) => writer.resume(),
+        }
+    }
+}
