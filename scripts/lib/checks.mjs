@@ -103,6 +103,10 @@ export const built = (profile) => [
   { name: "build", run: () => build(profile) },
   ...(profile === "release" ? [{ name: "size", needs: "build", run: size }] : []),
   { name: "node tests", needs: "build", run: nodeTests },
+  // The benchmark reads CPU time and memory of processes from /proc.
+  ...(profile === "release" && process.platform === "linux"
+    ? [{ name: "bench", needs: "build", run: () => command(process.execPath, ["scripts/bench.mjs", "--quick"]) }]
+    : []),
 ];
 
 /** Runs the parts in turn; returns their results, each with its time. */

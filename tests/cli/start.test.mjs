@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { execFile, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,7 +11,7 @@ import process from "node:process";
 import { test } from "node:test";
 import { at, root } from "../../scripts/lib/project.mjs";
 import { isBuilt } from "../../scripts/lib/worker.mjs";
-import { call, eventually } from "../e2e/client.mjs";
+import { call, callJson, eventually } from "../e2e/client.mjs";
 
 const READY_LIMIT_MS = 180_000;
 const END_LIMIT_MS = 15_000;
@@ -26,10 +26,13 @@ async function freePort() {
   return port;
 }
 
+/** The variables of the developer whose state this is; without the file there are none, whatever `.dev.vars` holds. */
+const varsOf = (state) => join(state, "dev.vars");
+
 /** `npm start` in a process group of its own, as a terminal gives it; resolves when it says that it is ready. */
 async function npmStart(state, port, ...options) {
   const args = ["start", "--", "--port", `${port}`, ...(profile === "release" ? ["--release"] : []), ...options];
-  const child = spawn("npm", args, { cwd: root, detached: true, env: { ...process.env, PATCHBAY_STATE: state }, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn("npm", args, { cwd: root, detached: true, env: { ...process.env, PATCHBAY_STATE: state, PATCHBAY_DEV_VARS: varsOf(state) }, stdio: ["ignore", "pipe", "pipe"] });
   const exited = once(child, "exit");
   let said = "";
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text) => (said += text));
@@ -160,6 +163,24 @@ test("npm start", { skip: !profile && "the Worker in pkg/ is not of these source
     assert.notEqual(running.key, key);
     assert.ok(!(await keyIsKnown(running.base, key)));
     assert.ok(await keyIsKnown(running.base, running.key));
+    assert.match(running.said, /put provider keys into \.dev\.vars/);
+    await running.interrupt();
+  });
+
+  await t.test("a provider's key among the variables brings its models, and is never told", async () => {
+    const secret = "sk-of-nobody-0123456789";
+    writeFileSync(varsOf(state), `# of this test\nOPENAI_API_KEY=${secret}\nMISTRAL_API_KEY=\n`);
+    running = await npmStart(state, port);
+    assert.match(running.said, /providers +\.dev\.vars brings OPENAI_API_KEY$/m);
+    assert.ok(!running.said.includes(secret));
+    const { base, key } = running;
+    const { body: models } = await callJson({ base }, "models");
+    const model = models.data.find(({ id }) => id.startsWith("openai/"))?.id;
+    assert.ok(model, "models of OpenAI");
+    assert.ok(models.data.some(({ id }) => id.startsWith("demo/")), "the demo's models stay");
+    const body = { model, messages: [{ role: "user", content: "?" }] };
+    const { body: route } = await callJson({ base }, "route", { key, body });
+    assert.ok(JSON.stringify(route.data).includes('"OpenAI"'), JSON.stringify(route));
     await running.interrupt();
   });
 });
