@@ -5,7 +5,7 @@ import { gzipSync } from "node:zlib";
 import { ensureToolchain, ensureWorker } from "./compiler.mjs";
 import { at, local, manifest } from "./project.mjs";
 import { run } from "./processes.mjs";
-import { bundle } from "./setup.mjs";
+import { bundle, ensureClients } from "./setup.mjs";
 import { Stop } from "./terminal.mjs";
 
 const count = (passed, failed, skipped = 0, note = "") => ({ passed, failed, skipped, note });
@@ -42,6 +42,7 @@ async function cargoTests() {
 }
 
 async function nodeTests() {
+  await ensureClients();
   const report = local("logs", "node-tests.tap");
   const reporters = ["spec", "tap"].flatMap((name, i) => [
     `--test-reporter=${name}`,

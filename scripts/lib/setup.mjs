@@ -17,25 +17,31 @@ export async function ensureNpm() {
     delete process.env.PATCHBAY_CONTINUED;
     return;
   }
-  await step("npm packages", async () => {
-    const inputs = digest(["package.json", "package-lock.json"]);
-    const outputs = ["node_modules/.package-lock.json"];
-    if (isFresh("npm", inputs, outputs)) return "unchanged";
-    // Not `npm ci`: it refuses a lock in which another platform's optional package is missing, as it is where the
-    // registry at hand does not offer that platform.
-    await mustRun(
-      "npm",
-      ["install", "--no-save", "--loglevel=error"],
-      "The npm packages did not install.",
-      "See above; `npm install` has to work.",
-      { log: local("logs", "npm.log") },
-    );
-    stamp("npm", inputs, outputs);
-    return "installed";
-  }, "installing …");
+  await step("npm packages", () => ensurePackages("npm", "."), "installing …");
   await step("Node", ensureNode);
   await continueUnderNewNode();
 }
+
+/** The packages of one folder's `package.json`, remembered under a name. */
+async function ensurePackages(name, folder) {
+  const inputs = digest([join(folder, "package.json"), join(folder, "package-lock.json")]);
+  const outputs = [join(folder, "node_modules", ".package-lock.json")];
+  if (isFresh(name, inputs, outputs)) return "unchanged";
+  // Not `npm ci`: it refuses a lock in which another platform's optional package is missing, as it is where the
+  // registry at hand does not offer that platform.
+  await mustRun(
+    "npm",
+    ["install", "--no-save", "--loglevel=error", "--prefix", at(folder)],
+    "The npm packages did not install.",
+    "See above; `npm install` has to work.",
+    { log: local("logs", `${name}.log`) },
+  );
+  stamp(name, inputs, outputs);
+  return "installed";
+}
+
+/** The clients that the tests run unmodified. Who only starts the gateway never waits for them. */
+export const ensureClients = () => step("test clients", () => ensurePackages("npm-clients", join("tests", "sdk")), "installing …");
 
 /** Brings the local database up to date. */
 export async function ensureMigrations() {
