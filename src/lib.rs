@@ -3,6 +3,7 @@
 //! This file is a table of contents: the modules of the house and, in the wasm build, the events that wake the Worker.
 //! See `ARCHITECTURE.md` for the map.
 
+pub mod access;
 pub mod api;
 pub mod catalog;
 pub mod chat;

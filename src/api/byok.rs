@@ -15,6 +15,7 @@ use super::{
     http::{Request, Response},
 };
 use crate::{
+    access::key::KeyForm,
     catalog::Provider,
     credits::share::Share,
     error::{Error, ErrorType, Next, Result, Source},
@@ -167,7 +168,7 @@ async fn create<W: World>(world: &W, account: &str, body: Map<String, Value>) ->
     let last = others.iter().map(|other| other.sort_order).max();
     let mut record = OwnKeyRecord {
         id: uuid(&world.random()?),
-        provider: provider.slug,
+        provider: provider.family().to_owned(),
         name: None,
         label: String::new(),
         sealed: String::new(),
@@ -306,7 +307,7 @@ async fn check<W: World>(
     change: &mut Change,
 ) -> Result<()> {
     if let Some(key) = &change.key {
-        fields::check_secret(key, &provider.auth)?;
+        fields::check_secret(key, provider)?;
     }
     if let Some(Some(models)) = &mut change.allowed_models {
         let memory = world.memory();
@@ -349,7 +350,7 @@ fn apply<W: World>(
     if let (Some(secret), Some(ring)) = (&change.key, ring) {
         let sealed = ring.seal(&world.random()?, &record.binding(account), secret);
         record.sealed = sealed.map_err(|error| Error::internal(error.to_string()))?;
-        record.label = label(secret);
+        record.label = label(KeyForm::of(secret).tail(secret));
     }
     if let Some(name) = change.name {
         record.name = name;

@@ -26,6 +26,7 @@ use http::{Body, Request, Response, request_id};
 use serde_json::json;
 
 use crate::{
+    access::token::Tokens,
     catalog::{CatalogCache, CatalogStore, Provider},
     credits::accounts::Accounts,
     database::Database,
@@ -55,6 +56,8 @@ pub struct Memory {
     pub keys: KeyCache,
     /// Provider keys that accounts brought.
     pub own_keys: OwnKeyCache,
+    /// Access tokens of providers that want them.
+    pub tokens: Tokens,
     /// The catalog.
     pub catalog: CatalogCache,
     /// Presets.

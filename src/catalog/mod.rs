@@ -19,7 +19,9 @@ pub use model::{
     Budget, Endpoint, Modality, Model, ModelEntry, Parameter, Quantization, Reasoning,
     ReasoningHistory, ServiceTier, Status,
 };
-pub use provider::{AuthScheme, DataPolicy, Dialect, Provider, Quirk, ReasoningStyle};
+pub use provider::{
+    AuthScheme, DataPolicy, Dialect, KeyFormat, PathStyle, Provider, Quirk, ReasoningStyle,
+};
 pub use publish::{Names, Snapshot};
 
 #[cfg(test)]

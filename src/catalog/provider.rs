@@ -3,7 +3,7 @@
 //! Out of scope: the models a provider serves (`model`), the rows themselves (`catalog/providers.toml`).
 //! A provider is data: a new compatible host is a new row, never new code.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +36,89 @@ pub enum AuthScheme {
         /// Parameter name.
         name: String,
     },
+    /// `Authorization: Basic`; the key is `user:password`.
+    Basic,
+    /// `Authorization: Bearer <token>`, the token out of an OAuth 2 client-credentials grant. The operator's key is the client's
+    /// secret; an account's own is `client id:secret`.
+    OauthClientCredentials {
+        /// Where tokens are issued; variables as in a base URL.
+        token_url: String,
+        /// What the token is for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        scope: Option<String>,
+        /// Name of the variable that holds the operator's client id.
+        client_id: String,
+    },
+    /// `Authorization: Bearer <token>`, the token in exchange for a JWT that the key signs (RS256). The key is the JSON of a
+    /// Google service account.
+    SignedJwt {
+        /// Where the JWT is exchanged; variables as in a base URL. Never the address that the key itself names.
+        token_url: String,
+        /// What the token is for.
+        scope: String,
+    },
+}
+
+impl AuthScheme {
+    /// Where tokens are issued, if calls are made with tokens.
+    pub fn token_url(&self) -> Option<&str> {
+        match self {
+            Self::OauthClientCredentials { token_url, .. } | Self::SignedJwt { token_url, .. } => {
+                Some(token_url)
+            }
+            Self::Bearer | Self::Header { .. } | Self::Query { .. } | Self::Basic => None,
+        }
+    }
+}
+
+/// Where the path of an operation names the model. A closed list; base URL and query say the rest of an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PathStyle {
+    /// As the dialect has it.
+    #[default]
+    Dialect,
+    /// `/deployments/{model}` before the dialect's own path: Azure OpenAI before its version 1.
+    Deployments,
+    /// `/models/{model}:rawPredict` or `:streamRawPredict`, and the body names no model: Claude on Vertex
+    /// (`anthropic_messages` only).
+    RawPredict,
+}
+
+/// In which form accounts bring a provider's key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyFormat {
+    /// The bare key.
+    #[default]
+    Plain,
+    /// A JSON list of Azure resources and deployments, each with its key. (The operator's key is plain, and the resource a
+    /// variable.)
+    Azure,
+    /// The JSON of a Google service account, with `region` where it is not the deployment's.
+    ServiceAccount,
+}
+
+impl KeyFormat {
+    /// Variables of the address that an account's key brings along, so that they need not be set.
+    pub fn brings(self) -> &'static [&'static str] {
+        match self {
+            Self::Plain => &[],
+            Self::Azure => &["AZURE_RESOURCE_NAME", "AZURE_FOUNDRY_RESOURCE_NAME"],
+            Self::ServiceAccount => Self::SERVICE_ACCOUNT,
+        }
+    }
+
+    /// Variables that follow from the operator's own key and from other variables.
+    pub fn implies(self) -> &'static [&'static str] {
+        match self {
+            Self::Plain | Self::Azure => &[],
+            Self::ServiceAccount => Self::SERVICE_ACCOUNT,
+        }
+    }
+
+    const SERVICE_ACCOUNT: &'static [&'static str] =
+        &["GOOGLE_VERTEX_PROJECT", "GOOGLE_VERTEX_ENDPOINT"];
 }
 
 /// How an `openai_chat` host wants to be asked for reasoning. The other dialects have one native way.
@@ -154,8 +237,31 @@ pub struct Provider {
     pub base_url: String,
     /// Where the key goes.
     pub auth: AuthScheme,
-    /// Name of the secret that holds the operator's key. A provider without its secret is not offered.
+    /// Name of the secret that holds the operator's key. A provider without its secret is not offered, unless
+    /// [`secret_optional`](Self::secret_optional).
     pub secret: String,
+    /// The provider takes calls without a key too: where the secret is not set, none is sent.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub secret_optional: bool,
+    /// Where the path names the model.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub path_style: PathStyle,
+    /// The query of every call, `name=value`; variables as in the base URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query: Option<String>,
+    /// What variables are where the deployment does not set them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub defaults: BTreeMap<String, String>,
+    /// Name of a binding that serves the operator's calls where the deployment has it: no address and no key is needed then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binding: Option<String>,
+    /// The slug that it shares with other providers of one cloud: clients name them together by it, and an account's key is
+    /// for all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// In which form accounts bring its key.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub key_format: KeyFormat,
     /// What it does with data.
     #[serde(default)]
     pub data_policy: DataPolicy,
@@ -195,20 +301,58 @@ impl Provider {
             .any(|quirk| self.has(quirk))
     }
 
-    /// The deployment's variables without which this provider cannot be called: its secret, and those in its base URL.
+    /// The deployment's variables without which this provider cannot be called with the operator's key: its secret, and those
+    /// of its address that nothing else tells.
     pub fn required_variables(&self) -> impl Iterator<Item = &str> {
-        let in_url = self
-            .base_url
-            .split("${")
-            .skip(1)
-            .filter_map(|part| part.split_once('}'));
-        std::iter::once(self.secret.as_str()).chain(in_url.map(|(name, _)| name))
+        let secret = Some(self.secret.as_str()).filter(|_| !self.secret_optional);
+        let client = match &self.auth {
+            AuthScheme::OauthClientCredentials { client_id, .. } => Some(client_id.as_str()),
+            _ => None,
+        };
+        let implied = self.key_format.implies();
+        let address = self.variables().filter(|name| !implied.contains(name));
+        secret.into_iter().chain(client).chain(address)
     }
 
-    /// Whether a name out of `order`, `only` or `ignore` means this provider: its slug, or its display name in any case.
-    pub fn answers_to(&self, name: &str) -> bool {
-        self.slug == name || self.name.eq_ignore_ascii_case(name)
+    /// Whether the operator's calls can be made in a deployment that has these variables and bindings.
+    pub fn is_callable(&self, has: impl Fn(&str) -> bool) -> bool {
+        self.binding.as_deref().is_some_and(&has) || self.required_variables().all(has)
     }
+
+    /// Whether calls with an account's own key can be made in a deployment that has these variables.
+    pub fn is_reachable(&self, has: impl Fn(&str) -> bool) -> bool {
+        let brought = self.key_format.brings();
+        self.variables()
+            .all(|name| brought.contains(&name) || has(name))
+    }
+
+    /// The variables of the address that have no default.
+    fn variables(&self) -> impl Iterator<Item = &str> {
+        let base_url = Some(self.base_url.as_str());
+        let templates = [base_url, self.query.as_deref(), self.auth.token_url()];
+        let names = templates.into_iter().flatten().flat_map(|template| {
+            let parts = template.split("${").skip(1);
+            parts.filter_map(|part| part.split_once('}').map(|(name, _)| name))
+        });
+        names.filter(|name| !self.defaults.contains_key(*name))
+    }
+
+    /// The slug under which accounts bring keys for it.
+    pub fn family(&self) -> &str {
+        self.group.as_deref().unwrap_or(&self.slug)
+    }
+
+    /// Whether a name out of `order`, `only` or `ignore` means this provider: its slug, the slug of its group, or its display
+    /// name in any case.
+    pub fn answers_to(&self, name: &str) -> bool {
+        self.slug == name
+            || self.group.as_deref() == Some(name)
+            || self.name.eq_ignore_ascii_case(name)
+    }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// A base URL that cannot be completed.

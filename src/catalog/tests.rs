@@ -8,8 +8,8 @@ use super::listing::{ListEntry, newest_first, page};
 use super::publish::{self, POINTER};
 use super::query::ListQuery;
 use super::{
-    AuthScheme, Budget, DataPolicy, Dialect, Endpoint, Modality, Model, Names, Parameter, Provider,
-    Quirk, Reasoning, ReasoningStyle, Snapshot, Status, wire,
+    AuthScheme, Budget, DataPolicy, Dialect, Endpoint, KeyFormat, Modality, Model, Names,
+    Parameter, PathStyle, Provider, Quirk, Reasoning, ReasoningStyle, Snapshot, Status, wire,
 };
 use crate::chat::Effort;
 use crate::credits::pricing::{Price, PriceTable, Tier};
@@ -26,6 +26,13 @@ fn provider(slug: &str, name: &str, quirks: &[Quirk]) -> Provider {
         base_url: format!("https://api.{slug}.example/v1"),
         auth: AuthScheme::Bearer,
         secret: format!("{}_KEY", slug.to_uppercase()),
+        secret_optional: false,
+        path_style: PathStyle::Dialect,
+        query: None,
+        defaults: BTreeMap::new(),
+        binding: None,
+        group: None,
+        key_format: KeyFormat::Plain,
         data_policy: DataPolicy {
             training: Some(false),
             retention_days: Some(if slug == "alpha" { 0 } else { 30 }),
@@ -220,6 +227,20 @@ fn rows_without_their_partners_are_left_out() {
         templated.required_variables().collect::<Vec<_>>(),
         ["GAMMA_KEY", "GAMMA_HOST", "GAMMA_ACCOUNT"]
     );
+    templated.secret_optional = true;
+    templated.query = Some("api-version=${GAMMA_VERSION}".into());
+    templated.defaults = BTreeMap::from([("GAMMA_VERSION".into(), "1".into())]);
+    templated.binding = Some("GAMMA".into());
+    let callable = |has: &[&str]| templated.is_callable(|name| has.contains(&name));
+    assert!(callable(&["GAMMA_HOST", "GAMMA_ACCOUNT"]) && callable(&["GAMMA"]));
+    assert!(!callable(&["GAMMA_HOST"]));
+    let mut vertex = templated.clone();
+    vertex.base_url = "https://${GOOGLE_VERTEX_ENDPOINT}/${GOOGLE_VERTEX_PROJECT}".into();
+    vertex.key_format = KeyFormat::ServiceAccount;
+    vertex.group = Some("cloud".into());
+    assert!(vertex.is_reachable(|_| false) && !templated.is_reachable(|_| false));
+    assert_eq!((vertex.family(), templated.family()), ("cloud", "gamma"));
+    assert!(vertex.answers_to("cloud") && !templated.answers_to("cloud"));
     let only_alpha = snapshot.restricted(|p| p.slug == "alpha").unwrap();
     let slugs: Vec<_> = only_alpha.models.iter().map(|m| m.slug.as_str()).collect();
     assert_eq!(

@@ -15,6 +15,7 @@ pub mod anthropic_messages;
 pub mod gemini;
 pub mod openai_chat;
 mod options;
+pub mod paths;
 mod patterns;
 pub mod redact;
 pub mod report;
@@ -82,11 +83,13 @@ pub struct NativeRequest {
 /// # Errors
 /// When the request cannot be said to this target; the error names the field in the client's request.
 pub fn request(inbound: &Inbound<'_>, target: &Target<'_>) -> Result<NativeRequest> {
-    match target.dialect() {
+    let mut native = match target.dialect() {
         Dialect::OpenaiChat => openai_chat::request(inbound, target),
         Dialect::AnthropicMessages => anthropic_messages::request(inbound, target),
         Dialect::Gemini => gemini::request(inbound, target),
-    }
+    }?;
+    native.path = paths::styled(native.path, target, inbound.request.stream)?;
+    Ok(native)
 }
 
 /// Reads an upstream's whole answer.

@@ -25,6 +25,15 @@ export function respond_with(status, head, bytes) { return new Response(bytes.sl
 export function send(url, head, body, controller) {
   return fetch(url, { method: "POST", headers: pairs(head), body: body.slice(), redirect: "manual", signal: controller.signal });
 }
+export function run(binding, text, controller) {
+  const { model, ...inputs } = JSON.parse(text);
+  return binding.run(model, inputs, { returnRawResponse: true, signal: controller.signal });
+}
+export async function sign_rs256(pkcs8, message) {
+  const [key, text] = [pkcs8.slice(), message.slice()];
+  const algorithm = { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" };
+  return crypto.subtle.sign(algorithm.name, await crypto.subtle.importKey("pkcs8", key, algorithm, false, ["sign"]), text);
+}
 export function answer_head(response, names) {
   return names.split("\0").map((name) => response.headers.get(name) ?? "").join("\0");
 }
@@ -80,6 +89,16 @@ extern "C" {
         body: &[u8],
         controller: &AbortController,
     ) -> Result<js_sys::Promise, JsValue>;
+    /// Runs a model at a binding of Workers AI; the promise of a response. The body is JSON with the model's id in `model`.
+    #[wasm_bindgen(catch)]
+    pub fn run(
+        binding: &JsValue,
+        text: &str,
+        controller: &AbortController,
+    ) -> Result<js_sys::Promise, JsValue>;
+    /// Signs with RSASSA-PKCS1-v1_5 and SHA-256 under a PKCS#8 key; the promise of a buffer.
+    #[wasm_bindgen(catch)]
+    pub fn sign_rs256(pkcs8: &[u8], message: &[u8]) -> Result<js_sys::Promise, JsValue>;
     /// The values of headers, empty where absent; names and values have a zero between any two.
     pub fn answer_head(response: &Answer, names: &str) -> String;
     /// The whole body, as the promise of a buffer.

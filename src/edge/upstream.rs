@@ -1,4 +1,4 @@
-//! Calling providers: base URL, credentials, fetch, and an abort that happens by itself when nobody reads any more.
+//! Calling providers: fetch, tokens, bindings, and an abort that happens by itself when nobody reads any more.
 
 use std::{
     cell::RefCell,
@@ -13,12 +13,12 @@ use js_sys::Uint8Array;
 use wasm_bindgen::{JsCast, JsValue, prelude::Closure};
 use wasm_bindgen_futures::JsFuture;
 
-use super::js;
+use super::{js, world::Edge};
 use crate::{
-    catalog::{AuthScheme, provider::resolve_base_url},
+    access::{Access, Outgoing, token::TokenPort},
+    api::World,
     error::{Error, ErrorType, Result},
     relay::{UpstreamCall, UpstreamResponse},
-    routing::Credential,
     time::retry_after,
 };
 
@@ -165,14 +165,45 @@ impl Stream for UpstreamBody {
     }
 }
 
-/// Sends a call. `var` looks up the deployment's variables and secrets.
-pub async fn send(
-    call: UpstreamCall,
-    var: impl Fn(&str) -> Option<String>,
-) -> Result<UpstreamResponse<UpstreamBody>> {
-    let (url, head) = build(&call, var)?;
+/// Sends a call: through the provider's binding where the operator pays and the deployment has it, else over HTTP.
+pub async fn send(call: UpstreamCall, edge: &Edge) -> Result<UpstreamResponse<UpstreamBody>> {
+    let variable = |name: &str| edge.binding(name);
+    let provider = &call.provider;
+    let own = call.credential.own();
+    let bound = provider.binding.as_deref().filter(|_| own.is_none());
+    if let Some(binding) = bound.and_then(|name| edge.service(name)) {
+        return run(&call, &binding).await;
+    }
+    let access = Access::of(provider, own.map(|key| key.secret.as_str()), &variable)?;
+    let Some(grant) = access.grant()? else {
+        let outgoing = access.assemble(&call.request, None)?;
+        return post(outgoing, &call).await;
+    };
+    let memory = edge.memory();
+    let with_token = async |token: &str| {
+        let outgoing = access.assemble(&call.request, Some(token))?;
+        post(outgoing, &call).await
+    };
+    let tokens = &memory.tokens;
+    tokens
+        .call(&Issuer, &grant, with_token, |answer| answer.status)
+        .await
+}
+
+/// Runs a model at a binding: the model's id stands in the call, the rest of it is the body.
+async fn run(call: &UpstreamCall, binding: &JsValue) -> Result<UpstreamResponse<UpstreamBody>> {
     let controller = js::AbortController::new();
-    let sent = js::send(&url, &head, &call.request.body, &controller);
+    let body = std::str::from_utf8(&call.request.body);
+    let body = body.map_err(|error| Error::internal(error.to_string()))?;
+    let sent = js::run(binding, body, &controller);
+    let abort = AbortOnDrop(Some(controller));
+    answered(sent.map_err(unreachable_upstream)?, abort).await
+}
+
+async fn post(outgoing: Outgoing, call: &UpstreamCall) -> Result<UpstreamResponse<UpstreamBody>> {
+    let controller = js::AbortController::new();
+    let head = joined(&outgoing.headers);
+    let sent = js::send(&outgoing.url, &head, &call.request.body, &controller);
     let abort = AbortOnDrop(Some(controller));
     // What is thrown at once names the URL or a header, and with it the key.
     let sent = sent.map_err(|_| {
@@ -184,7 +215,14 @@ pub async fn send(
             ),
         )
     })?;
-    drop(call);
+    answered(sent, abort).await
+}
+
+/// Waits for the head of an answer.
+async fn answered(
+    sent: js_sys::Promise,
+    abort: AbortOnDrop,
+) -> Result<UpstreamResponse<UpstreamBody>> {
     let sent = JsFuture::from(sent).await;
     let answer: js::Answer = sent.map_err(unreachable_upstream)?.unchecked_into();
     let names = "content-type\0retry-after\0content-length\0content-encoding";
@@ -217,46 +255,50 @@ pub async fn send(
     })
 }
 
-/// The URL, and the headers as [`js::send`] takes them.
-fn build(call: &UpstreamCall, var: impl Fn(&str) -> Option<String>) -> Result<(String, String)> {
-    let provider = &call.provider;
-    let misconfigured = |what: String| {
-        Error::upstream(
-            ErrorType::ProviderUnavailable,
-            format!("{} is not configured: {what}", provider.name),
-        )
-    };
-    let base = resolve_base_url(&provider.base_url, &var)
-        .map_err(|error| misconfigured(error.to_string()))?;
-    let key = match &call.credential {
-        Credential::Operator => var(&provider.secret)
-            .ok_or_else(|| misconfigured(format!("the secret {} is not set", provider.secret)))?,
-        Credential::Own(own) => own.secret.clone(),
-    };
-    let mut url = format!("{base}{}", call.request.path);
-    let mut head = String::from(concat!("user-agent\0patchbay/", env!("CARGO_PKG_VERSION")));
-    let mut add = |name: &str, value: &str| {
-        for part in ["\0", name, "\0", value] {
-            head.push_str(part);
-        }
-    };
-    // A list of pairs would join two headers of one name into one value.
-    let headers = &call.request.headers;
-    if !headers.iter().any(|(name, _)| *name == "content-type") {
-        add("content-type", "application/json");
-    }
+/// Headers as [`js::send`] takes them.
+fn joined(headers: &[(String, String)]) -> String {
+    let mut head = String::new();
     for (name, value) in headers {
-        add(name, value);
-    }
-    match &provider.auth {
-        AuthScheme::Bearer => add("authorization", &format!("Bearer {key}")),
-        AuthScheme::Header { name } => add(name, &key),
-        AuthScheme::Query { name } => {
-            let separator = if url.contains('?') { '&' } else { '?' };
-            url = format!("{url}{separator}{name}={key}");
+        if !head.is_empty() {
+            head.push('\0');
         }
+        head.push_str(name);
+        head.push('\0');
+        head.push_str(value);
     }
-    Ok((url, head))
+    head
+}
+
+/// Issuers of tokens, over HTTP and WebCrypto.
+struct Issuer;
+
+impl TokenPort for Issuer {
+    fn now_ms(&self) -> u64 {
+        js::now_ms()
+    }
+
+    async fn post_form(&self, url: &str, form: &str) -> Result<(u16, Vec<u8>)> {
+        let controller = js::AbortController::new();
+        let head = "content-type\0application/x-www-form-urlencoded";
+        let sent = js::send(url, head, form.as_bytes(), &controller);
+        let mut abort = AbortOnDrop(Some(controller));
+        let sent = JsFuture::from(sent.map_err(unreachable_upstream)?).await;
+        let answer: js::Answer = sent.map_err(unreachable_upstream)?.unchecked_into();
+        let body = js::whole(&answer).map_err(unreachable_upstream)?;
+        let body = JsFuture::from(body).await.map_err(unreachable_upstream)?;
+        abort.disarm();
+        Ok((answer.status(), Uint8Array::new(&body).to_vec()))
+    }
+
+    async fn sign_rs256(&self, pkcs8: &[u8], message: &[u8]) -> Result<Vec<u8>> {
+        let unusable = |_: JsValue| {
+            let message = "The private key of a service account cannot be used";
+            Error::upstream(ErrorType::ProviderUnavailable, message)
+        };
+        let signed = js::sign_rs256(pkcs8, message).map_err(unusable)?;
+        let signature = JsFuture::from(signed).await.map_err(unusable)?;
+        Ok(Uint8Array::new(&signature).to_vec())
+    }
 }
 
 /// The connection failed or broke: the next provider may do better. The platform's words name no secret.

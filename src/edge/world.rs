@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     api::{Memory, World, kv_key},
-    catalog::{CatalogStore, Provider, Route, provider::resolve_base_url},
+    catalog::{CatalogStore, Provider, Route},
     credits::{
         accounts::{Accounts, explain},
         money::Nanos,
@@ -154,9 +154,20 @@ impl Edge {
         i64::try_from(lifetime).unwrap_or(i64::MAX)
     }
 
-    fn binding(&self, name: &str) -> Option<String> {
+    /// A variable or secret.
+    pub(super) fn binding(&self, name: &str) -> Option<String> {
         let value = js_sys::Reflect::get(&self.0.env, &name.into()).ok()?;
         value.as_string().filter(|text| !text.is_empty())
+    }
+
+    /// A binding that is no text.
+    pub(super) fn service(&self, name: &str) -> Option<JsValue> {
+        let value = js_sys::Reflect::get(&self.0.env, &name.into()).ok()?;
+        value.is_object().then_some(value)
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.binding(name).is_some() || self.service(name).is_some()
     }
 }
 
@@ -176,7 +187,7 @@ impl Platform for Edge {
         call: UpstreamCall,
     ) -> LocalBoxFuture<'static, Result<UpstreamResponse<UpstreamBody>>> {
         let edge = self.clone();
-        async move { upstream::send(call, |name| edge.binding(name)).await }.boxed_local()
+        async move { upstream::send(call, &edge).await }.boxed_local()
     }
 
     fn hold(&self, mut hold: Hold) -> LocalBoxFuture<'static, Result<ops::HoldReply>> {
@@ -429,11 +440,11 @@ impl World for Edge {
     }
 
     fn can_reach(&self, provider: &Provider) -> bool {
-        resolve_base_url(&provider.base_url, |name| self.binding(name)).is_ok()
+        provider.is_reachable(|name| self.has(name))
     }
 
     fn can_call(&self, provider: &Provider) -> bool {
-        self.binding(&provider.secret).is_some() && self.can_reach(provider)
+        provider.is_callable(|name| self.has(name))
     }
 
     async fn put_kv(&self, writes: &[(String, String)]) -> Result<()> {

@@ -13,6 +13,7 @@ use std::{cell::RefCell, collections::HashMap, rc::Rc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    access::key::KeyForm,
     database::Database,
     error::{Error, ErrorType, Next, Result, Source},
     routing::{OwnCandidate, OwnKey},
@@ -36,7 +37,7 @@ pub fn kv_key(account: &str) -> String {
 pub struct OwnKeyRecord {
     /// Its id.
     pub id: String,
-    /// The provider's slug.
+    /// The provider's slug, or that of its group.
     pub provider: String,
     /// The owner's name for it.
     pub name: Option<String>,
@@ -121,10 +122,12 @@ impl OwnKeys {
                     Some(Vec::new())
                 }
             };
+            let secret = opened.unwrap_or_default();
             let key = OwnKey {
                 id: record.id,
                 label: record.label,
-                secret: opened.unwrap_or_default(),
+                form: KeyForm::of(&secret),
+                secret,
             };
             let candidate = OwnCandidate {
                 key: Rc::new(key),

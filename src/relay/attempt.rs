@@ -88,8 +88,8 @@ impl<'a, P: Platform> Attempt<'a, P> {
     ) -> Result<Self> {
         let plan = job.plan.attempts.get(step);
         let planned = plan.ok_or_else(|| Error::internal("the plan has no such step"))?;
-        let route = &planned.route;
-        let target = target(route);
+        let (route, credential) = planned.credential.localised(&planned.route);
+        let target = target(&route);
         let prompt_tokens = draft.map_or(job.prompt_tokens, |draft| draft.prompt_tokens);
         let spent = draft.map_or(Default::default(), |draft| draft.spent);
         let limit = Allowance::of(job, &route.endpoint, prompt_tokens, spent)?;
@@ -121,10 +121,10 @@ impl<'a, P: Platform> Attempt<'a, P> {
             .tab
             .borrow_mut()
             .begin(planned, prompt_tokens, dispatched);
-        around.platform.attempt_begins(route);
+        around.platform.attempt_begins(&planned.route);
         let call = around.platform.send(UpstreamCall {
             provider: Rc::clone(&route.provider),
-            credential: planned.credential.clone(),
+            credential,
             request: native.with_options(planned.options.as_deref()),
         });
         Ok(Self {
@@ -132,9 +132,9 @@ impl<'a, P: Platform> Attempt<'a, P> {
             dispatched,
             job,
             draft,
-            route: route.clone(),
+            route: planned.route.clone(),
             allowance,
-            patience: Patience::of(may_think(job, route), is_last, prompt_tokens),
+            patience: Patience::of(may_think(job, &route), is_last, prompt_tokens),
             state: State::Called(call),
         })
     }

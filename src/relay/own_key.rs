@@ -25,8 +25,10 @@ pub fn explain(error: &mut Error, credential: &Credential, provider: &str, statu
         error.provider_code.as_mut(),
     ];
     for text in texts.into_iter().flatten() {
-        if text.contains(&key.secret) {
-            *text = text.replace(&key.secret, &key.label);
+        for secret in key.form.secrets().chain([key.secret.as_str()]) {
+            if text.contains(secret) {
+                *text = text.replace(secret, &key.label);
+            }
         }
     }
     error.metadata.insert("is_byok".into(), true.into());
@@ -44,6 +46,7 @@ mod tests {
             id: "1".into(),
             label: "...1234".into(),
             secret: "hidden-1234".into(),
+            form: Default::default(),
         }))
     }
 

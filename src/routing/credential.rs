@@ -4,6 +4,11 @@
 
 use std::{fmt, rc::Rc};
 
+use crate::{
+    access::{key::KeyForm, own},
+    catalog::Route,
+};
+
 /// The key for one call of a provider.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub enum Credential {
@@ -23,6 +28,8 @@ pub struct OwnKey {
     pub label: String,
     /// The secret. It appears in no log, error or row.
     pub secret: String,
+    /// What it says beside the secret.
+    pub form: KeyForm,
 }
 
 impl Credential {
@@ -37,6 +44,26 @@ impl Credential {
             Self::Operator => None,
             Self::Own(key) => Some(key),
         }
+    }
+}
+
+impl Credential {
+    /// The route and the key of one call: an account's key may say where it is for.
+    pub fn localised(&self, route: &Route) -> (Route, Self) {
+        let local = self.own().and_then(|key| {
+            let (route, secret) = own::localised(route, &key.form)?;
+            let credential = match secret {
+                None => self.clone(),
+                Some(secret) => Self::Own(Rc::new(OwnKey {
+                    id: key.id.clone(),
+                    label: key.label.clone(),
+                    secret,
+                    form: KeyForm::Plain,
+                })),
+            };
+            Some((route, credential))
+        });
+        local.unwrap_or_else(|| (route.clone(), self.clone()))
     }
 }
 
@@ -67,6 +94,7 @@ mod tests {
             id: "k1".into(),
             label: "...dden".into(),
             secret: "sk-hidden".into(),
+            form: KeyForm::Plain,
         });
         let printed = format!("{:?} {:?}", key, Credential::Own(Rc::clone(&key)));
         assert!(

@@ -22,7 +22,7 @@ use crate::catalog::{Provider, Route};
 /// A provider key that the account brought, for a request that may use it.
 #[derive(Debug, Clone)]
 pub struct OwnCandidate {
-    /// The provider's slug.
+    /// The slug of the provider, or of its group.
     pub provider: String,
     /// The key.
     pub key: Rc<OwnKey>,
@@ -35,9 +35,10 @@ pub struct OwnCandidate {
 }
 
 impl OwnCandidate {
-    fn serves(&self, model: &str) -> bool {
+    fn serves(&self, model: &str, provider: &Provider) -> bool {
         let models = self.models.as_ref();
         models.is_none_or(|models| models.iter().any(|slug| slug == model))
+            && self.key.form.serves(provider, model)
     }
 }
 
@@ -70,11 +71,11 @@ impl<'a> Access<'a> {
         provider: &Provider,
         has_operators: impl FnOnce() -> bool,
     ) -> Result<Self, Exclusion> {
-        let brought = own.iter().filter(|key| key.provider == provider.slug);
+        let brought = own.iter().filter(|key| key.provider == provider.family());
         let is_required = brought.clone().any(|key| key.is_required);
         let access = Self {
             is_shared: !is_required && has_operators(),
-            own: brought.filter(|key| key.serves(model)).collect(),
+            own: brought.filter(|key| key.serves(model, provider)).collect(),
         };
         match (&*access.own, access.is_shared, is_required) {
             ([], false, true) => Err(Exclusion::OwnKeyRequired),

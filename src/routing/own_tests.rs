@@ -48,6 +48,7 @@ fn key(text: &str) -> OwnCandidate {
             id: rest.trim_end_matches(['~', '!', '-']).to_owned(),
             label: String::new(),
             secret: String::new(),
+            form: Default::default(),
         }),
         is_fallback: rest.contains('~'),
         is_required: rest.contains('!'),

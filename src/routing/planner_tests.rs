@@ -151,6 +151,7 @@ fn own_key() -> OwnKey {
         id: String::new(),
         label: "...cret".into(),
         secret: "secret".into(),
+        form: Default::default(),
     }
 }
 

@@ -132,6 +132,7 @@ fn what_becomes_of_an_accounts_own_key_is_not_held_against_the_endpoint() {
         id: "k1".into(),
         label: "…s".into(),
         secret: "s".into(),
+        form: Default::default(),
     };
     own.plan = Plan {
         attempts: own
@@ -143,6 +144,7 @@ fn what_becomes_of_an_accounts_own_key_is_not_held_against_the_endpoint() {
                     id: key.id.clone(),
                     label: key.label.clone(),
                     secret: key.secret.clone(),
+                    form: Default::default(),
                 })),
                 ..step
             })

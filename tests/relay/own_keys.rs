@@ -19,6 +19,7 @@ fn own() -> Credential {
         id: "key-1".into(),
         label: "...9876".into(),
         secret: SECRET.into(),
+        form: Default::default(),
     }))
 }
 

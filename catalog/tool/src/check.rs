@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
-use patchbay::catalog::{Dialect, Endpoint, Modality, Model, Provider, provider::resolve_base_url};
+use patchbay::catalog::{
+    Dialect, Endpoint, Modality, Model, PathStyle, Provider, provider::resolve_base_url,
+};
 use patchbay::credits::pricing::PriceTable;
 
 use crate::overlay::ProviderRow;
@@ -188,6 +190,27 @@ fn provider(provider: &Provider, report: &mut Report<'_>) {
     if let Err(error) = variables {
         report.unless(false, format!("base_url: {error}"));
     }
+    if let Some(query) = &provider.query {
+        let is_pair = query.contains('=') && !query.contains(['?', '#', ' ']);
+        report.unless(is_pair, format!("query {query:?} is no name=value"));
+    }
+    if let Some(token_url) = provider.auth.token_url() {
+        let is_safe = token_url.starts_with("https://") || token_url.starts_with("${");
+        report.unless(is_safe, format!("token_url {token_url:?} is not https"));
+    }
+    report.unless(
+        provider.defaults.keys().all(|name| is_variable(name)),
+        "a default is of no variable",
+    );
+    report.unless(
+        provider.path_style != PathStyle::RawPredict
+            || provider.dialect == Dialect::AnthropicMessages,
+        "path_style raw_predict is of anthropic_messages only",
+    );
+    report.unless(
+        provider.group.as_deref().is_none_or(is_word),
+        "group is no slug",
+    );
     let operations: &[&str] = match provider.dialect {
         Dialect::OpenaiChat => &["/chat/completions", "/chat"],
         Dialect::AnthropicMessages => &["/v1", "/v1/messages", "/messages"],

@@ -120,7 +120,7 @@ fn restrict(snapshot: Snapshot, have: Option<&String>) -> Result<Snapshot, serde
         return Ok(snapshot);
     };
     let has = |name: &str| have.split(',').any(|variable| variable.trim() == name);
-    snapshot.restricted(|provider| provider.required_variables().all(has))
+    snapshot.restricted(|provider| provider.is_callable(has))
 }
 
 fn compile(snapshot: &Snapshot, options: &BTreeMap<String, String>) -> Result<String, Vec<String>> {

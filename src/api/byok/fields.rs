@@ -3,12 +3,15 @@
 use serde_json::{Map, Value};
 
 use crate::{
-    catalog::AuthScheme,
+    access::key::KeyForm,
+    catalog::{AuthScheme, Provider},
     error::{Error, Result},
 };
 
 /// The longest secret.
 const MAX_SECRET: usize = 4_096;
+/// The longest credentials in JSON.
+const MAX_JSON: usize = 32_768;
 /// The longest name, in bytes.
 const MAX_NAME: usize = 128;
 /// The most entries of a filter.
@@ -96,17 +99,24 @@ pub fn read_change(body: Map<String, Value>) -> Result<Change> {
 ///
 /// # Errors
 /// 400 at `key`. The message quotes nothing of it.
-pub fn check_secret(secret: &str, auth: &AuthScheme) -> Result<()> {
+pub fn check_secret(secret: &str, provider: &Provider) -> Result<()> {
     let safe = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    if secret.starts_with(['{', '[']) {
-        let message = "This provider takes a plain key; credentials in JSON are for clouds that this gateway does not call yet";
-        return Err(Error::invalid("key", message));
+    let wrong = |message: &str| Err(Error::invalid("key", message));
+    if let Err(message) = KeyForm::read(secret, provider.key_format) {
+        return wrong(&message);
     }
-    if matches!(auth, AuthScheme::Query { .. }) && !secret.bytes().all(safe) {
-        let message = "The key of this provider has letters, digits, and - . _ ~ only";
-        return Err(Error::invalid("key", message));
+    match &provider.auth {
+        AuthScheme::Query { .. } if !secret.bytes().all(safe) => {
+            wrong("The key of this provider has letters, digits, and - . _ ~ only")
+        }
+        AuthScheme::Basic if !secret.contains(':') => {
+            wrong("The key of this provider is a user's name and password, with a colon between")
+        }
+        AuthScheme::OauthClientCredentials { .. } if !secret.contains(':') => {
+            wrong("The key of this provider is a client's id and secret, with a colon between")
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// A secret goes into a header: visible ASCII, nothing else.
@@ -115,11 +125,12 @@ fn secret(value: &Value) -> Result<String> {
         .as_str()
         .ok_or_else(|| Error::invalid("key", "key is a string"))?
         .trim();
-    if text.is_empty() || text.len() > MAX_SECRET {
-        let message = format!("A key has 1 to {MAX_SECRET} characters");
+    let is_json = text.starts_with(['{', '[']);
+    let most = if is_json { MAX_JSON } else { MAX_SECRET };
+    if text.is_empty() || text.len() > most {
+        let message = format!("A key has 1 to {most} characters");
         return Err(Error::invalid("key", message));
     }
-    let is_json = text.starts_with(['{', '[']);
     if !is_json && !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         let message = "A key has visible ASCII characters only, and no spaces";
         return Err(Error::invalid("key", message));
@@ -296,17 +307,42 @@ mod tests {
 
     #[test]
     fn a_key_has_the_form_that_its_provider_takes() {
-        let query = AuthScheme::Query { name: "key".into() };
-        assert!(check_secret("a/b+c=", &AuthScheme::Bearer).is_ok());
-        assert!(check_secret("AIza-x_1", &query).is_ok());
-        for (secret, auth) in [
-            ("a&b=c", query),
-            ("{\"accessKeyId\":1}", AuthScheme::Bearer),
+        let provider = |auth: &str, key_format: &str| -> Provider {
+            let auth = json!({"kind": auth, "name": "key", "token_url": "https://a.example", "scope": "s", "client_id": "ID"});
+            let known = match auth["kind"].as_str() {
+                Some("query") => vec!["kind", "name"],
+                Some("signed_jwt") => vec!["kind", "token_url", "scope"],
+                Some("oauth_client_credentials") => vec!["kind", "token_url", "client_id"],
+                _ => vec!["kind"],
+            };
+            let auth: Map<String, Value> = known
+                .into_iter()
+                .map(|name| (name.to_owned(), auth[name].clone()))
+                .collect();
+            serde_json::from_value(json!({
+                "slug": "p", "name": "P", "dialect": "openai_chat", "base_url": "https://a.example",
+                "auth": auth, "secret": "KEY", "key_format": key_format,
+            }))
+            .unwrap()
+        };
+        let azure = r#"[{"api_key": "k", "resource_name": "mine", "resource_type": "openai"}]"#;
+        for (secret, auth, format, is_fine) in [
+            ("a/b+c=", "bearer", "plain", true),
+            ("AIza-x_1", "query", "plain", true),
+            ("a&b=c", "query", "plain", false),
+            ("{\"accessKeyId\":1}", "bearer", "plain", false),
+            ("user:password", "basic", "plain", true),
+            ("user", "basic", "plain", false),
+            ("id:secret", "oauth_client_credentials", "plain", true),
+            ("secret", "oauth_client_credentials", "plain", false),
+            (azure, "bearer", "azure", true),
+            ("sk-plain", "bearer", "azure", false),
+            ("{}", "signed_jwt", "service_account", false),
         ] {
-            assert_eq!(
-                check_secret(secret, &auth).unwrap_err().param.as_deref(),
-                Some("key")
-            );
+            let checked = check_secret(secret, &provider(auth, format));
+            let param = checked.err().map(|error| error.param);
+            let expected = (!is_fine).then(|| Some("key".to_owned()));
+            assert_eq!(param, expected, "{secret} {auth} {format}");
         }
     }
 }

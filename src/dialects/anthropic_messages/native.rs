@@ -8,7 +8,10 @@ use serde_json::{Number, Value, value::RawValue};
 /// The body of a request.
 #[derive(Debug, Serialize)]
 pub(super) struct Body<'a> {
-    pub model: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub anthropic_version: Option<&'static str>,
     pub max_tokens: u64,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub system: Vec<Block<'a>>,

@@ -102,7 +102,7 @@ proptest! {
         };
         cache::arrange(&mut [], &mut prompt.system, &mut prompt.turns, whole);
         let body = Body {
-            model: "m", max_tokens: 1, system: prompt.system, messages: prompt.turns, tools: vec![], tool_choice: None,
+            model: Some("m"), anthropic_version: None, max_tokens: 1, system: prompt.system, messages: prompt.turns, tools: vec![], tool_choice: None,
             thinking: None, output_config: None, temperature: None, top_p: None, top_k: None, stop_sequences: vec![],
             metadata: None, service_tier: None, stream: false,
         };

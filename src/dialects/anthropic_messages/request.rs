@@ -17,7 +17,7 @@ use super::{
     thinking::{self, Surroundings},
 };
 use crate::{
-    catalog::{Endpoint, Parameter, Quirk},
+    catalog::{Endpoint, Parameter, PathStyle, Quirk},
     chat::{self, ChatRequest, Effort, Media, Part, ResponseFormat},
     dialects::{Inbound, NativeRequest, Target},
     error::{Error, Result},
@@ -25,6 +25,8 @@ use crate::{
 
 /// The version of the API.
 const VERSION: &str = "2023-06-01";
+/// The same for Vertex, which wants it in the body.
+const VERTEX_VERSION: &str = "vertex-2023-10-16";
 /// The feature under which the API takes references to uploaded files.
 const FILES_BETA: &str = "files-api-2025-04-14";
 /// Below this, `top_p` does not go together with thinking.
@@ -64,8 +66,10 @@ pub fn request(inbound: &Inbound<'_>, target: &Target<'_>) -> Result<NativeReque
         request.cache_control,
     );
 
+    let in_path = target.provider.path_style == PathStyle::RawPredict;
     let body = Body {
-        model: &endpoint.upstream_model_id,
+        model: (!in_path).then_some(&endpoint.upstream_model_id),
+        anthropic_version: in_path.then_some(VERTEX_VERSION),
         max_tokens,
         system: prompt.system,
         messages: prompt.turns,

@@ -1,0 +1,320 @@
+//! Tokens: what is asked for one, how long it lasts, and what an isolate remembers.
+//!
+//! A token is remembered under a digest of all that it was asked with. Shortly before its end one request asks for the next
+//! one, while the others go on with the old one; no request waits for another's. A provider that refuses a remembered token (401)
+//! is called once more with a new one. Spec: RFC 6749 §4.4 and §5, RFC 7523.
+
+use std::{cell::RefCell, collections::HashMap, rc::Rc};
+
+use serde::Deserialize;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::{
+    Access, misconfigured,
+    service_account::{ServiceAccount, assertion},
+};
+use crate::{
+    catalog::AuthScheme,
+    error::{Error, ErrorType, Result},
+};
+
+/// A token is not used in the last minute of its life, or tenth of a short one.
+const MARGIN_MS: u64 = 60_000;
+/// So long before its end a new one is asked for, or a fifth of a short life.
+const RENEWAL_MS: u64 = 300_000;
+/// For so long a request that renews keeps others from doing so too.
+const CLAIM_MS: u64 = 15_000;
+/// The life of a token whose issuer tells none, in seconds.
+const UNTOLD_LIFETIME_S: u64 = 300;
+/// The most tokens that are remembered; a full memory starts over.
+const CAPACITY: usize = 1_024;
+
+/// What tokens are issued for.
+enum Proof {
+    /// A client's own name and secret.
+    Client {
+        id: String,
+        secret: String,
+        scope: Option<String>,
+    },
+    /// A JWT.
+    Jwt {
+        account: Box<ServiceAccount>,
+        scope: String,
+    },
+}
+
+/// A way to a token.
+pub struct Grant {
+    provider: String,
+    url: String,
+    proof: Proof,
+    memory_key: [u8; 32],
+}
+
+/// What asking for a token needs of the world.
+pub trait TokenPort {
+    /// Unix time in milliseconds.
+    fn now_ms(&self) -> u64;
+
+    /// Posts a form: status and body of the answer.
+    fn post_form(&self, url: &str, form: &str) -> impl Future<Output = Result<(u16, Vec<u8>)>>;
+
+    /// Signs with RSASSA-PKCS1-v1_5 and SHA-256 under a PKCS#8 key.
+    fn sign_rs256(&self, pkcs8: &[u8], message: &[u8]) -> impl Future<Output = Result<Vec<u8>>>;
+}
+
+impl Access<'_> {
+    /// The grant that this call needs a token of, if it needs any.
+    ///
+    /// # Errors
+    /// When a variable is missing, or the key is not of the scheme's form.
+    pub fn grant(&self) -> Result<Option<Grant>> {
+        let provider = self.provider;
+        let Some(token_url) = provider.auth.token_url() else {
+            return Ok(None);
+        };
+        let wrong = |what: &str| misconfigured(provider, what);
+        let url = self.resolve(token_url)?;
+        let key = self.key.as_deref().ok_or_else(|| wrong("it has no key"))?;
+        let (proof, words) = match &provider.auth {
+            AuthScheme::OauthClientCredentials {
+                scope, client_id, ..
+            } => {
+                let (id, secret) = if self.is_own {
+                    key.split_once(':')
+                        .map(|(id, secret)| (id.to_owned(), secret))
+                        .ok_or_else(|| {
+                            wrong("a key is a client's id and secret, with a colon between")
+                        })?
+                } else {
+                    (self.resolve(&format!("${{{client_id}}}"))?, key)
+                };
+                let words = format!("{id}\n{}", scope.as_deref().unwrap_or_default());
+                let secret = secret.to_owned();
+                (
+                    Proof::Client {
+                        id,
+                        secret,
+                        scope: scope.clone(),
+                    },
+                    words,
+                )
+            }
+            AuthScheme::SignedJwt { scope, .. } => {
+                let account = ServiceAccount::read(key).map_err(|what| wrong(&what))?;
+                (
+                    Proof::Jwt {
+                        account: Box::new(account),
+                        scope: scope.clone(),
+                    },
+                    scope.clone(),
+                )
+            }
+            _ => return Ok(None),
+        };
+        let mut hash = Sha256::new();
+        for part in [url.as_str(), &words, key] {
+            hash.update(part.len().to_le_bytes());
+            hash.update(part);
+        }
+        Ok(Some(Grant {
+            provider: provider.name.clone(),
+            url,
+            proof,
+            memory_key: hash.finalize().into(),
+        }))
+    }
+}
+
+impl Grant {
+    /// Asks for a token.
+    async fn ask<P: TokenPort>(&self, port: &P) -> Result<Token> {
+        let form = match &self.proof {
+            Proof::Client { id, secret, scope } => {
+                let mut fields = vec![
+                    ("grant_type", "client_credentials"),
+                    ("client_id", id),
+                    ("client_secret", secret),
+                ];
+                fields.extend(scope.as_deref().map(|scope| ("scope", scope)));
+                form(&fields)
+            }
+            Proof::Jwt { account, scope } => {
+                let input = account.signing_input(&self.url, scope, port.now_ms() / 1_000);
+                let key = account.pkcs8().map_err(|what| self.failed(&what))?;
+                let signature = port.sign_rs256(&key, input.as_bytes()).await?;
+                form(&[
+                    ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
+                    ("assertion", &assertion(&input, &signature)),
+                ])
+            }
+        };
+        let (status, body) = port.post_form(&self.url, &form).await?;
+        self.read(status, &body, port.now_ms())
+    }
+
+    /// Reads the issuer's answer.
+    fn read(&self, status: u16, body: &[u8], now_ms: u64) -> Result<Token> {
+        #[derive(Deserialize)]
+        struct Answer {
+            access_token: String,
+            expires_in: Option<Value>,
+        }
+        #[derive(Deserialize)]
+        struct Refusal {
+            error: String,
+        }
+        if status != 200 {
+            let plain = |word: &String| {
+                word.bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+            };
+            let word = serde_json::from_slice(body).map(|refusal: Refusal| refusal.error);
+            let word = word.ok().filter(plain).map(|word| format!(" ({word})"));
+            let word = word.unwrap_or_default();
+            return Err(self.failed(&format!(
+                "its token endpoint answered with status {status}{word}"
+            )));
+        }
+        let answer: Answer = serde_json::from_slice(body)
+            .map_err(|_| self.failed("the answer of its token endpoint holds no token"))?;
+        if answer.access_token.is_empty()
+            || !answer
+                .access_token
+                .bytes()
+                .all(|byte| byte.is_ascii_graphic())
+        {
+            return Err(self.failed("the answer of its token endpoint holds no token"));
+        }
+        // Some issuers write the number as a string.
+        let told = answer
+            .expires_in
+            .as_ref()
+            .and_then(|life| life.as_u64().or_else(|| life.as_str()?.parse().ok()));
+        let life_ms = told.unwrap_or(UNTOLD_LIFETIME_S).min(86_400 * 365) * 1_000;
+        Ok(Token {
+            value: answer.access_token.into(),
+            renew_ms: now_ms + life_ms - RENEWAL_MS.min(life_ms / 5),
+            end_ms: now_ms + life_ms - MARGIN_MS.min(life_ms / 10),
+        })
+    }
+
+    fn failed(&self, what: &str) -> Error {
+        let message = format!("{} gave no access token: {what}", self.provider);
+        Error::upstream(ErrorType::ProviderUnavailable, message)
+    }
+}
+
+#[derive(Clone)]
+struct Token {
+    value: Rc<str>,
+    renew_ms: u64,
+    end_ms: u64,
+}
+
+/// The tokens that an isolate remembers.
+#[derive(Default)]
+pub struct Tokens(RefCell<HashMap<[u8; 32], Token>>);
+
+impl Tokens {
+    /// A token that need not be renewed, or that another request is renewing.
+    fn fresh(&self, grant: &Grant, now_ms: u64) -> Option<Rc<str>> {
+        let mut known = self.0.borrow_mut();
+        let token = known.get_mut(&grant.memory_key)?;
+        if now_ms >= token.end_ms {
+            return None;
+        }
+        if now_ms >= token.renew_ms {
+            token.renew_ms = now_ms + CLAIM_MS;
+            return None;
+        }
+        Some(Rc::clone(&token.value))
+    }
+
+    /// A token that has not come to its end.
+    fn usable(&self, grant: &Grant, now_ms: u64) -> Option<Rc<str>> {
+        let known = self.0.borrow();
+        let token = known
+            .get(&grant.memory_key)
+            .filter(|token| now_ms < token.end_ms);
+        token.map(|token| Rc::clone(&token.value))
+    }
+
+    fn keep(&self, grant: &Grant, token: Token) {
+        let mut known = self.0.borrow_mut();
+        if known.len() >= CAPACITY {
+            known.clear();
+        }
+        known.insert(grant.memory_key, token);
+    }
+
+    /// Forgets a token, unless another has taken its place.
+    fn forget(&self, grant: &Grant, value: &str) {
+        let mut known = self.0.borrow_mut();
+        if known
+            .get(&grant.memory_key)
+            .is_some_and(|token| &*token.value == value)
+        {
+            known.remove(&grant.memory_key);
+        }
+    }
+
+    async fn renewed<P: TokenPort>(&self, port: &P, grant: &Grant) -> Result<Rc<str>> {
+        match grant.ask(port).await {
+            Ok(token) => {
+                let value = Rc::clone(&token.value);
+                self.keep(grant, token);
+                Ok(value)
+            }
+            Err(error) => self.usable(grant, port.now_ms()).ok_or(error),
+        }
+    }
+
+    /// Calls with a token; once more with a new one where a remembered one is refused.
+    ///
+    /// # Errors
+    /// When no token can be had, or the call fails.
+    pub async fn call<P: TokenPort, T>(
+        &self,
+        port: &P,
+        grant: &Grant,
+        send: impl AsyncFn(&str) -> Result<T>,
+        status: impl Fn(&T) -> u16,
+    ) -> Result<T> {
+        if let Some(token) = self.fresh(grant, port.now_ms()) {
+            let answer = send(&token).await?;
+            if status(&answer) != 401 {
+                return Ok(answer);
+            }
+            self.forget(grant, &token);
+        }
+        let token = self.renewed(port, grant).await?;
+        send(&token).await
+    }
+}
+
+/// `application/x-www-form-urlencoded`.
+fn form(fields: &[(&str, &str)]) -> String {
+    let mut text = String::new();
+    for (name, value) in fields {
+        if !text.is_empty() {
+            text.push('&');
+        }
+        text.push_str(name);
+        text.push('=');
+        for byte in value.bytes() {
+            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+                text.push(char::from(byte));
+            } else {
+                text.push_str(&format!("%{byte:02X}"));
+            }
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+#[path = "token_tests.rs"]
+mod tests;
