@@ -87,7 +87,9 @@ impl AzurePlace {
             return None;
         };
         let found = OPERATIONS.iter();
-        found.filter_map(|(path, dialect)| Some((*dialect, url.strip_suffix(path)?))).next()
+        found
+            .filter_map(|(path, dialect)| Some((*dialect, url.strip_suffix(path)?)))
+            .next()
     }
 }
 

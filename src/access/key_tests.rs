@@ -52,6 +52,11 @@ fn keys_of_clouds_are_read_in_their_forms_alone() {
             true,
         ),
         (
+            deployment("https://x.openai.azure.com/openai/deployments/d"),
+            KeyFormat::Azure,
+            false,
+        ),
+        (
             deployment("http://x.openai.azure.com/chat/completions"),
             KeyFormat::Azure,
             false,
@@ -161,7 +166,7 @@ fn an_azure_key_serves_what_its_entries_name() {
         (resource("ai_foundry"), &claude, "a/b", true),
         (deployment.clone(), &openai, "a/b", true),
         (deployment.clone(), &openai, "a/c", false),
-        (deployment, &claude, "a/b", false),
+        (deployment, &claude, "a/b", true),
     ] {
         let form = KeyForm::of(&json!([entry]).to_string());
         assert_eq!(

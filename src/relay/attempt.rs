@@ -22,6 +22,7 @@ use crate::{
     chat::ReasoningWish,
     dialects::{self, Inbound, Target},
     error::{Error, Result},
+    routing::Step,
 };
 
 /// Time and tab of the request, as an attempt needs them while the request waits for it.
@@ -89,6 +90,10 @@ impl<'a, P: Platform> Attempt<'a, P> {
         let plan = job.plan.attempts.get(step);
         let planned = plan.ok_or_else(|| Error::internal("the plan has no such step"))?;
         let (route, credential) = planned.credential.localised(&planned.route);
+        let planned = Step {
+            route: route.clone(),
+            ..planned.clone()
+        };
         let target = target(&route);
         let prompt_tokens = draft.map_or(job.prompt_tokens, |draft| draft.prompt_tokens);
         let spent = draft.map_or(Default::default(), |draft| draft.spent);
@@ -120,8 +125,8 @@ impl<'a, P: Platform> Attempt<'a, P> {
         let at = around
             .tab
             .borrow_mut()
-            .begin(planned, prompt_tokens, dispatched);
-        around.platform.attempt_begins(&planned.route);
+            .begin(&planned, prompt_tokens, dispatched);
+        around.platform.attempt_begins(&route);
         let call = around.platform.send(UpstreamCall {
             provider: Rc::clone(&route.provider),
             credential,
@@ -132,9 +137,9 @@ impl<'a, P: Platform> Attempt<'a, P> {
             dispatched,
             job,
             draft,
-            route: planned.route.clone(),
             allowance,
             patience: Patience::of(may_think(job, &route), is_last, prompt_tokens),
+            route,
             state: State::Called(call),
         })
     }
