@@ -1,3 +1,5 @@
+//! Forms of keys: what is read, refused, served and hidden.
+
 use super::*;
 use crate::access::tests::provider;
 use serde_json::json;

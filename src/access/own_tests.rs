@@ -1,3 +1,5 @@
+//! Calls with an account's own key of a cloud.
+
 use serde_json::json;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Addresses and headers, by scheme.
+
 use serde_json::{Value, json};
 
 use super::*;

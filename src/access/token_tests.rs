@@ -1,3 +1,5 @@
+//! Tokens: asked for, remembered, renewed, refused.
+
 use std::cell::Cell;
 
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
