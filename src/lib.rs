@@ -15,6 +15,7 @@ pub mod identity;
 pub mod presets;
 pub mod relay;
 pub mod routing;
+pub mod server_tools;
 pub mod time;
 pub mod usage;
 

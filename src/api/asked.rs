@@ -124,6 +124,9 @@ fn bump(chat: &mut ChatRequest, model: &ServedModel) {
 
 /// `plugins: [{"id": "web"}]` is another way to ask for web search.
 fn check_plugins(chat: &ChatRequest) -> Result<()> {
+    if let Some(tool) = chat.server_tools.first() {
+        return Err(no_search(&tool.path, tool.kind.as_str()));
+    }
     let plugins = chat.extra.get("plugins").and_then(|value| value.as_array());
     for (index, plugin) in plugins.into_iter().flatten().enumerate() {
         let is_on = plugin.get("enabled").and_then(|on| on.as_bool()) != Some(false);

@@ -7,6 +7,7 @@ pub mod estimate;
 mod event;
 mod reasoning;
 mod request;
+mod server_tool;
 mod usage;
 
 pub use completion::{Choice, Completion, ToolCall};
@@ -18,4 +19,5 @@ pub use request::{
     CacheMark, CacheTtl, ChatRequest, JsonSchema, Media, Message, Part, ResponseFormat, Role,
     Sampling, Tool, ToolChoice,
 };
+pub use server_tool::{ServerTool, ServerToolKind};
 pub use usage::Usage;

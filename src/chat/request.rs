@@ -5,7 +5,10 @@
 
 use serde_json::{Map, Number, Value, value::RawValue};
 
-use super::reasoning::{ReasoningDetail, ReasoningRequest};
+use super::{
+    reasoning::{ReasoningDetail, ReasoningRequest},
+    server_tool::ServerTool,
+};
 
 /// Who speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -230,6 +233,8 @@ pub struct ChatRequest {
     pub stop: Vec<String>,
     /// Function tools in order.
     pub tools: Vec<Tool>,
+    /// Tools that the gateway runs, in order.
+    pub server_tools: Vec<ServerTool>,
     /// Which of them.
     pub tool_choice: Option<ToolChoice>,
     /// May several be called in one turn?

@@ -93,6 +93,7 @@ fn convert(wire: wire::Request) -> Result<ChatRequest> {
     )?;
     let sent = wire.messages.as_deref().unwrap_or_default();
     let has_extensions = sent.iter().any(wire::Message::has_extensions);
+    let (tools, server_tools) = tools(wire.tools)?;
     Ok(ChatRequest {
         model,
         models,
@@ -112,7 +113,8 @@ fn convert(wire: wire::Request) -> Result<ChatRequest> {
         },
         max_tokens: max_tokens(wire.max_completion_tokens, wire.max_tokens)?,
         stop: stop(wire.stop)?,
-        tools: tools(wire.tools)?,
+        tools,
+        server_tools,
         tool_choice: tool_choice(wire.tool_choice)?,
         parallel_tool_calls: wire.parallel_tool_calls,
         response_format: response_format(wire.response_format)?,

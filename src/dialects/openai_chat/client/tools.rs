@@ -7,42 +7,70 @@ use super::{
     wire,
 };
 use crate::{
-    chat::{JsonSchema, ResponseFormat, Tool, ToolChoice},
+    chat::{JsonSchema, ResponseFormat, ServerTool, ServerToolKind, Tool, ToolChoice},
     error::{Error, Result},
 };
 
-/// Reads the tools; functions are the only kind.
-pub(super) fn tools(tools: Option<Vec<wire::Tool>>) -> Result<Vec<Tool>> {
-    let convert = |(at, tool): (usize, wire::Tool)| {
-        if tool.r#type != "function" {
-            return Err(Error::invalid(
-                format!("tools[{at}].type"),
-                format!("{:?} is not supported: expected \"function\"", tool.r#type),
-            ));
+/// Reads the tools: functions of the client's, and tools that the gateway runs.
+pub(super) fn tools(tools: Option<Vec<wire::Tool>>) -> Result<(Vec<Tool>, Vec<ServerTool>)> {
+    let (mut functions, mut server_tools) = (Vec::new(), Vec::new());
+    for (at, tool) in tools.into_iter().flatten().enumerate() {
+        match ServerToolKind::parse(&tool.r#type) {
+            Some(kind) => server_tools.push(server_tool(kind, tool, at)?),
+            None => functions.push(function(tool, at)?),
         }
-        let function = tool
-            .function
-            .ok_or_else(|| Error::invalid(format!("tools[{at}].function"), "expected an object"))?;
-        if function.name.is_empty() {
-            return Err(Error::invalid(
-                format!("tools[{at}].function.name"),
-                "expected the name of the function",
-            ));
-        }
-        Ok(Tool {
-            name: function.name,
-            description: function.description,
-            parameters: function.parameters.map(Value::Object),
-            strict: function.strict,
-            cache: cache_mark(tool.cache_control),
-        })
-    };
-    tools
-        .into_iter()
-        .flatten()
-        .enumerate()
-        .map(convert)
-        .collect()
+    }
+    Ok((functions, server_tools))
+}
+
+fn function(tool: wire::Tool, at: usize) -> Result<Tool> {
+    if tool.r#type != "function" {
+        let kinds = ServerToolKind::ALL.map(ServerToolKind::as_str).join(", ");
+        return Err(Error::invalid(
+            format!("tools[{at}].type"),
+            format!(
+                "{:?} is not supported: expected \"function\" or one of {kinds}",
+                tool.r#type
+            ),
+        ));
+    }
+    let function = tool
+        .function
+        .ok_or_else(|| Error::invalid(format!("tools[{at}].function"), "expected an object"))?;
+    if function.name.is_empty() {
+        return Err(Error::invalid(
+            format!("tools[{at}].function.name"),
+            "expected the name of the function",
+        ));
+    }
+    Ok(Tool {
+        name: function.name,
+        description: function.description,
+        parameters: function.parameters.map(Value::Object),
+        strict: function.strict,
+        cache: cache_mark(tool.cache_control),
+    })
+}
+
+/// The parameters stand in an object of their own, or beside the type where it is one of another API.
+fn server_tool(kind: ServerToolKind, mut tool: wire::Tool, at: usize) -> Result<ServerTool> {
+    let path = format!("tools[{at}]");
+    match tool.others.remove("parameters") {
+        None | Some(Value::Null) => Ok(ServerTool {
+            kind,
+            parameters: tool.others,
+            path,
+        }),
+        Some(Value::Object(parameters)) => Ok(ServerTool {
+            kind,
+            parameters,
+            path: format!("{path}.parameters"),
+        }),
+        Some(_) => Err(Error::invalid(
+            format!("{path}.parameters"),
+            "expected an object",
+        )),
+    }
 }
 
 /// Reads the choice among the tools.
@@ -62,7 +90,10 @@ pub(super) fn tool_choice(choice: Option<wire::ToolChoice>) -> Result<Option<Too
             ("function", None) => {
                 return Err(Error::invalid("tool_choice.function", "expected an object"));
             }
-            _ => return Err(Error::invalid("tool_choice.type", told)),
+            (word, _) => match ServerToolKind::parse(word) {
+                Some(kind) => Some(ToolChoice::Function(kind.function().to_owned())),
+                None => return Err(Error::invalid("tool_choice.type", told)),
+            },
         },
     })
 }

@@ -217,6 +217,9 @@ pub(super) struct Tool {
     pub(super) r#type: String,
     pub(super) function: Option<ToolFunction>,
     pub(super) cache_control: Option<CacheControl>,
+    /// What a server tool says of itself.
+    #[serde(flatten)]
+    pub(super) others: Map<String, Value>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -1,0 +1,91 @@
+//! A tool that the gateway runs itself, inside the request, as a client declared it.
+//!
+//! Every client surface has words of its own for these tools and lifts them into this one form; `server_tools` reads the
+//! parameters and runs the tools. Spec: OpenRouter's server tools.
+
+use serde_json::{Map, Value};
+
+/// Which tool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ServerToolKind {
+    /// Searches the web.
+    WebSearch,
+    /// Reads one page of the web.
+    WebFetch,
+    /// Tells date and time.
+    Datetime,
+}
+
+impl ServerToolKind {
+    /// Every tool.
+    pub const ALL: [Self; 3] = [Self::WebSearch, Self::WebFetch, Self::Datetime];
+
+    /// The tool of a `type` in a list of tools: `openrouter:web_search`, `web_search`, and the dated words that OpenAI and
+    /// Anthropic use (`web_search_preview`, `web_fetch_20250910`).
+    pub fn parse(word: &str) -> Option<Self> {
+        let is = |name: &str| {
+            let rest = word.strip_prefix(name);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+        };
+        match word.strip_prefix("openrouter:") {
+            Some(name) => Self::ALL.into_iter().find(|kind| kind.function() == name),
+            None if is("web_search") => Some(Self::WebSearch),
+            None if is("web_fetch") => Some(Self::WebFetch),
+            None => None,
+        }
+    }
+
+    /// The function that models see.
+    pub fn function(self) -> &'static str {
+        match self {
+            Self::WebSearch => "web_search",
+            Self::WebFetch => "web_fetch",
+            Self::Datetime => "datetime",
+        }
+    }
+
+    /// The canonical `type`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::WebSearch => "openrouter:web_search",
+            Self::WebFetch => "openrouter:web_fetch",
+            Self::Datetime => "openrouter:datetime",
+        }
+    }
+}
+
+/// One declaration.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServerTool {
+    /// Which tool.
+    pub kind: ServerToolKind,
+    /// Its parameters, as sent.
+    pub parameters: Map<String, Value>,
+    /// Where the parameters stand in the client's body: `tools[1].parameters`.
+    pub path: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_of_every_surface_mean_the_same_tools() {
+        for (word, kind) in [
+            ("openrouter:web_search", Some(ServerToolKind::WebSearch)),
+            ("web_search", Some(ServerToolKind::WebSearch)),
+            ("web_search_preview", Some(ServerToolKind::WebSearch)),
+            ("web_search_2025_08_26", Some(ServerToolKind::WebSearch)),
+            ("web_search_20250305", Some(ServerToolKind::WebSearch)),
+            ("web_fetch_20250910", Some(ServerToolKind::WebFetch)),
+            ("openrouter:datetime", Some(ServerToolKind::Datetime)),
+            ("web_searches", None),
+            ("datetime", None),
+            ("openrouter:web_search_preview", None),
+            ("openrouter:fusion", None),
+            ("function", None),
+        ] {
+            assert_eq!(ServerToolKind::parse(word), kind, "{word}");
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! What a request asks of server tools: its declarations, its plugins, `:online`, and when to stop.
+
+use serde_json::{Map, Value};
+
+use super::{
+    datetime::DatetimeTool,
+    fetch::FetchTool,
+    fields::Fields,
+    search::{EngineChoice, SearchParams},
+    steps::Stop,
+};
+use crate::{
+    chat::{ChatRequest, ServerTool, ServerToolKind},
+    error::{Error, Result},
+};
+
+/// One search before the model is called (the plugin `web`, or `:online`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FirstSearch {
+    /// How to search.
+    pub params: SearchParams,
+    /// The words that stand before the results, where the client has its own.
+    pub prompt: Option<String>,
+}
+
+/// Everything that a request wants, checked.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Wanted {
+    /// Search by the model.
+    pub search: Option<SearchParams>,
+    /// Fetch by the model.
+    pub fetch: Option<FetchTool>,
+    /// Date and time.
+    pub datetime: Option<DatetimeTool>,
+    /// Search before the model.
+    pub first: Option<FirstSearch>,
+    /// When the loop ends.
+    pub stop: Stop,
+}
+
+impl Wanted {
+    /// Reads a request. `online`: where its model's name asks for a search.
+    ///
+    /// # Errors
+    /// 400 with the path of what is wrong.
+    pub fn of(chat: &ChatRequest, online: Option<&str>) -> Result<Self> {
+        let mut wanted = Self::default();
+        for tool in &chat.server_tools {
+            wanted.tool(tool)?;
+        }
+        let plugins = chat.extra.get("plugins").and_then(Value::as_array);
+        for (at, plugin) in plugins.into_iter().flatten().enumerate() {
+            if let Some(plugin) = plugin.as_object() {
+                wanted.plugin(plugin, &format!("plugins[{at}]"))?;
+            }
+        }
+        if let (None, Some(path)) = (&wanted.first, online) {
+            wanted.first = Some(FirstSearch {
+                params: SearchParams::plain(path),
+                prompt: None,
+            });
+        }
+        if wanted == Self::default() {
+            return Ok(wanted);
+        }
+        let extra = |name: &str| chat.extra.get(name);
+        wanted.stop = Stop::read(extra("max_tool_calls"), extra("stop_server_tools_when"))?;
+        wanted.check(chat)?;
+        Ok(wanted)
+    }
+
+    /// Whether nothing is wanted.
+    pub fn is_empty(&self) -> bool {
+        self.first.is_none() && self.functions().next().is_none()
+    }
+
+    /// The tools that the model may call.
+    pub fn functions(&self) -> impl Iterator<Item = ServerToolKind> {
+        let tools = [
+            self.search.as_ref().map(|_| ServerToolKind::WebSearch),
+            self.fetch.as_ref().map(|_| ServerToolKind::WebFetch),
+            self.datetime.as_ref().map(|_| ServerToolKind::Datetime),
+        ];
+        tools.into_iter().flatten()
+    }
+
+    /// Every search that is wanted.
+    pub fn searches(&self) -> impl Iterator<Item = &SearchParams> {
+        let first = self.first.as_ref().map(|first| &first.params);
+        first.into_iter().chain(&self.search)
+    }
+
+    /// Whether the provider of the model has to search, or nobody.
+    pub fn needs_native(&self) -> bool {
+        self.searches()
+            .any(|params| params.engine == EngineChoice::Native)
+    }
+
+    fn tool(&mut self, tool: &ServerTool) -> Result<()> {
+        let ServerTool {
+            kind,
+            parameters,
+            path,
+        } = tool;
+        // A later declaration of the same tool replaces an earlier one, as where a preset and the request both have it.
+        match kind {
+            ServerToolKind::WebSearch => self.search = Some(SearchParams::read(parameters, path)?),
+            ServerToolKind::WebFetch => self.fetch = Some(FetchTool::read(parameters, path)?),
+            ServerToolKind::Datetime => {
+                self.datetime = Some(DatetimeTool::read(&Fields::new(parameters, path))?);
+            }
+        }
+        Ok(())
+    }
+
+    fn plugin(&mut self, plugin: &Map<String, Value>, path: &str) -> Result<()> {
+        if plugin.get("enabled").and_then(Value::as_bool) == Some(false) {
+            return Ok(());
+        }
+        match plugin.get("id").and_then(Value::as_str) {
+            Some("web") => {
+                let prompt = Fields::new(plugin, path).text("search_prompt")?;
+                self.first = Some(FirstSearch {
+                    params: SearchParams::read(plugin, path)?,
+                    prompt: prompt.map(str::to_owned),
+                });
+            }
+            Some("web-fetch") => self.fetch = Some(FetchTool::read(plugin, path)?),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn check(&self, chat: &ChatRequest) -> Result<()> {
+        let taken =
+            |kind: &ServerToolKind| chat.tools.iter().any(|tool| tool.name == kind.function());
+        if let Some(kind) = self.functions().find(taken) {
+            let told = format!(
+                "the function {:?} has the name that models know {} by",
+                kind.function(),
+                kind.as_str()
+            );
+            return Err(Error::invalid("tools", told));
+        }
+        if chat.n.is_some_and(|answers| answers > 1) {
+            return Err(Error::invalid(
+                "n",
+                "tools that the gateway runs serve one answer",
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::dialects::openai_chat::client::parse_request;
+
+    fn wanted(body: Value) -> Result<Wanted> {
+        let mut whole = json!({"model": "a/b", "messages": [{"role": "user", "content": "x"}]});
+        whole
+            .as_object_mut()
+            .unwrap()
+            .extend(body.as_object().unwrap().clone());
+        Wanted::of(&parse_request(whole.to_string().as_bytes())?, None)
+    }
+
+    #[test]
+    fn declarations_shorthand_and_plugins_ask_for_the_same_tools() {
+        let all = wanted(json!({
+            "tools": [
+                {"type": "openrouter:web_search", "parameters": {"max_results": 3}},
+                {"type": "function", "function": {"name": "mine"}},
+                {"type": "openrouter:datetime"},
+                {"type": "web_fetch_20250910", "name": "web_fetch", "max_uses": 2, "blocked_domains": ["a.b"]},
+            ],
+            "plugins": [{"id": "web", "max_results": 2, "search_prompt": "Found:"}, {"id": "web-fetch", "enabled": false}],
+            "max_tool_calls": 2,
+        }));
+        let all = all.unwrap();
+        assert_eq!(all.search.as_ref().unwrap().max_results, 3);
+        assert_eq!(all.fetch.as_ref().unwrap().max_uses, 2);
+        assert_eq!(
+            all.first.as_ref().unwrap().prompt.as_deref(),
+            Some("Found:")
+        );
+        assert_eq!(all.functions().count(), 3);
+        let short = wanted(
+            json!({"tools": [{"type": "web_search_preview", "search_context_size": "low", "user_location": {"type": "approximate", "country": "DE"}}]}),
+        );
+        assert_eq!(short.unwrap().search.unwrap().characters, 500);
+        assert!(
+            wanted(
+                json!({"plugins": [{"id": "web", "enabled": false}, {"id": "response-healing"}]})
+            )
+            .unwrap()
+            .is_empty()
+        );
+        // What means nothing without such tools is not judged.
+        assert!(wanted(json!({"max_tool_calls": "x"})).unwrap().is_empty());
+    }
+
+    #[test]
+    fn online_is_the_plugin_unless_the_plugin_is_there() {
+        let chat = |body: Value| parse_request(body.to_string().as_bytes()).unwrap();
+        let plain = chat(json!({"model": "a/b:online", "prompt": "x"}));
+        let first = Wanted::of(&plain, Some("model")).unwrap().first.unwrap();
+        assert_eq!(first.params, SearchParams::plain("model"));
+        let both = chat(
+            json!({"model": "a/b:online", "prompt": "x", "plugins": [{"id": "web", "max_results": 1}]}),
+        );
+        assert_eq!(
+            Wanted::of(&both, Some("model"))
+                .unwrap()
+                .first
+                .unwrap()
+                .params
+                .max_results,
+            1
+        );
+    }
+
+    #[test]
+    fn wrong_wishes_are_told_with_their_paths() {
+        let search = json!({"type": "openrouter:web_search"});
+        for (body, path) in [
+            (
+                json!({"tools": [{"type": "openrouter:fusion"}]}),
+                "tools[0].type",
+            ),
+            (
+                json!({"tools": [{"type": "openrouter:web_search", "parameters": 7}]}),
+                "tools[0].parameters",
+            ),
+            (
+                json!({"tools": [{"type": "openrouter:web_search", "parameters": {"max_results": 99}}]}),
+                "tools[0].parameters.max_results",
+            ),
+            (
+                json!({"tools": [{"type": "web_search", "engine": "x"}]}),
+                "tools[0].engine",
+            ),
+            (
+                json!({"tools": [{"type": "openrouter:datetime", "parameters": {"timezone": "a b"}}]}),
+                "tools[0].parameters.timezone",
+            ),
+            (
+                json!({"plugins": [{"id": "x"}, {"id": "web-fetch", "max_uses": 0}]}),
+                "plugins[1].max_uses",
+            ),
+            (
+                json!({"plugins": [{"id": "web", "search_prompt": 1}]}),
+                "plugins[0].search_prompt",
+            ),
+            (
+                json!({"tools": [search, {"type": "function", "function": {"name": "web_search"}}]}),
+                "tools",
+            ),
+            (json!({"tools": [search], "n": 2}), "n"),
+            (
+                json!({"tools": [search], "max_tool_calls": 0}),
+                "max_tool_calls",
+            ),
+            (
+                json!({"tools": [search], "stop_server_tools_when": [{"type": "x"}]}),
+                "stop_server_tools_when[0].type",
+            ),
+            (
+                json!({"tools": [search], "tool_choice": {"type": "openrouter:fusion"}}),
+                "tool_choice.type",
+            ),
+        ] {
+            let error = wanted(body.clone()).unwrap_err();
+            assert_eq!(
+                (error.status, error.param.as_deref()),
+                (400, Some(path)),
+                "{body}"
+            );
+        }
+    }
+}
