@@ -1,14 +1,14 @@
 //! The models that a request names: from names with their suffixes to catalog entries.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use super::{World, conversation};
 use crate::{
-    catalog::{CatalogCache, Names, Reasoning, Route, ServedModel},
+    catalog::{CatalogCache, Names, Provider, Reasoning, Route, ServedModel},
     chat::{ChatRequest, Effort, ReasoningRequest, ReasoningWish},
     error::{Error, Result},
     routing::{
-        Asked,
+        Asked, OwnCandidate,
         auto::{self, Choice, Router, Scene, Wishes},
         explain::Strategy,
         naming::{self, Name},
@@ -26,6 +26,7 @@ pub async fn choice<W: World>(
     world: &W,
     account: &str,
     chat: &ChatRequest,
+    own: &[OwnCandidate],
     prompt_tokens: u64,
     seed: u64,
     now_ms: u64,
@@ -37,16 +38,24 @@ pub async fn choice<W: World>(
     let memory = world.memory();
     let pool = memory.catalog.pool(world, now_ms).await?;
     let providers = memory.catalog.providers(world, now_ms).await?;
-    let callable: BTreeSet<&str> = providers
+    // Asked once each: a variable is a call of the platform.
+    let reached = |provider: &'_ Provider| (world.can_call(provider), world.can_reach(provider));
+    let providers: BTreeMap<&str, _> = providers
         .iter()
-        .filter(|provider| world.can_call(provider))
-        .map(|provider| provider.slug.as_str())
+        .map(|provider| (provider.slug.as_str(), (provider, reached(provider))))
         .collect();
+    let is_callable = |slug: &str, model: &str| {
+        let Some((provider, (can_call, can_reach))) = providers.get(slug) else {
+            return false;
+        };
+        let serves = |own: &OwnCandidate| own.provider == slug && own.serves(model, provider);
+        *can_call || (*can_reach && own.iter().any(serves))
+    };
     let remembered = conversation::remembered(world, account, chat).await;
     let measured = memory.statistics.current();
     let scene = Scene {
         pool: &pool,
-        is_callable: &|slug| callable.contains(slug),
+        is_callable: &is_callable,
         statistics: &measured,
         seed,
         remembered: remembered.as_deref(),

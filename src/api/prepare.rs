@@ -4,7 +4,7 @@
 
 use std::rc::Rc;
 
-use futures::future::join;
+use futures::future::join3;
 
 use super::{
     World, asked, byok, conversation,
@@ -79,15 +79,16 @@ pub async fn prepare<W: World>(
         .is_some_and(|word| word.eq_ignore_ascii_case("enabled"));
     let metadata = wants_metadata.then(|| request.header("cf-ray").as_deref().and_then(region));
     let known = know_statistics(world, statistics::MAX_AGE_MS);
-    let (raw, ()) = join(request.body, known).await;
-    let raw = raw?;
+    let (raw, (), own) = join3(request.body, known, byok::usable(world, key)).await;
+    let (raw, own) = (raw?, own?);
     check_depth(&raw)?;
     let (mut chat, raw) = presets::read(world, surface, &key.account, raw).await?;
     conversation::session_id(session, &mut chat)?;
     let prompt_tokens = estimate::prompt_tokens(&chat);
     let seed = routing::seed(generation);
     let account = &key.account;
-    let choice = asked::choice(world, account, &chat, prompt_tokens, seed, started_ms).await?;
+    let choice =
+        asked::choice(world, account, &chat, &own, prompt_tokens, seed, started_ms).await?;
     let (models, strategy) = asked::models(world, &mut chat, choice.as_ref(), started_ms).await?;
     let preferences = ProviderPreferences::parse(chat.provider.as_deref())?
         .with_header(header.as_deref())?
@@ -100,12 +101,12 @@ pub async fn prepare<W: World>(
         &preferences,
         &models,
     );
-    let (affinity, own) = join(affinity, byok::usable(world, key)).await;
+    let affinity = affinity.await;
     Ok(Prepared {
         started_ms,
         seed,
         affinity: Rc::new(affinity),
-        own: own?,
+        own,
         choice,
         chat,
         raw,

@@ -35,7 +35,8 @@ pub struct OwnCandidate {
 }
 
 impl OwnCandidate {
-    fn serves(&self, model: &str, provider: &Provider) -> bool {
+    /// Whether it may be used for this model of its provider's.
+    pub fn serves(&self, model: &str, provider: &Provider) -> bool {
         let models = self.models.as_ref();
         models.is_none_or(|models| models.iter().any(|slug| slug == model))
             && self.key.form.serves(provider, model)

@@ -1,5 +1,6 @@
 // Routers: requests that leave the choice of the model to the gateway.
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import { after, before, test } from "node:test";
 import { endpoint, model, testCatalog } from "./catalog.mjs";
 import { callJson, chat, user } from "./client.mjs";
@@ -35,7 +36,7 @@ function catalog() {
 let gateway;
 let key;
 before(async () => {
-  gateway = await startGateway({ catalog: catalog() });
+  gateway = await startGateway({ catalog: catalog(), vars: { BYOK_MASTER_KEY: randomBytes(32).toString("base64") } });
   ({ key } = await gateway.createAccount());
 });
 after(() => gateway?.stop());
@@ -66,6 +67,15 @@ test("a router's request is charged as the model that it chose", async () => {
   const [routed, named] = [await ask({ plugins: plugin({ cost_tier: "max" }) }), await ask({ model: "ladder/5" })];
   assert.ok(routed.usage.cost > 0);
   assert.equal(routed.usage.cost, named.usage.cost);
+});
+
+test("a model that only the account's own provider key reaches is a candidate for that account", async () => {
+  const owner = await gateway.createAccount();
+  const asked = { model: "openrouter/auto", messages: code, plugins: plugin({ cost_tier: "max" }) };
+  const top = async (own) => (await callJson(gateway, "route", { key: own, body: asked })).body.data.router.models[0];
+  await gateway.operator.call("POST", `accounts/${owner.account}/byok`, { provider: "spare", key: "own-secret-0123456789" });
+  assert.equal(await top(owner.key), "ladder/unreachable");
+  assert.equal(await top(key), "ladder/5", "nobody else has it");
 });
 
 test("the plan of a router can be asked for without running it", async () => {
