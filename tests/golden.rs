@@ -13,7 +13,6 @@ mod golden {
     mod anthropic_requests;
     mod coverage;
     mod openai_requests;
-    mod responses;
     mod summary;
     mod table;
 }

@@ -84,7 +84,11 @@ impl Response {
     pub fn json(status: u16, value: &impl Serialize) -> Self {
         match serde_json::to_vec(value) {
             Ok(bytes) => Self::json_bytes(status, bytes),
-            Err(error) => Self::error(&Error::internal(error.to_string()), Surface::default()),
+            Err(error) => Self::error(
+                &Error::internal(error.to_string()),
+                Surface::default(),
+                None,
+            ),
         }
     }
 
@@ -105,9 +109,9 @@ impl Response {
         }
     }
 
-    /// An error in the envelope of the format that the client speaks.
-    pub fn error(error: &Error, surface: Surface) -> Self {
-        let (status, body) = surface.error_body(error);
+    /// An error in the envelope of the format that the client speaks; `id` names the request.
+    pub fn error(error: &Error, surface: Surface, id: Option<&str>) -> Self {
+        let (status, body) = surface.error_body(error, id);
         let mut response = Self::json_bytes(status, body);
         if let Some(seconds) = error.retry_after {
             response.header("retry-after", seconds.to_string());
@@ -272,11 +276,11 @@ mod tests {
             let found = response.headers.iter().find(|(key, _)| key == name);
             found.map(|(_, value)| value.clone())
         };
-        let response = Response::error(&error, Surface::default());
+        let response = Response::error(&error, Surface::default(), None);
         assert_eq!(response.status, 429);
         assert_eq!(header(&response, "retry-after"), None);
         error.retry_after = Some(7);
-        let response = Response::error(&error, Surface::default());
+        let response = Response::error(&error, Surface::default(), None);
         assert_eq!(header(&response, "retry-after").as_deref(), Some("7"));
         let kind = header(&response, "content-type");
         assert_eq!(kind.as_deref(), Some("application/json"));

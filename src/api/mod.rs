@@ -33,7 +33,7 @@ use crate::{
     dialects::Surface,
     error::{Error, ErrorType, Next, Result, Source},
     identity::{
-        Directory, KeyCache, KeyRecord, authenticate,
+        Directory, KeyCache, KeyRecord, authenticate, keys,
         own_keys::{OwnKeyCache, OwnKeyCopies},
     },
     presets::{PresetCache, PresetStore},
@@ -135,14 +135,19 @@ pub trait World:
 }
 
 /// What the clients of a path speak; a whole URL will do.
-pub fn surface(_path: &str) -> Surface {
-    Surface::ChatCompletions
+pub fn surface(path: &str) -> Surface {
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    let under = path.rsplit_once("/v1/").map_or("", |(_, under)| under);
+    match under.split('/').next() {
+        Some("messages") => Surface::Messages,
+        _ => Surface::ChatCompletions,
+    }
 }
 
 /// The methods that a path knows; `None` where there is no such path.
 fn methods(segments: &[&str]) -> Option<&'static [&'static str]> {
     Some(match segments {
-        ["chat", "completions"] | ["route"] => &["POST"],
+        ["chat", "completions"] | ["messages"] | ["route"] => &["POST"],
         ["models" | "providers" | "key" | "credits" | "generation"]
         | ["auth", "key"]
         | ["models", "count"]
@@ -187,7 +192,7 @@ impl Ids {
 
     /// An error with all that every answer has.
     pub fn error(&self, error: &Error) -> Response {
-        self.label(Response::error(error, self.surface))
+        self.label(Response::error(error, self.surface, Some(&self.generation)))
     }
 
     fn label(&self, mut response: Response) -> Response {
@@ -231,7 +236,7 @@ async fn route<W: World>(world: &W, request: Request, ids: &Ids) -> Result<Respo
         return Ok(wrong_method(&path, allowed));
     }
     match (method.as_str(), segments.as_slice()) {
-        (_, ["chat", "completions"]) => chat::answer(world, request, ids).await,
+        (_, ["chat", "completions"] | ["messages"]) => chat::answer(world, request, ids).await,
         (_, ["presets"]) => presets::show(world, &request, None).await,
         (_, ["presets", slug]) => presets::show(world, &request, Some(slug)).await,
         (_, ["presets", slug, ..]) => presets::keep(world, request, slug).await,
@@ -255,8 +260,9 @@ async fn route<W: World>(world: &W, request: Request, ids: &Ids) -> Result<Respo
 /// Who sends the request.
 async fn principal<W: World>(world: &W, request: &Request) -> Result<KeyRecord> {
     let memory = world.memory();
-    let header = request.header("authorization");
-    authenticate(world, &memory.keys, header.as_deref(), world.now_ms()).await
+    let (header, plain) = (request.header("authorization"), request.header("x-api-key"));
+    let key = keys::sent(header.as_deref(), plain.as_deref());
+    authenticate(world, &memory.keys, key, world.now_ms()).await
 }
 
 /// Sees to it that the statistics are known and not much older than `max_age_ms`. Only an isolate that knows nothing waits for
@@ -311,7 +317,7 @@ fn wrong_method(path: &str, allowed: &[&str]) -> Response {
         ErrorType::MethodNotAllowed,
         format!("{path} takes {allowed}"),
     );
-    let mut response = Response::error(&error, surface(path));
+    let mut response = Response::error(&error, surface(path), None);
     response.header("allow", allowed);
     response
 }

@@ -78,11 +78,19 @@ pub async fn prepare<W: World>(
         .header("x-openrouter-metadata")
         .is_some_and(|word| word.eq_ignore_ascii_case("enabled"));
     let metadata = wants_metadata.then(|| request.header("cf-ray").as_deref().and_then(region));
+    let betas = request
+        .header("anthropic-beta")
+        .or_else(|| request.header("x-anthropic-beta"));
     let known = know_statistics(world, statistics::MAX_AGE_MS);
     let (raw, (), own) = join3(request.body, known, byok::usable(world, key)).await;
     let (raw, own) = (raw?, own?);
     check_depth(&raw)?;
     let (mut chat, raw) = presets::read(world, surface, &key.account, raw).await?;
+    if let Some(betas) = betas {
+        // As hosts that take no such header have it in their bodies.
+        let betas: Vec<&str> = betas.split(',').map(str::trim).collect();
+        chat.extra.insert("anthropic_beta".to_owned(), betas.into());
+    }
     conversation::session_id(session, &mut chat)?;
     let prompt_tokens = estimate::prompt_tokens(&chat);
     let seed = routing::seed(generation);

@@ -221,8 +221,10 @@ pub struct ChatRequest {
     pub models: Vec<String>,
     /// The conversation.
     pub messages: Vec<Message>,
-    /// The client's own messages use fields that only some chat-completions hosts take, so its bytes cannot go to all of them.
+    /// The client's own messages hold what only some upstreams of its dialect take, so its bytes cannot go to all of them.
     pub has_extensions: bool,
+    /// Path of the first thing in the client's body that only an upstream of the client's own dialect can be told.
+    pub only_native: Option<String>,
     /// The client wants a stream.
     pub stream: bool,
     /// Sampling parameters.

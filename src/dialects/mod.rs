@@ -14,7 +14,6 @@
 pub mod anthropic_messages;
 pub mod gemini;
 pub mod openai_chat;
-pub mod openai_responses;
 mod options;
 pub mod paths;
 mod patterns;
@@ -29,7 +28,7 @@ pub use surface::Surface;
 use crate::{
     catalog::{Dialect, Endpoint, Provider, Quirk},
     chat::{ChatRequest, Event},
-    error::{Error, ErrorType, Result},
+    error::{Error, ErrorType, Next, Result},
 };
 
 /// Whom a request is written for.
@@ -84,11 +83,18 @@ pub struct NativeRequest {
 /// # Errors
 /// When the request cannot be said to this target; the error names the field in the client's request.
 pub fn request(inbound: &Inbound<'_>, target: &Target<'_>) -> Result<NativeRequest> {
+    if let Some(path) = &inbound.request.only_native
+        && (inbound.raw.is_none() || !inbound.surface.is_dialect(target.dialect()))
+    {
+        let told = "this is for providers that speak the client's own format";
+        let mut error = Error::invalid(path.clone(), told);
+        error.next = Next::NextAttempt;
+        return Err(error);
+    }
     let mut native = match target.dialect() {
         Dialect::OpenaiChat => openai_chat::request(inbound, target),
         Dialect::AnthropicMessages => anthropic_messages::request(inbound, target),
         Dialect::Gemini => gemini::request(inbound, target),
-        Dialect::OpenaiResponses => openai_responses::request(inbound, target),
     }?;
     native.path = paths::styled(native.path, target, inbound.request.stream)?;
     Ok(native)
@@ -103,7 +109,6 @@ pub fn response(dialect: Dialect, body: &[u8], quirks: &[Quirk]) -> Result<Vec<E
         Dialect::OpenaiChat => openai_chat::response(body, quirks),
         Dialect::AnthropicMessages => anthropic_messages::response(body),
         Dialect::Gemini => gemini::response(body),
-        Dialect::OpenaiResponses => openai_responses::response(body, quirks),
     }
 }
 
@@ -113,7 +118,6 @@ pub fn error(dialect: Dialect, status: u16, body: &[u8]) -> Error {
         Dialect::OpenaiChat => openai_chat::error(status, body),
         Dialect::AnthropicMessages => anthropic_messages::error(status, body),
         Dialect::Gemini => gemini::error(status, body),
-        Dialect::OpenaiResponses => openai_responses::error(status, body),
     };
     if matches!(status, 401 | 403) {
         // Providers quote the key that they refuse, or name its owner, and the key is the operator's.
@@ -144,8 +148,6 @@ pub enum StreamReader {
     AnthropicMessages(anthropic_messages::Stream),
     /// Gemini.
     Gemini(gemini::Stream),
-    /// OpenAI Responses.
-    OpenaiResponses(openai_responses::Stream),
 }
 
 impl StreamReader {
@@ -157,9 +159,6 @@ impl StreamReader {
                 Self::AnthropicMessages(anthropic_messages::Stream::default())
             }
             Dialect::Gemini => Self::Gemini(gemini::Stream::default()),
-            Dialect::OpenaiResponses => {
-                Self::OpenaiResponses(openai_responses::Stream::new(quirks))
-            }
         }
     }
 
@@ -172,7 +171,6 @@ impl StreamReader {
             Self::OpenaiChat(stream) => stream.feed(bytes, events),
             Self::AnthropicMessages(stream) => stream.feed(bytes, events),
             Self::Gemini(stream) => stream.feed(bytes, events),
-            Self::OpenaiResponses(stream) => stream.feed(bytes, events),
         }
     }
 
@@ -185,7 +183,6 @@ impl StreamReader {
             Self::OpenaiChat(stream) => stream.finish(events),
             Self::AnthropicMessages(stream) => stream.finish(events),
             Self::Gemini(stream) => stream.finish(events),
-            Self::OpenaiResponses(stream) => stream.finish(events),
         }
     }
 }

@@ -3,10 +3,12 @@
 //! Which path speaks which format is `api`'s matter.
 
 use super::{
+    anthropic_messages::client::{self as messages, MessageWriter},
     openai_chat::client::{self, ChunkWriter},
     report::{Meta, UsageReport, WriterOptions},
 };
 use crate::{
+    catalog::Dialect,
     chat::{ChatRequest, Completion, Event},
     error::{Error, Result},
 };
@@ -17,6 +19,8 @@ pub enum Surface {
     /// `POST /chat/completions`, and every route that is not about conversations.
     #[default]
     ChatCompletions,
+    /// `POST /messages`, Anthropic's format.
+    Messages,
 }
 
 impl Surface {
@@ -24,6 +28,15 @@ impl Surface {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ChatCompletions => "chat.completions",
+            Self::Messages => "messages",
+        }
+    }
+
+    /// Whether an upstream of this dialect speaks as the client does.
+    pub fn is_dialect(self, dialect: Dialect) -> bool {
+        match self {
+            Self::ChatCompletions => dialect == Dialect::OpenaiChat,
+            Self::Messages => dialect == Dialect::AnthropicMessages,
         }
     }
 
@@ -34,13 +47,15 @@ impl Surface {
     pub fn parse(self, raw: &[u8]) -> Result<ChatRequest> {
         match self {
             Self::ChatCompletions => client::parse_request(raw),
+            Self::Messages => messages::parse_request(raw),
         }
     }
 
-    /// The status and body of a request that failed before its answer began.
-    pub fn error_body(self, error: &Error) -> (u16, Vec<u8>) {
+    /// The status and body of a request that failed before its answer began; `id` names the request.
+    pub fn error_body(self, error: &Error, id: Option<&str>) -> (u16, Vec<u8>) {
         match self {
             Self::ChatCompletions => client::error_body(error),
+            Self::Messages => messages::error_body(error, id),
         }
     }
 
@@ -48,6 +63,7 @@ impl Surface {
     pub fn keep_alive(self) -> &'static [u8] {
         match self {
             Self::ChatCompletions => b": PATCHBAY PROCESSING\n\n",
+            Self::Messages => b"event: ping\ndata: {\"type\":\"ping\"}\n\n",
         }
     }
 }
@@ -67,10 +83,14 @@ pub struct Recipient<'a> {
 
 impl Recipient<'_> {
     /// The whole answer.
-    pub fn whole(&self, completion: &Completion, report: &UsageReport) -> Vec<u8> {
+    pub fn whole(&self, events: &[Event], report: &UsageReport) -> Vec<u8> {
         let options = WriterOptions::of(self.request);
         match self.surface {
-            Surface::ChatCompletions => client::completion(self.meta, completion, report, options),
+            Surface::ChatCompletions => {
+                let completion = Completion::from_events(events.iter().cloned());
+                client::completion(self.meta, &completion, report, options)
+            }
+            Surface::Messages => messages::message(self.meta, events, report, options),
         }
     }
 
@@ -81,6 +101,7 @@ impl Recipient<'_> {
             Surface::ChatCompletions => {
                 Writer::ChatCompletions(ChunkWriter::new(self.meta, options))
             }
+            Surface::Messages => Writer::Messages(Box::new(MessageWriter::new(self.meta, options))),
         }
     }
 }
@@ -90,6 +111,8 @@ impl Recipient<'_> {
 pub enum Writer {
     /// Chat completions.
     ChatCompletions(ChunkWriter),
+    /// Anthropic's messages.
+    Messages(Box<MessageWriter>),
 }
 
 impl Writer {
@@ -97,6 +120,7 @@ impl Writer {
     pub fn write(&mut self, event: &Event, out: &mut Vec<u8>) {
         match self {
             Self::ChatCompletions(writer) => writer.write(event, out),
+            Self::Messages(writer) => writer.write(event, out),
         }
     }
 
@@ -104,6 +128,7 @@ impl Writer {
     pub fn finish(&mut self, report: &UsageReport, out: &mut Vec<u8>) {
         match self {
             Self::ChatCompletions(writer) => writer.finish(report, out),
+            Self::Messages(writer) => writer.finish(report, out),
         }
     }
 
@@ -111,6 +136,7 @@ impl Writer {
     pub fn error(&mut self, error: &Error, report: &UsageReport, out: &mut Vec<u8>) {
         match self {
             Self::ChatCompletions(writer) => writer.error(error, Some(report), out),
+            Self::Messages(writer) => writer.error(error, Some(report), out),
         }
     }
 
@@ -118,6 +144,7 @@ impl Writer {
     pub fn resume(&mut self) {
         match self {
             Self::ChatCompletions(writer) => writer.resume(),
+            Self::Messages(writer) => writer.resume(),
         }
     }
 }

@@ -53,7 +53,10 @@ pub async fn fetch(request: Request, env: Env, context: Context) -> Result<Respo
     let sent = head.header("x-request-id").map(str::to_owned);
     let ids = match Ids::new(&edge, sent, &head.url) {
         Ok(ids) => Rc::new(ids),
-        Err(error) => return render(http::Response::error(&error, api::surface(&head.url))),
+        Err(error) => {
+            let surface = api::surface(&head.url);
+            return render(http::Response::error(&error, surface, None));
+        }
     };
     let work = AssertUnwindSafe(answer(edge, request, head, Rc::clone(&ids))).catch_unwind();
 
@@ -88,6 +91,7 @@ pub async fn fetch(request: Request, env: Env, context: Context) -> Result<Respo
         Err(_) => render(http::Response::error(
             &Error::internal("a request was dropped"),
             Surface::default(),
+            None,
         )),
     }
 }

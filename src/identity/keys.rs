@@ -85,6 +85,18 @@ pub fn bearer(header: &str) -> Option<&str> {
     fits.then_some(key)
 }
 
+/// The key that a request bears: in `Authorization`, or in `x-api-key` as Anthropic's clients send it. Where both are there,
+/// the one that is a key of this gateway's counts.
+pub fn sent<'a>(authorization: Option<&'a str>, api_key: Option<&'a str>) -> Option<&'a str> {
+    let token = authorization.and_then(bearer);
+    let plain = api_key
+        .map(str::trim)
+        .filter(|key| !key.is_empty() && key.len() <= MAX_LENGTH);
+    token
+        .filter(|key| plain.is_none() || is_well_formed(key))
+        .or(plain)
+}
+
 /// Whether a text has the form of a key: nothing else is worth a look into the stores.
 pub fn is_well_formed(secret: &str) -> bool {
     let digits = secret.strip_prefix(PREFIX).unwrap_or_default().as_bytes();
@@ -140,6 +152,18 @@ mod tests {
         ] {
             assert!(!is_well_formed(text), "{text}");
         }
+    }
+
+    #[test]
+    fn a_key_may_come_in_either_header() {
+        let key = MintedKey::new(&[7; 32]).secret;
+        let token = format!("Bearer {key}");
+        assert_eq!(sent(Some(&token), None), Some(key.as_str()));
+        assert_eq!(sent(None, Some(&key)), Some(key.as_str()));
+        assert_eq!(sent(Some("Bearer other"), Some(&key)), Some(key.as_str()));
+        assert_eq!(sent(Some(&token), Some("sk-ant-other")), Some(key.as_str()));
+        assert_eq!(sent(Some("Bearer other"), Some("")), Some("other"));
+        assert_eq!(sent(None, Some(" ")), None);
     }
 
     #[test]

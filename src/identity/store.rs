@@ -65,11 +65,11 @@ impl KeyCache {
 pub async fn authenticate(
     directory: &impl Directory,
     cache: &KeyCache,
-    header: Option<&str>,
+    key: Option<&str>,
     now_ms: u64,
 ) -> Result<KeyRecord> {
-    let key = header.and_then(keys::bearer).ok_or_else(|| {
-        refused("Missing Authentication header: send Authorization: Bearer <key>")
+    let key = key.ok_or_else(|| {
+        refused("Missing Authentication header: send Authorization: Bearer <key>, or x-api-key")
     })?;
     if !keys::is_well_formed(key) {
         return Err(refused("No such API key"));
@@ -185,7 +185,7 @@ mod tests {
 
     fn status(stores: &Stores, cache: &KeyCache, header: &str, now: u64) -> u16 {
         let header = (!header.is_empty()).then_some(header);
-        block_on(authenticate(stores, cache, header, now))
+        block_on(authenticate(stores, cache, keys::sent(header, None), now))
             .map_or_else(|error| error.status, |_| 200)
     }
 

@@ -3,9 +3,9 @@
 use super::job::Job;
 use crate::{
     catalog::Dialect,
-    chat::{Completion, Delta, Event},
+    chat::{Delta, Event},
     dialects::{
-        self, StreamReader, Surface, Target,
+        self, StreamReader, Surface, Target, anthropic_messages,
         openai_chat::{Passthrough, WholeAnswer},
         report::{Meta, UsageReport, WriterOptions},
         surface::Writer,
@@ -17,6 +17,8 @@ use crate::{
 pub enum Pipe {
     /// Client and upstream both speak chat completions.
     Same(Box<Passthrough>),
+    /// Client and upstream both speak messages.
+    SameMessages(Box<anthropic_messages::Passthrough>),
     /// They do not, or the answer goes on where another provider stopped.
     Translated {
         /// Reads the upstream's dialect.
@@ -44,9 +46,16 @@ impl Pipe {
     /// The way from this target to the job's client.
     pub fn new(job: &Job, target: &Target<'_>, meta: &Meta) -> Self {
         let (dialect, quirks) = (target.dialect(), &target.provider.quirks);
-        if speaks_alike(job, dialect) {
-            let options = WriterOptions::of(&job.request);
-            return Self::Same(Box::new(Passthrough::new(meta, options, quirks)));
+        let options = WriterOptions::of(&job.request);
+        match (job.surface, dialect) {
+            (Surface::ChatCompletions, Dialect::OpenaiChat) => {
+                return Self::Same(Box::new(Passthrough::new(meta, options, quirks)));
+            }
+            (Surface::Messages, Dialect::AnthropicMessages) => {
+                let pass = anthropic_messages::Passthrough::new(meta, options);
+                return Self::SameMessages(Box::new(pass));
+            }
+            _ => {}
         }
         Self::Translated {
             reader: Box::new(StreamReader::new(dialect, quirks)),
@@ -62,6 +71,7 @@ impl Pipe {
     pub fn feed(&mut self, bytes: &[u8], out: &mut Vec<u8>, events: &mut Vec<Event>) -> Result<()> {
         match self {
             Self::Same(pass) => pass.feed(bytes, out, events),
+            Self::SameMessages(pass) => pass.feed(bytes, out, events),
             Self::Translated {
                 reader,
                 writer,
@@ -82,6 +92,7 @@ impl Pipe {
     pub fn end(&mut self, out: &mut Vec<u8>, events: &mut Vec<Event>) -> Result<()> {
         match self {
             Self::Same(pass) => pass.end(out, events),
+            Self::SameMessages(pass) => pass.end(out, events),
             Self::Translated {
                 reader,
                 writer,
@@ -99,6 +110,7 @@ impl Pipe {
     pub fn write(&mut self, events: &[Event], out: &mut Vec<u8>) {
         match self {
             Self::Same(pass) => pass.write(events, out),
+            Self::SameMessages(pass) => pass.write(events, out),
             Self::Translated { writer, .. } => write(writer, events, out),
         }
     }
@@ -107,6 +119,7 @@ impl Pipe {
     pub fn finish(&mut self, report: &UsageReport, out: &mut Vec<u8>) {
         match self {
             Self::Same(pass) => pass.finish(report, out),
+            Self::SameMessages(pass) => pass.finish(report, out),
             Self::Translated { writer, .. } => writer.finish(report, out),
         }
     }
@@ -115,20 +128,18 @@ impl Pipe {
     pub fn error(&mut self, error: &Error, report: &UsageReport, out: &mut Vec<u8>) {
         match self {
             Self::Same(pass) => pass.error(error, Some(report), out),
+            Self::SameMessages(pass) => pass.error(error, Some(report), out),
             Self::Translated { writer, .. } => writer.error(error, report, out),
         }
     }
-}
-
-/// Whether the bytes of this dialect can be passed on to the job's client.
-fn speaks_alike(job: &Job, dialect: Dialect) -> bool {
-    (job.surface, dialect) == (Surface::ChatCompletions, Dialect::OpenaiChat)
 }
 
 /// An answer in one piece, read once.
 pub enum Whole<'a> {
     /// Client and upstream both speak chat completions.
     Same(Box<WholeAnswer<'a>>),
+    /// Client and upstream both speak messages.
+    SameMessages(Box<anthropic_messages::WholeMessage<'a>>),
     /// They do not.
     Translated(Vec<Event>),
 }
@@ -140,10 +151,15 @@ impl<'a> Whole<'a> {
     /// When the body is no answer of the target's dialect.
     pub fn read(job: &Job, target: &Target<'_>, body: &'a [u8]) -> Result<Self> {
         let (dialect, quirks) = (target.dialect(), &target.provider.quirks);
-        Ok(if speaks_alike(job, dialect) {
-            Self::Same(Box::new(WholeAnswer::read(body, quirks)?))
-        } else {
-            Self::Translated(dialects::response(dialect, body, quirks)?)
+        Ok(match (job.surface, dialect) {
+            (Surface::ChatCompletions, Dialect::OpenaiChat) => {
+                Self::Same(Box::new(WholeAnswer::read(body, quirks)?))
+            }
+            (Surface::Messages, Dialect::AnthropicMessages) => {
+                let message = anthropic_messages::WholeMessage::read(body)?;
+                Self::SameMessages(Box::new(message))
+            }
+            _ => Self::Translated(dialects::response(dialect, body, quirks)?),
         })
     }
 
@@ -151,6 +167,7 @@ impl<'a> Whole<'a> {
     pub fn events(&self) -> &[Event] {
         match self {
             Self::Same(answer) => &answer.events,
+            Self::SameMessages(answer) => &answer.events,
             Self::Translated(events) => events,
         }
     }
@@ -167,10 +184,10 @@ impl<'a> Whole<'a> {
         }
         match self {
             Self::Same(answer) => answer.write(meta, report, WriterOptions::of(&job.request)),
-            Self::Translated(events) => {
-                let completion = Completion::from_events(events.iter().cloned());
-                recipient.whole(&completion, report)
+            Self::SameMessages(answer) => {
+                answer.write(meta, report, WriterOptions::of(&job.request))
             }
+            Self::Translated(events) => recipient.whole(events, report),
         }
     }
 }

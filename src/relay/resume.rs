@@ -21,6 +21,7 @@ pub const MAX_PARTS: usize = 2;
 /// The request for the rest of an answer.
 pub struct Draft {
     request: ChatRequest,
+    surface: Surface,
     raw: Option<Vec<u8>>,
     /// Estimated tokens of the prompt and the text so far.
     pub prompt_tokens: u64,
@@ -53,9 +54,11 @@ impl Draft {
             .max_tokens
             .map(|most| most.saturating_sub(written).max(1));
         Some(Self {
-            raw: (job.surface == Surface::ChatCompletions)
+            // Both spell the beginning of an answer alike.
+            raw: matches!(job.surface, Surface::ChatCompletions | Surface::Messages)
                 .then(|| raw(&job.raw, beginning))
                 .flatten(),
+            surface: job.surface,
             request,
             prompt_tokens: job.prompt_tokens.saturating_add(written),
             repeated: text.get(beginning.len()..).unwrap_or_default().to_owned(),
@@ -67,7 +70,7 @@ impl Draft {
     pub fn inbound(&self) -> Inbound<'_> {
         Inbound {
             request: &self.request,
-            surface: Surface::ChatCompletions,
+            surface: self.surface,
             raw: self.raw.as_deref(),
         }
     }

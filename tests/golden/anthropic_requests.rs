@@ -1,18 +1,19 @@
-//! Anthropic's recorded requests: native → canonical (a reader of this test alone) → native again.
+//! Anthropic's recorded requests: through the client surface into the canonical form, and native again.
 //!
 //! What comes out must be what was recorded, field by field, once both are in one spelling. Requests that ask for what the
 //! canonical request cannot say are listed with the reason; a request that is missing from the list has to match.
 
 use std::collections::BTreeMap;
 
-use base64::prelude::{BASE64_STANDARD, Engine};
 use patchbay::{
     catalog::{Endpoint, Provider},
-    chat::{
-        CacheMark, CacheTtl, ChatRequest, JsonSchema, Media, Message, Part, ReasoningDetail,
-        ReasoningFormat, ReasoningKind, ReasoningRequest, ResponseFormat, Role, Tool, ToolChoice,
+    chat::ChatRequest,
+    dialects::{
+        Inbound, NativeRequest, Surface, Target,
+        anthropic_messages::{self, client},
+        splice::Fields,
     },
-    dialects::{Inbound, Surface, Target, anthropic_messages},
+    error::Result,
 };
 use serde_json::{Value, json};
 
@@ -28,32 +29,22 @@ const APIS: [&str; 4] = [
     "vertex.anthropic_rawPredict",
 ];
 
-/// The requests that cannot be said, by reason.
+/// The requests that are not compared, by reason: what only Anthropic knows reaches it as the client's own bytes.
 const OUT_OF_SCOPE: &[(&str, &[&str])] = &[
+    (
+        "400 at messages[0]",
+        &["ddtrace-anthropic-anthropic-completion-error"],
+    ),
     (
         "a cache mark on a tool call",
         &["fantasy-testanthropicthinkingwithcachecontrol-claude-sonnet-4-thinking-streaming-t2"],
     ),
     (
-        "a turn that is no object",
-        &["ddtrace-anthropic-anthropic-completion-error"],
-    ),
-    (
-        "block server_tool_use",
-        &[
-            "chatlas-test-echo-display-providers-test-anthropic-search-panel-t2-stream",
-            "ellmer-anthropic-web-fetch-t2",
-            "ellmer-anthropic-web-fetch-t3",
-            "ellmer-anthropic-web-fetch-t4",
-            "lingua-websearchtoolparam-anthropic-followup-response",
-        ],
-    ),
-    (
-        "field container",
+        "only Anthropic knows container",
         &["pydantic-test-anthropic-test-anthropic-code-execution-tool-container-reuse-t2"],
     ),
     (
-        "field mcp_servers",
+        "only Anthropic knows mcp_servers",
         &[
             "activeagent-common-format-mcp-test-test-agent-common-format-single-server",
             "activeagent-common-format-mcp-test-test-agent-common-format-sse-server-v2",
@@ -62,8 +53,10 @@ const OUT_OF_SCOPE: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "server tool code_execution",
+        "only Anthropic knows tools[0]",
         &[
+            "ddtrace-anthropic-anthropic-completion-beta-tools-stream",
+            "ddtrace-anthropic-anthropic-completion-tools-server-tool-use",
             "pydantic-test-anthropic-test-anthropic-code-execution-tool-container-reuse-t1",
             "pydantic-test-anthropic-test-anthropic-code-execution-tool-stream",
             "pydantic-test-anthropic-test-anthropic-code-execution-tool-t1",
@@ -72,17 +65,20 @@ const OUT_OF_SCOPE: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "server tool tool_search_tool_regex",
+        "the gateway runs openrouter:web_fetch",
         &[
-            "ddtrace-anthropic-anthropic-completion-beta-tools-stream",
-            "ddtrace-anthropic-anthropic-completion-tools-server-tool-use",
+            "ellmer-anthropic-web-fetch-t1",
+            "ellmer-anthropic-web-fetch-t2",
+            "ellmer-anthropic-web-fetch-t3",
+            "ellmer-anthropic-web-fetch-t4",
         ],
     ),
-    ("server tool web_fetch", &["ellmer-anthropic-web-fetch-t1"]),
     (
-        "server tool web_search",
+        "the gateway runs openrouter:web_search",
         &[
             "chatlas-test-echo-display-providers-test-anthropic-search-panel-t1-stream",
+            "chatlas-test-echo-display-providers-test-anthropic-search-panel-t2-stream",
+            "lingua-websearchtoolparam-anthropic-followup-response",
             "lingua-websearchtoolparam-anthropic",
             "llm-anthropic-test-anthropic-test-web-search-stream",
         ],
@@ -134,26 +130,63 @@ fn compare(cases: &[Case]) -> (usize, BTreeMap<Reason, Vec<String>>) {
 }
 
 /// The request, read and written again.
-fn through(native: &Value) -> Result<Value, Reason> {
-    let request = read(native)?;
+fn through(native: &Value) -> std::result::Result<Value, Reason> {
     let model = native["model"].as_str().unwrap_or("claude");
-    let endpoint = endpoint(model);
-    let provider = provider();
+    let mut native = native.clone();
+    native["model"] = model.into();
+    let raw = native.to_string();
+    let request = client::parse_request(raw.as_bytes())
+        .map_err(|error| format!("400 at {}", error.param.unwrap_or_default()))?;
+    passes(&native, &raw, &request);
+    if let Some(path) = &request.only_native {
+        return Err(format!("only Anthropic knows {path}"));
+    }
+    if let Some(tool) = request.server_tools.first() {
+        return Err(format!("the gateway runs {}", tool.kind.as_str()));
+    }
+    if has_marked_call(&native) {
+        return Err("a cache mark on a tool call".into());
+    }
+    let written = write(model, &request, None).map_err(|error| format!("refused: {error}"))?;
+    if !written.dropped.is_empty() {
+        return Err(format!("dropped: {}", written.dropped.join(", ")));
+    }
+    Ok(serde_json::from_slice(&written.body).unwrap())
+}
+
+fn has_marked_call(native: &Value) -> bool {
+    let turns = native["messages"].as_array().into_iter().flatten();
+    let mut blocks = turns.flat_map(|turn| turn["content"].as_array().into_iter().flatten());
+    blocks.any(|block| block["type"] == "tool_use" && !block["cache_control"].is_null())
+}
+
+/// Between a client and an upstream of the same dialect the conversation stays what it was, to the letter.
+fn passes(native: &Value, raw: &str, request: &ChatRequest) {
+    let model = native["model"].as_str().unwrap();
+    let written = write(model, request, Some(raw.as_bytes())).unwrap();
+    let body = Fields::parse(&written.body).unwrap();
+    let sent = Fields::parse(raw.as_bytes()).unwrap();
+    if request.has_extensions || !request.server_tools.is_empty() {
+        return;
+    }
+    for field in ["messages", "system", "tools", "mcp_servers", "container"] {
+        let kept = sent.get(field).filter(|text| *text != "[]");
+        assert_eq!(body.get(field), kept, "{field} of {raw}");
+    }
+}
+
+fn write(model: &str, request: &ChatRequest, raw: Option<&[u8]>) -> Result<NativeRequest> {
+    let (endpoint, provider) = (endpoint(model), provider());
     let target = Target {
         endpoint: &endpoint,
         provider: &provider,
     };
     let inbound = Inbound {
-        request: &request,
-        surface: Surface::ChatCompletions,
-        raw: None,
+        request,
+        surface: Surface::Messages,
+        raw,
     };
-    let written = anthropic_messages::request(&inbound, &target)
-        .map_err(|error| format!("refused: {error}"))?;
-    if !written.dropped.is_empty() {
-        return Err(format!("dropped: {}", written.dropped.join(", ")));
-    }
-    Ok(serde_json::from_slice(&written.body).unwrap())
+    anthropic_messages::request(&inbound, &target)
 }
 
 fn endpoint(model: &str) -> Endpoint {
@@ -173,211 +206,6 @@ fn provider() -> Provider {
         "auth": {"kind": "header", "name": "x-api-key"}, "secret": "KEY",
     }))
     .unwrap()
-}
-
-fn read(native: &Value) -> Result<ChatRequest, Reason> {
-    let mut request = ChatRequest::default();
-    let mut system = Vec::new();
-    for (field, value) in native.as_object().unwrap() {
-        match field.as_str() {
-            "model" | "anthropic_version" => {}
-            "max_tokens" => request.max_tokens = value.as_u64(),
-            "stream" => request.stream = value == true,
-            "temperature" => request.sampling.temperature = value.as_number().cloned(),
-            "top_p" => request.sampling.top_p = value.as_number().cloned(),
-            "top_k" => request.sampling.top_k = value.as_u64(),
-            "stop_sequences" => request.stop = list(value).iter().map(text).collect(),
-            "system" => system = blocks(value)?,
-            "messages" => {
-                for turn in list(value) {
-                    read_turn(turn, &mut request.messages)?;
-                }
-            }
-            "tools" => request.tools = list(value).iter().map(tool).collect::<Result<_, _>>()?,
-            "tool_choice" => {
-                request.tool_choice = Some(match value["type"].as_str() {
-                    Some("auto") => ToolChoice::Auto,
-                    Some("any") => ToolChoice::Required,
-                    Some("none") => ToolChoice::None,
-                    _ => ToolChoice::Function(text(&value["name"])),
-                });
-                request.parallel_tool_calls =
-                    (value["disable_parallel_tool_use"] == true).then_some(false);
-            }
-            "thinking" => {
-                request.reasoning = Some(ReasoningRequest {
-                    max_tokens: value["budget_tokens"].as_u64(),
-                    enabled: Some(value["type"] != "disabled"),
-                    ..ReasoningRequest::default()
-                });
-            }
-            "output_config" => request.response_format = format(&value["format"]),
-            "output_format" => request.response_format = format(value),
-            other => return Err(format!("field {other}")),
-        }
-    }
-    if !system.is_empty() {
-        let system = Message {
-            role: Role::System,
-            name: None,
-            parts: system,
-        };
-        request.messages.insert(0, system);
-    }
-    Ok(request)
-}
-
-fn read_turn(turn: &Value, messages: &mut Vec<Message>) -> Result<(), Reason> {
-    if !turn.is_object() {
-        return Err("a turn that is no object".into());
-    }
-    let mut role = if turn["role"] == "assistant" {
-        Role::Assistant
-    } else {
-        Role::User
-    };
-    let mut parts = blocks(&turn["content"])?;
-    if parts
-        .iter()
-        .any(|part| matches!(part, Part::ToolResult { .. }))
-    {
-        role = Role::Tool;
-        // Chat completions have a message for each result, and one for the words after them.
-        let rest = parts.split_off(
-            parts
-                .iter()
-                .take_while(|part| matches!(part, Part::ToolResult { .. }))
-                .count(),
-        );
-        for part in parts {
-            messages.push(Message {
-                role,
-                name: None,
-                parts: vec![part],
-            });
-        }
-        if rest.is_empty() {
-            return Ok(());
-        }
-        role = Role::User;
-        parts = rest;
-    }
-    messages.push(Message {
-        role,
-        name: None,
-        parts,
-    });
-    Ok(())
-}
-
-fn blocks(content: &Value) -> Result<Vec<Part>, Reason> {
-    match content {
-        Value::String(text) => Ok(vec![Part::text(text)]),
-        content => list(content).iter().map(block).collect(),
-    }
-}
-
-fn block(block: &Value) -> Result<Part, Reason> {
-    let cache = mark(block);
-    let reasoning = |kind| {
-        Part::Reasoning(ReasoningDetail {
-            kind,
-            format: ReasoningFormat::AnthropicClaude,
-            id: None,
-            index: None,
-        })
-    };
-    Ok(match block["type"].as_str().unwrap() {
-        "text" if block["citations"].is_array() => return Err("citations sent back".into()),
-        "text" => Part::Text {
-            text: text(&block["text"]),
-            cache,
-        },
-        "image" => Part::Image {
-            media: media(&block["source"]),
-            detail: None,
-            cache,
-        },
-        "document" => Part::File {
-            filename: block["title"].as_str().map(str::to_owned),
-            media: media(&block["source"]),
-            cache,
-        },
-        "tool_use" if cache.is_some() => return Err("a cache mark on a tool call".into()),
-        "tool_use" => Part::ToolCall {
-            id: text(&block["id"]),
-            name: text(&block["name"]),
-            arguments: block["input"].to_string(),
-        },
-        "tool_result" => Part::ToolResult {
-            call_id: text(&block["tool_use_id"]),
-            content: blocks(&block["content"])?,
-            is_error: block["is_error"] == true,
-            cache,
-        },
-        "thinking" => reasoning(ReasoningKind::Text {
-            text: Some(text(&block["thinking"])),
-            signature: Some(text(&block["signature"])),
-        }),
-        "redacted_thinking" => reasoning(ReasoningKind::Encrypted {
-            data: text(&block["data"]),
-        }),
-        other => return Err(format!("block {other}")),
-    })
-}
-
-fn media(source: &Value) -> Media {
-    match source["type"].as_str().unwrap() {
-        "base64" => Media::Inline {
-            mime: text(&source["media_type"]),
-            data: text(&source["data"]),
-        },
-        "url" => Media::Url(text(&source["url"])),
-        "text" => Media::Inline {
-            mime: text(&source["media_type"]),
-            data: BASE64_STANDARD.encode(text(&source["data"])),
-        },
-        "file" => Media::FileId(text(&source["file_id"])),
-        other => panic!("source {other}"),
-    }
-}
-
-fn tool(tool: &Value) -> Result<Tool, Reason> {
-    if let Some(kind) = tool["type"].as_str().filter(|kind| *kind != "custom") {
-        let family = kind.rsplit_once('_').map_or(kind, |(family, _)| family);
-        return Err(format!("server tool {family}"));
-    }
-    Ok(Tool {
-        name: text(&tool["name"]),
-        description: tool["description"].as_str().map(str::to_owned),
-        parameters: Some(tool["input_schema"].clone()),
-        strict: tool["strict"].as_bool(),
-        cache: mark(tool),
-    })
-}
-
-fn format(format: &Value) -> Option<ResponseFormat> {
-    let schema = format.get("schema")?.clone();
-    Some(ResponseFormat::JsonSchema(JsonSchema {
-        name: "answer".into(),
-        description: None,
-        schema,
-        strict: Some(true),
-    }))
-}
-
-fn mark(block: &Value) -> Option<CacheMark> {
-    let mark = block.get("cache_control").filter(|mark| !mark.is_null())?;
-    Some(CacheMark {
-        ttl: mark["ttl"].as_str().map(|ttl| match ttl {
-            "1h" => CacheTtl::OneHour,
-            _ => CacheTtl::FiveMinutes,
-        }),
-    })
-}
-
-fn list(value: &Value) -> &[Value] {
-    value.as_array().unwrap()
 }
 
 fn text(value: &Value) -> String {
@@ -404,6 +232,7 @@ fn one_spelling(native: Value) -> Value {
     for mut turn in body.remove("messages").into_iter().flat_map(into_list) {
         as_blocks(&mut turn["content"]);
         for block in turn["content"].as_array_mut().unwrap() {
+            as_words(block);
             if let Some(content) = block
                 .as_object_mut()
                 .and_then(|block| block.get_mut("content"))
@@ -436,6 +265,22 @@ fn into_list(value: Value) -> Vec<Value> {
 fn as_blocks(content: &mut Value) {
     if let Value::String(text) = content {
         *content = json!([{"type": "text", "text": text}]);
+    }
+}
+
+/// A document of text is written as text, which every model can read.
+fn as_words(block: &mut Value) {
+    if block["type"] == "document" && block["source"]["type"] == "text" {
+        let title = block["title"]
+            .as_str()
+            .map(|title| format!(" title=\"{title}\""));
+        let (title, words) = (title.unwrap_or_default(), text(&block["source"]["data"]));
+        let said = format!("<document{title}>\n{words}\n</document>");
+        let cache = block["cache_control"].take();
+        *block = json!({"type": "text", "text": said});
+        if !cache.is_null() {
+            block["cache_control"] = cache;
+        }
     }
 }
 

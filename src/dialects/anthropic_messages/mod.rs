@@ -1,17 +1,21 @@
-//! Anthropic messages as an upstream: `POST {base_url}/v1/messages`.
+//! Anthropic messages: as an upstream (`POST {base_url}/v1/messages`), and as a surface for clients (`client`).
 //!
 //! In scope: canonical request → native request, native answer, stream or error → canonical events. Out of scope:
-//! credentials, retries, the Anthropic surface for clients, and Anthropic's own server tools (they are never declared; what
+//! credentials, retries, and Anthropic's own server tools (they are never declared; what
 //! they did is told when an answer holds it).
 //! Spec: <https://docs.anthropic.com/en/api/messages>, <https://docs.anthropic.com/en/docs/build-with-claude/streaming>
 
 mod answer;
 mod cache;
+pub mod client;
 mod error;
 mod ids;
 mod media;
 mod messages;
 mod native;
+mod passthrough;
+#[cfg(test)]
+mod passthrough_tests;
 #[cfg(test)]
 mod properties;
 mod request;
@@ -19,6 +23,7 @@ mod request;
 mod request_tests;
 mod response;
 mod schema;
+mod splice;
 mod stream;
 mod thinking;
 mod usage;
@@ -26,6 +31,7 @@ mod wire;
 
 pub use answer::stop_reason;
 pub use error::error;
+pub use passthrough::{Passthrough, WholeMessage};
 pub use request::request;
 pub use response::response;
 pub use stream::Stream;

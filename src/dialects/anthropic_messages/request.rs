@@ -13,13 +13,13 @@ use super::{
     ids::user_id,
     messages::{self, Prompt},
     native::{Block, Body, Metadata, OutputConfig, OutputFormat, Tool, ToolChoice},
-    schema,
+    schema, splice,
     thinking::{self, Surroundings},
 };
 use crate::{
     catalog::{Endpoint, Parameter, PathStyle, Quirk},
     chat::{self, ChatRequest, Effort, Media, Part, ResponseFormat},
-    dialects::{Inbound, NativeRequest, Target},
+    dialects::{Inbound, NativeRequest, Surface, Target},
     error::{Error, Result},
 };
 
@@ -29,6 +29,9 @@ const VERSION: &str = "2023-06-01";
 const VERTEX_VERSION: &str = "vertex-2023-10-16";
 /// The feature under which the API takes references to uploaded files.
 const FILES_BETA: &str = "files-api-2025-04-14";
+/// The most features that a client may switch on, and the longest name of one.
+const MAX_BETAS: usize = 32;
+const MAX_BETA: usize = 64;
 /// Below this, `top_p` does not go together with thinking.
 const LEAST_TOP_P_WITH_THINKING: f64 = 0.95;
 
@@ -38,6 +41,11 @@ const LEAST_TOP_P_WITH_THINKING: f64 = 0.95;
 /// 400 with the path of a field that has no native form.
 pub fn request(inbound: &Inbound<'_>, target: &Target<'_>) -> Result<NativeRequest> {
     let request = inbound.request;
+    if let Some(raw) = inbound.raw_of(Surface::Messages)
+        && splice::will_do(request, target)
+    {
+        return splice::request(request, raw, target);
+    }
     let endpoint = target.endpoint;
     let mut dropped = without_native_form(request);
 
@@ -98,7 +106,7 @@ pub fn request(inbound: &Inbound<'_>, target: &Target<'_>) -> Result<NativeReque
     })
 }
 
-fn headers(request: &ChatRequest) -> Vec<(&'static str, String)> {
+pub(super) fn headers(request: &ChatRequest) -> Vec<(&'static str, String)> {
     let mut headers = vec![("anthropic-version", VERSION.to_owned())];
     let refers_to_file = |part: &Part| {
         matches!(
@@ -113,10 +121,34 @@ fn headers(request: &ChatRequest) -> Vec<(&'static str, String)> {
         )
     };
     let mut parts = request.messages.iter().flat_map(|message| &message.parts);
-    if parts.any(refers_to_file) {
-        headers.push(("anthropic-beta", FILES_BETA.to_owned()));
+    let mut betas = betas(request);
+    if parts.any(refers_to_file) && !betas.contains(&FILES_BETA) {
+        betas.push(FILES_BETA);
+    }
+    if !betas.is_empty() {
+        headers.push(("anthropic-beta", betas.join(",")));
     }
     headers
+}
+
+/// The features that the client switched on. What speaks of the client's own credentials stays here.
+fn betas(request: &ChatRequest) -> Vec<&str> {
+    let sent = request
+        .extra
+        .get("anthropic_beta")
+        .and_then(Value::as_array);
+    let names = sent.into_iter().flatten().filter_map(Value::as_str);
+    let is_name = |name: &&str| {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        !name.is_empty() && name.len() <= MAX_BETA && name.bytes().all(fits)
+    };
+    let mut betas: Vec<&str> = Vec::new();
+    for name in names.filter(is_name).take(MAX_BETAS) {
+        if !name.starts_with("oauth-") && !betas.contains(&name) {
+            betas.push(name);
+        }
+    }
+    betas
 }
 
 /// The parameters in the request that the API has no words for.
@@ -144,7 +176,7 @@ fn without_native_form(request: &ChatRequest) -> Vec<&'static str> {
     .collect()
 }
 
-fn is_tool_forced(request: &ChatRequest) -> bool {
+pub(super) fn is_tool_forced(request: &ChatRequest) -> bool {
     matches!(
         request.tool_choice,
         Some(chat::ToolChoice::Required | chat::ToolChoice::Function(_))
@@ -239,7 +271,7 @@ fn response_format(
 }
 
 /// Verbosity is the API's effort, on the endpoints that take one.
-fn verbosity(
+pub(super) fn verbosity(
     request: &ChatRequest,
     endpoint: &Endpoint,
     dropped: &mut Vec<&'static str>,
@@ -258,13 +290,13 @@ fn verbosity(
 
 /// Sampling as the API takes it.
 #[derive(Debug, Default)]
-struct Sampling {
-    temperature: Option<Number>,
-    top_p: Option<Number>,
-    top_k: Option<u64>,
+pub(super) struct Sampling {
+    pub temperature: Option<Number>,
+    pub top_p: Option<Number>,
+    pub top_k: Option<u64>,
 }
 
-fn sampling(
+pub(super) fn sampling(
     request: &ChatRequest,
     endpoint: &Endpoint,
     thinks: bool,
@@ -303,7 +335,7 @@ fn sampling(
 }
 
 /// Sequences of white space alone are refused by the API.
-fn stop_sequences<'a>(
+pub(super) fn stop_sequences<'a>(
     request: &'a ChatRequest,
     endpoint: &Endpoint,
     dropped: &mut Vec<&'static str>,
@@ -318,7 +350,10 @@ fn stop_sequences<'a>(
 }
 
 /// Only the ordinary tier can be asked for: the others have prices of their own, and endpoints of their own with them.
-fn service_tier(request: &ChatRequest, dropped: &mut Vec<&'static str>) -> Option<&'static str> {
+pub(super) fn service_tier(
+    request: &ChatRequest,
+    dropped: &mut Vec<&'static str>,
+) -> Option<&'static str> {
     match request.service_tier.as_deref()? {
         "auto" => Some("auto"),
         "default" | "standard" => Some("standard_only"),

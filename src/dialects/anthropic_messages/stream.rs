@@ -45,14 +45,15 @@ impl Stream {
     }
 }
 
+/// Reads events, whoever takes the frames apart.
 #[derive(Debug, Default)]
-struct Reader {
+pub(super) struct Reader {
     answer: Answer,
     ended: bool,
 }
 
 impl Reader {
-    fn frame(&mut self, frame: Frame<'_>, events: &mut Vec<Event>) -> Result<()> {
+    pub(super) fn frame(&mut self, frame: Frame<'_>, events: &mut Vec<Event>) -> Result<()> {
         // Some hosts keep the connection alive with empty data, or close it as chat completions do.
         if self.ended || frame.data.is_empty() || frame.data == b"[DONE]" {
             return Ok(());

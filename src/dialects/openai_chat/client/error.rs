@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// What a client reads of a failure inside the gateway; the cause is in the log.
-const INTERNAL: &str = "Internal Server Error";
+pub(in crate::dialects) const INTERNAL: &str = "Internal Server Error";
 
 /// The status and body of a request that failed before its answer began.
 pub fn error_body(error: &Error) -> (u16, Vec<u8>) {
@@ -41,19 +41,20 @@ pub fn put_error(out: &mut Vec<u8>, error: &Error) {
 }
 
 /// Of a failure inside the gateway nothing is told.
-fn is_internal(error: &Error) -> bool {
+pub(in crate::dialects) fn is_internal(error: &Error) -> bool {
     error.source == Source::Gateway && error.error_type == ErrorType::Server
 }
 
 /// What somebody else may have worded, without secrets: this is the last place before the client.
-fn put_told(out: &mut Vec<u8>, text: &str) {
+pub(in crate::dialects) fn put_told(out: &mut Vec<u8>, text: &str) {
     match redact::secrets(text) {
         Some(told) => put(out, &told),
         None => put(out, text),
     }
 }
 
-fn put_metadata(out: &mut Vec<u8>, error: &Error, internal: bool) {
+/// Appends `metadata`.
+pub(in crate::dialects) fn put_metadata(out: &mut Vec<u8>, error: &Error, internal: bool) {
     let mut object = ObjectWriter::new(out);
     object.field("error_type", error.error_type.as_str());
     if !internal {

@@ -4,6 +4,7 @@
 //! (`serde_path_to_error`): a right request pays nothing for good messages about wrong ones.
 //! Out of scope: messages (`message`), routing preferences (`provider` is kept raw).
 
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Number, Value, value::RawValue};
 
 use super::{
@@ -33,19 +34,23 @@ const MAX_MESSAGE: usize = 300;
 /// # Errors
 /// 400 with the path of the first field that is wrong, such as `messages[2].content[0].type`.
 pub fn parse_request(raw: &[u8]) -> Result<ChatRequest> {
-    let wire: wire::Request = serde_json::from_slice(raw).map_err(|error| explain(raw, &error))?;
+    let wire: wire::Request =
+        serde_json::from_slice(raw).map_err(|error| explain::<wire::Request>(raw, &error))?;
     convert(wire)
 }
 
-/// Says where the body is wrong.
-fn explain(raw: &[u8], error: &serde_json::Error) -> Error {
+/// Says where a body is wrong that could not be read as a `T`.
+pub(in crate::dialects) fn explain<T: DeserializeOwned>(
+    raw: &[u8],
+    error: &serde_json::Error,
+) -> Error {
     if !error.is_data() {
         let mut invalid = Error::invalid("", format!("The body is not valid JSON: {error}"));
         invalid.param = None;
         return invalid;
     }
     let mut deserializer = serde_json::Deserializer::from_slice(raw);
-    let Err(error) = serde_path_to_error::deserialize::<_, wire::Request>(&mut deserializer) else {
+    let Err(error) = serde_path_to_error::deserialize::<_, T>(&mut deserializer) else {
         return Error::invalid("", error.to_string());
     };
     let mut path = error.path().to_string();
@@ -75,7 +80,7 @@ fn explain(raw: &[u8], error: &serde_json::Error) -> Error {
 }
 
 /// Puts `prefix` before the path of an error found inside it.
-pub(super) fn under(mut error: Error, prefix: &str) -> Error {
+pub(in crate::dialects) fn under(mut error: Error, prefix: &str) -> Error {
     error.param = Some(match error.param.as_deref() {
         None | Some("") => prefix.to_owned(),
         Some(inner) if inner.starts_with('[') => format!("{prefix}{inner}"),
@@ -98,6 +103,7 @@ fn convert(wire: wire::Request) -> Result<ChatRequest> {
         model,
         models,
         has_extensions,
+        only_native: None,
         messages: messages(wire.messages, wire.prompt)?,
         stream: wire.stream.unwrap_or_default(),
         sampling: Sampling {
@@ -239,7 +245,8 @@ fn in_range(
     }
 }
 
-fn within(
+/// A number in a closed range.
+pub(in crate::dialects) fn within(
     field: &str,
     value: Option<Number>,
     range: std::ops::RangeInclusive<f64>,
@@ -249,7 +256,11 @@ fn within(
 }
 
 /// More than zero, at most `most`.
-fn positive(field: &str, value: Option<Number>, most: f64) -> Result<Option<Number>> {
+pub(in crate::dialects) fn positive(
+    field: &str,
+    value: Option<Number>,
+    most: f64,
+) -> Result<Option<Number>> {
     let told = format!("above 0 and at most {most}");
     in_range(field, value, |number| number > 0.0 && number <= most, &told)
 }
@@ -307,7 +318,8 @@ fn logit_bias(bias: Option<Map<String, Value>>) -> Result<Option<Map<String, Val
     Ok(bias)
 }
 
-fn session_id(id: Option<String>) -> Result<Option<String>> {
+/// A conversation's id of bearable length.
+pub(in crate::dialects) fn session_id(id: Option<String>) -> Result<Option<String>> {
     if id
         .as_ref()
         .is_some_and(|id| id.chars().count() > MAX_SESSION_ID)
@@ -339,7 +351,9 @@ fn metadata(metadata: Option<Map<String, Value>>) -> Result<Option<Map<String, V
 }
 
 /// Kept as sent: `routing` reads it.
-fn provider(provider: Option<Box<RawValue>>) -> Result<Option<Box<RawValue>>> {
+pub(in crate::dialects) fn provider(
+    provider: Option<Box<RawValue>>,
+) -> Result<Option<Box<RawValue>>> {
     match provider {
         Some(value) if value.get() == "null" => Ok(None),
         Some(value) if !value.get().starts_with('{') => {

@@ -124,7 +124,33 @@ pub fn put_usage(out: &mut Vec<u8>, report: &UsageReport) {
     prompt.field("cache_write_tokens", &usage.cache_write());
     prompt.field("audio_tokens", &usage.audio_in);
     prompt.end();
-    let mut cost = ObjectWriter::new(object.key("cost_details"));
+    put_cost_details(object.key("cost_details"), report);
+    let mut completion = ObjectWriter::new(object.key("completion_tokens_details"));
+    completion.field("reasoning_tokens", &usage.reasoning);
+    completion.field("image_tokens", &usage.image_out);
+    completion.field("audio_tokens", &usage.audio_out);
+    completion.end();
+    put_parts(&mut object, report);
+    object.end();
+}
+
+/// Who wrote which part, where several providers wrote the answer.
+pub(in crate::dialects) fn put_parts(object: &mut ObjectWriter<'_>, report: &UsageReport) {
+    if !report.parts.is_empty() {
+        put_array(object.key("parts"), &report.parts, |out, part| {
+            let mut object = ObjectWriter::new(out);
+            object.field("provider", &part.provider);
+            object.field("prompt_tokens", &part.usage.prompt);
+            object.field("completion_tokens", &part.usage.completion);
+            put_dollars(object.key("cost"), part.cost);
+            object.end();
+        });
+    }
+}
+
+/// Appends what the cost consists of.
+pub(in crate::dialects) fn put_cost_details(out: &mut Vec<u8>, report: &UsageReport) {
+    let mut cost = ObjectWriter::new(out);
     put_dollars(cost.key("upstream_inference_cost"), report.list_cost);
     put_dollars(
         cost.key("upstream_inference_prompt_cost"),
@@ -141,25 +167,9 @@ pub fn put_usage(out: &mut Vec<u8>, report: &UsageReport) {
         put_dollars(cost.key("hedge_cost"), hedge);
     }
     cost.end();
-    let mut completion = ObjectWriter::new(object.key("completion_tokens_details"));
-    completion.field("reasoning_tokens", &usage.reasoning);
-    completion.field("image_tokens", &usage.image_out);
-    completion.field("audio_tokens", &usage.audio_out);
-    completion.end();
-    if !report.parts.is_empty() {
-        put_array(object.key("parts"), &report.parts, |out, part| {
-            let mut object = ObjectWriter::new(out);
-            object.field("provider", &part.provider);
-            object.field("prompt_tokens", &part.usage.prompt);
-            object.field("completion_tokens", &part.usage.completion);
-            put_dollars(object.key("cost"), part.cost);
-            object.end();
-        });
-    }
-    object.end();
 }
 
 /// An amount as an exact decimal JSON number.
-fn put_dollars(out: &mut Vec<u8>, amount: Nanos) {
+pub(in crate::dialects) fn put_dollars(out: &mut Vec<u8>, amount: Nanos) {
     out.extend_from_slice(amount.to_string().as_bytes());
 }

@@ -1,0 +1,28 @@
+//! The surface for clients of Anthropic's messages: their request in, messages, events and errors out, whoever serves.
+//!
+//! Out of scope: the upstream side of the dialect (the folder above). Spec: <https://docs.anthropic.com/en/api/messages>, with
+//! OpenRouter's extensions (<https://openrouter.ai/docs/api-reference/overview>).
+
+mod blocks;
+mod content;
+mod error;
+mod foreign;
+#[cfg(test)]
+pub(in crate::dialects::anthropic_messages) mod grammar;
+mod request;
+#[cfg(test)]
+mod request_tests;
+mod tools;
+mod usage;
+mod whole;
+mod wire;
+mod writer;
+#[cfg(test)]
+mod writer_tests;
+
+pub use error::error_body;
+pub use request::parse_request;
+pub(in crate::dialects::anthropic_messages) use usage::put_usage;
+pub use whole::message;
+pub use writer::MessageWriter;
+pub(in crate::dialects::anthropic_messages) use writer::{event, put_head, stopped};
