@@ -13,6 +13,7 @@ mod golden {
     mod anthropic_requests;
     mod coverage;
     mod openai_requests;
+    mod responses;
     mod summary;
     mod table;
 }

@@ -381,6 +381,9 @@ pub struct Endpoint {
     /// Refuses the beginning of an answer although its provider's other models take one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub refuses_prefill: bool,
+    /// Answers in one piece only: a client's stream is made of the whole answer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub answers_whole: bool,
     /// How settled it is.
     #[serde(default, skip_serializing_if = "Status::is_active")]
     pub status: Status,

@@ -7,6 +7,8 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
+use crate::chat::ReasoningFormat;
+
 /// The wire format a provider speaks. It decides the path that is appended to [`Provider::base_url`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -18,6 +20,8 @@ pub enum Dialect {
     /// Gemini (AI Studio): `{base_url}/models/{model}:generateContent`, and
     /// `{base_url}/models/{model}:streamGenerateContent?alt=sse` for streams.
     Gemini,
+    /// OpenAI Responses: `{base_url}/responses`.
+    OpenaiResponses,
 }
 
 /// Where a provider expects its key.
@@ -190,6 +194,25 @@ pub enum Quirk {
     PrefixFlag,
     /// The same, where that message says `partial: true`.
     PartialFlag,
+    /// Tells thoughts as summaries where it is asked to (`reasoning.summary`); asked by itself where a client wants thoughts.
+    SummarizesReasoning,
+    /// Reasoning items are sealed by xAI: nobody else opens them.
+    XaiReasoning,
+    /// Reasoning items are sealed by an Azure resource: nobody else opens them.
+    AzureReasoning,
+}
+
+impl Quirk {
+    /// Whose sealed reasoning items (`openai_responses`) a host with these quirks gives and takes.
+    pub fn reasoning_items(quirks: &[Self]) -> ReasoningFormat {
+        if quirks.contains(&Self::XaiReasoning) {
+            ReasoningFormat::Other("xai-responses-v1".to_owned())
+        } else if quirks.contains(&Self::AzureReasoning) {
+            ReasoningFormat::Other("azure-openai-responses-v1".to_owned())
+        } else {
+            ReasoningFormat::OpenaiResponses
+        }
+    }
 }
 
 /// What a provider does with what it is sent. `None` means that it is not known, and is taken as the worst case.

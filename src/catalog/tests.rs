@@ -92,6 +92,7 @@ fn endpoint(model: &str, provider: &str, prompt: &str, completion: &str) -> Endp
         output_modalities: vec![Modality::Text],
         supports_implicit_caching: false,
         refuses_prefill: false,
+        answers_whole: false,
         status: Status::Active,
     }
 }

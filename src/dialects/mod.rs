@@ -14,6 +14,7 @@
 pub mod anthropic_messages;
 pub mod gemini;
 pub mod openai_chat;
+pub mod openai_responses;
 mod options;
 pub mod paths;
 mod patterns;
@@ -95,6 +96,7 @@ pub fn request(inbound: &Inbound<'_>, target: &Target<'_>) -> Result<NativeReque
         Dialect::OpenaiChat => openai_chat::request(inbound, target),
         Dialect::AnthropicMessages => anthropic_messages::request(inbound, target),
         Dialect::Gemini => gemini::request(inbound, target),
+        Dialect::OpenaiResponses => openai_responses::request(inbound, target),
     }?;
     native.path = paths::styled(native.path, target, inbound.request.stream)?;
     Ok(native)
@@ -109,6 +111,7 @@ pub fn response(dialect: Dialect, body: &[u8], quirks: &[Quirk]) -> Result<Vec<E
         Dialect::OpenaiChat => openai_chat::response(body, quirks),
         Dialect::AnthropicMessages => anthropic_messages::response(body),
         Dialect::Gemini => gemini::response(body),
+        Dialect::OpenaiResponses => openai_responses::response(body, quirks),
     }
 }
 
@@ -118,6 +121,7 @@ pub fn error(dialect: Dialect, status: u16, body: &[u8]) -> Error {
         Dialect::OpenaiChat => openai_chat::error(status, body),
         Dialect::AnthropicMessages => anthropic_messages::error(status, body),
         Dialect::Gemini => gemini::error(status, body),
+        Dialect::OpenaiResponses => openai_responses::error(status, body),
     };
     if matches!(status, 401 | 403) {
         // Providers quote the key that they refuse, or name its owner, and the key is the operator's.
@@ -148,6 +152,8 @@ pub enum StreamReader {
     AnthropicMessages(anthropic_messages::Stream),
     /// Gemini.
     Gemini(gemini::Stream),
+    /// OpenAI Responses.
+    OpenaiResponses(openai_responses::Stream),
 }
 
 impl StreamReader {
@@ -159,6 +165,9 @@ impl StreamReader {
                 Self::AnthropicMessages(anthropic_messages::Stream::default())
             }
             Dialect::Gemini => Self::Gemini(gemini::Stream::default()),
+            Dialect::OpenaiResponses => {
+                Self::OpenaiResponses(openai_responses::Stream::new(quirks))
+            }
         }
     }
 
@@ -171,6 +180,7 @@ impl StreamReader {
             Self::OpenaiChat(stream) => stream.feed(bytes, events),
             Self::AnthropicMessages(stream) => stream.feed(bytes, events),
             Self::Gemini(stream) => stream.feed(bytes, events),
+            Self::OpenaiResponses(stream) => stream.feed(bytes, events),
         }
     }
 
@@ -183,6 +193,7 @@ impl StreamReader {
             Self::OpenaiChat(stream) => stream.finish(events),
             Self::AnthropicMessages(stream) => stream.finish(events),
             Self::Gemini(stream) => stream.finish(events),
+            Self::OpenaiResponses(stream) => stream.finish(events),
         }
     }
 }

@@ -30,6 +30,12 @@ pub(super) fn plain_tools(tools: &[u8]) -> Option<Value> {
     })
 }
 
+/// A schema with plain patterns; `None` where it has no others.
+pub(super) fn plain_schema(schema: &Value) -> Option<Value> {
+    let mut plain = schema.clone();
+    simplify(&mut plain).then_some(plain)
+}
+
 /// The `response_format` with plain patterns; `None` where nothing had to change.
 pub(super) fn plain_format(format: &[u8]) -> Option<Value> {
     rewritten(format, |format| {

@@ -149,12 +149,15 @@ impl<'a, P: Platform> Attempt<'a, P> {
         &self.route
     }
 
+    /// Whether a stream was asked for.
+    fn streams(&self) -> bool {
+        self.job.request.stream && !self.route.endpoint.answers_whole
+    }
+
     /// When the next step is due.
     pub fn deadline(&self) -> u64 {
         let (from, limit) = match &self.state {
-            State::Called(_) if self.job.request.stream => {
-                (self.dispatched, self.patience.headers_ms)
-            }
+            State::Called(_) if self.streams() => (self.dispatched, self.patience.headers_ms),
             State::Called(_) | State::Whole { .. } => (self.dispatched, WHOLE_ANSWER_MS),
             State::Refused { since, .. } => (*since, ERROR_BODY_MS),
             State::Stream { flow, .. } => return flow.deadline(),
@@ -204,8 +207,9 @@ impl<'a, P: Platform> Attempt<'a, P> {
 
     /// The deadline has passed, or the time of the whole request.
     pub fn late(&mut self, around: &Around<P>, is_out_of_time: bool) -> Option<Opened> {
+        let streams = self.streams();
         match &mut self.state {
-            State::Called(_) if self.job.request.stream && !is_out_of_time => {
+            State::Called(_) if streams && !is_out_of_time => {
                 let error = stalled("headers", self.patience.headers_ms);
                 Some(Opened::Failed(error))
             }
@@ -259,7 +263,7 @@ impl<'a, P: Platform> Attempt<'a, P> {
                 bytes: Vec::new(),
                 since: now,
             }
-        } else if !self.job.request.stream || response.content_type.contains("json") {
+        } else if !self.streams() || response.content_type.contains("json") {
             State::Whole {
                 body,
                 bytes: Vec::new(),

@@ -12,7 +12,7 @@ mod conversation;
 mod hints;
 
 use crate::{
-    catalog::{Dialect, Endpoint, Provider, ReasoningHistory, Route, ServedModel},
+    catalog::{Dialect, Endpoint, Provider, Quirk, ReasoningHistory, Route, ServedModel},
     chat::{ChatRequest, Part, ReasoningDetail, ReasoningFormat, ReasoningKind, Role, Usage},
     error::Result,
 };
@@ -220,6 +220,7 @@ fn takes_back(endpoint: &Endpoint, provider: &Provider, format: &ReasoningFormat
     match endpoint.dialect(provider) {
         Dialect::AnthropicMessages => *format == ReasoningFormat::AnthropicClaude,
         Dialect::Gemini => *format == ReasoningFormat::GoogleGemini,
+        Dialect::OpenaiResponses => *format == Quirk::reasoning_items(&provider.quirks),
         Dialect::OpenaiChat => endpoint
             .reasoning
             .as_ref()

@@ -47,6 +47,28 @@ static GEMINI: Api = Api {
     quirks: &[],
 };
 
+const fn responses(name: &'static str, quirks: &'static [Quirk]) -> Api {
+    Api {
+        name,
+        dialect: Dialect::OpenaiResponses,
+        quirks,
+    }
+}
+
+/// Hosts that speak OpenAI Responses.
+pub static RESPONSES: [Api; 10] = [
+    responses("openai.responses", &[]),
+    responses("xai.responses", &[Quirk::XaiReasoning]),
+    responses("azure.responses", &[Quirk::AzureReasoning]),
+    responses("bedrock.responses", &[]),
+    responses("chatgpt-codex.responses", &[]),
+    responses("deepseek.responses", &[]),
+    responses("github-copilot.responses", &[]),
+    responses("llamacpp.responses", &[]),
+    responses("mistralrs.responses", &[]),
+    responses("openrouter.responses", &[]),
+];
+
 /// Hosts that speak chat completions in their own ways.
 pub static COMPATIBLE: [Api; 39] = [
     openai("ai21.chat", &[]),
@@ -93,7 +115,11 @@ pub static COMPATIBLE: [Api; 39] = [
 /// Every API of the table.
 pub fn all() -> impl Iterator<Item = &'static Api> {
     let alone = [&OPENAI, &ANTHROPIC, &GEMINI];
-    alone.into_iter().chain(&MESSAGES).chain(&COMPATIBLE)
+    alone
+        .into_iter()
+        .chain(&MESSAGES)
+        .chain(&COMPATIBLE)
+        .chain(&RESPONSES)
 }
 
 #[test]
@@ -119,4 +145,9 @@ fn answers_of_gemini() {
 #[test]
 fn answers_of_compatible_hosts() {
     check_answers("compatible.chat", &COMPATIBLE);
+}
+
+#[test]
+fn answers_of_hosts_of_responses() {
+    check_answers("openai.responses", &RESPONSES);
 }

@@ -215,6 +215,7 @@ fn provider(provider: &Provider, report: &mut Report<'_>) {
         Dialect::OpenaiChat => &["/chat/completions", "/chat"],
         Dialect::AnthropicMessages => &["/v1", "/v1/messages", "/messages"],
         Dialect::Gemini => &["/models"],
+        Dialect::OpenaiResponses => &["/responses"],
     };
     for operation in operations {
         report.unless(

@@ -105,7 +105,7 @@ fn usual(dialect: Dialect) -> &'static [Parameter] {
             Parameter::Seed,
             Parameter::ResponseFormat,
         ],
-        Dialect::AnthropicMessages | Dialect::Gemini => &[],
+        Dialect::AnthropicMessages | Dialect::Gemini | Dialect::OpenaiResponses => &[],
     }
 }
 

@@ -291,6 +291,11 @@ fn endpoint(
             .refuses_prefill
             .iter()
             .any(|pattern| matches(pattern, candidate.id)),
+        answers_whole: candidate
+            .import
+            .answers_whole
+            .iter()
+            .any(|pattern| matches(pattern, candidate.id)),
         status: facts::status(facts.status.as_deref())?,
         prices,
     })

@@ -55,6 +55,9 @@ pub struct Import {
     /// Patterns of the upstream ids whose models refuse the beginning of an answer although the others take one.
     #[serde(default)]
     pub refuses_prefill: Vec<String>,
+    /// Patterns of the upstream ids whose models do not stream.
+    #[serde(default)]
+    pub answers_whole: Vec<String>,
     /// Models that speak another dialect than the provider's others.
     #[serde(default)]
     pub dialects: Vec<Speaks>,

@@ -33,7 +33,7 @@ pub fn error(status: u16, body: &[u8]) -> Error {
 }
 
 /// Reads an error object that came under status 200: in a stream, or as the whole answer.
-pub(super) fn in_band(value: &Value) -> Error {
+pub(in crate::dialects) fn in_band(value: &Value) -> Error {
     let told = read(value);
     let status = told
         .status

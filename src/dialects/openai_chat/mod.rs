@@ -28,8 +28,11 @@ mod thinking;
 mod usage;
 
 pub use error::error;
+pub(super) use error::in_band;
 pub use passthrough::{Passthrough, WholeAnswer};
+pub(super) use request::hashed_user;
 pub use request::request;
 pub use response::response;
 pub use stop::stop_reason;
 pub use stream::Stream;
+pub(super) use usage::cost as stated_cost;

@@ -328,7 +328,7 @@ impl Writer<'_, '_> {
 }
 
 /// The client's end user as a host sees them: recognisable again, but nobody's name.
-fn hashed_user(user: &str) -> String {
+pub(in crate::dialects) fn hashed_user(user: &str) -> String {
     let hash = Sha256::digest(user.as_bytes());
     let digits: String = hash
         .iter()

@@ -162,7 +162,7 @@ pub(super) fn read(json: &str, reasoning_outside: bool) -> Option<Usage> {
 }
 
 /// P23: what the host says it charged, in nano-dollars.
-fn cost(cost: Option<&RawValue>, ticks: Option<i64>) -> Option<i64> {
+pub(in crate::dialects) fn cost(cost: Option<&RawValue>, ticks: Option<i64>) -> Option<i64> {
     #[derive(Deserialize)]
     struct Total<'a> {
         #[serde(borrow)]

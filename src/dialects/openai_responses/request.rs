@@ -1,0 +1,373 @@
+//! A request → a Responses host's own form.
+//!
+//! A client of the same dialect gets its own input through (`passthrough`); everybody else's request is written from its
+//! canonical form, here. Functions that do not say whether they are strict are not: that is what chat completions mean, and
+//! these hosts would assume the contrary.
+
+use serde_json::json;
+
+use super::input;
+use crate::{
+    catalog::{Parameter, Quirk},
+    chat::{ChatRequest, Effort, ReasoningWish, ResponseFormat, Tool, ToolChoice},
+    dialects::{
+        Inbound, NativeRequest, Target,
+        openai_chat::hashed_user,
+        patterns,
+        splice::{ObjectWriter, put_array},
+    },
+    error::{Error, Next, Result},
+};
+
+/// The least limit that these hosts take.
+const LEAST_OUTPUT_TOKENS: u64 = 16;
+
+/// Reasoning that can be sent back, without anything being stored at the provider.
+pub(super) const SEALED_REASONING: &str = "reasoning.encrypted_content";
+/// Log probabilities of the answer.
+pub(super) const LOGPROBS: &str = "message.output_text.logprobs";
+
+/// Writes a request.
+///
+/// # Errors
+/// When the client's request cannot be said to this host, with the path of the field.
+pub fn request(inbound: &Inbound<'_>, target: &Target<'_>) -> Result<NativeRequest> {
+    let request = inbound.request;
+    let mut body = Vec::with_capacity(1024);
+    let mut writer = Writer {
+        request,
+        target,
+        dropped: without_native_form(request),
+        object: ObjectWriter::new(&mut body),
+    };
+    writer
+        .object
+        .field("model", &target.endpoint.upstream_model_id);
+    input::put_input(writer.object.key("input"), request, target)?;
+    writer.tools();
+    writer.sampling();
+    writer.text();
+    writer.reasoning()?;
+    writer.account();
+    writer.ends();
+    let dropped = writer.dropped;
+    writer.object.end();
+    Ok(native(body, dropped))
+}
+
+/// A request with this body.
+pub(super) fn native(body: Vec<u8>, dropped: Vec<&'static str>) -> NativeRequest {
+    NativeRequest {
+        path: "/responses".to_owned(),
+        headers: vec![("content-type", "application/json".to_owned())],
+        body,
+        dropped,
+    }
+}
+
+/// The parameters in the request that the API has no words for.
+fn without_native_form(request: &ChatRequest) -> Vec<&'static str> {
+    let sampling = &request.sampling;
+    let modalities = &request.modalities;
+    [
+        ("top_k", sampling.top_k.is_some()),
+        ("min_p", sampling.min_p.is_some()),
+        ("top_a", sampling.top_a.is_some()),
+        ("repetition_penalty", sampling.repetition_penalty.is_some()),
+        ("seed", sampling.seed.is_some()),
+        ("stop", !request.stop.is_empty()),
+        ("n", request.n.is_some_and(|n| n > 1)),
+        ("logit_bias", request.logit_bias.is_some()),
+        ("prediction", request.prediction.is_some()),
+        ("modalities", modalities.iter().any(|word| word != "text")),
+        ("audio", request.audio.is_some()),
+        ("web_search_options", request.web_search_options.is_some()),
+    ]
+    .into_iter()
+    .filter_map(|(name, is_sent)| is_sent.then_some(name))
+    .collect()
+}
+
+struct Writer<'a, 'o> {
+    request: &'a ChatRequest,
+    target: &'a Target<'a>,
+    dropped: Vec<&'static str>,
+    object: ObjectWriter<'o>,
+}
+
+impl Writer<'_, '_> {
+    fn tools(&mut self) {
+        let request = self.request;
+        // P61: an empty list is no list.
+        if request.tools.is_empty() {
+            return;
+        }
+        if !self.supports(Parameter::Tools) {
+            return self.drop(Parameter::Tools);
+        }
+        let plain = self.target.provider.has(Quirk::PlainPatterns);
+        put_tools(self.object.key("tools"), &request.tools, plain);
+        if let Some(choice) = &request.tool_choice {
+            if self.supports(Parameter::ToolChoice) {
+                put_choice(&mut self.object, choice);
+            } else {
+                self.drop(Parameter::ToolChoice);
+            }
+        }
+        if let Some(parallel) = request.parallel_tool_calls {
+            if self.target.provider.has(Quirk::NoParallelToolCalls) {
+                self.drop(Parameter::ParallelToolCalls);
+            } else {
+                self.object.field("parallel_tool_calls", &parallel);
+            }
+        }
+    }
+
+    fn sampling(&mut self) {
+        let sampling = &self.request.sampling;
+        for (parameter, value) in [
+            (Parameter::Temperature, &sampling.temperature),
+            (Parameter::TopP, &sampling.top_p),
+            (Parameter::FrequencyPenalty, &sampling.frequency_penalty),
+            (Parameter::PresencePenalty, &sampling.presence_penalty),
+        ] {
+            let Some(value) = value else { continue };
+            if self.supports(parameter) {
+                self.object.field(parameter.as_str(), value);
+            } else {
+                self.drop(parameter);
+            }
+        }
+        if let Some(tokens) = max_output_tokens(self.request, self.target) {
+            self.object.field("max_output_tokens", &tokens);
+        }
+    }
+
+    fn text(&mut self) {
+        let format = self.format();
+        let verbosity = self.request.verbosity.as_deref();
+        let verbosity = match verbosity {
+            Some(_) if !self.supports(Parameter::Verbosity) => {
+                self.drop(Parameter::Verbosity);
+                None
+            }
+            // Words of other dialects: the most that these hosts know.
+            Some("xhigh" | "max") => Some("high"),
+            verbosity => verbosity,
+        };
+        if format.is_none() && verbosity.is_none() {
+            return;
+        }
+        let mut text = ObjectWriter::new(self.object.key("text"));
+        text.optional("format", format.as_ref());
+        text.optional("verbosity", verbosity);
+        text.end();
+    }
+
+    fn format(&mut self) -> Option<serde_json::Value> {
+        match self.request.response_format.as_ref()? {
+            ResponseFormat::Text => None,
+            ResponseFormat::JsonSchema(_) if !self.supports(Parameter::StructuredOutputs) => {
+                // JSON without the schema is nearer to what was asked than free text.
+                self.drop(Parameter::StructuredOutputs);
+                self.supports(Parameter::ResponseFormat)
+                    .then(|| json!({"type": "json_object"}))
+            }
+            ResponseFormat::JsonSchema(asked) => {
+                let mut format =
+                    json!({"type": "json_schema", "name": asked.name, "schema": asked.schema});
+                if self.target.provider.has(Quirk::PlainPatterns)
+                    && let Some(plain) = patterns::plain_schema(&asked.schema)
+                    && let Some(schema) = format.get_mut("schema")
+                {
+                    *schema = plain;
+                }
+                if let Some(fields) = format.as_object_mut() {
+                    fields.extend(
+                        asked
+                            .description
+                            .clone()
+                            .map(|text| ("description".to_owned(), text.into())),
+                    );
+                    fields.extend(
+                        asked
+                            .strict
+                            .map(|strict| ("strict".to_owned(), strict.into())),
+                    );
+                }
+                Some(format)
+            }
+            _ if !self.supports(Parameter::ResponseFormat) => {
+                self.drop(Parameter::ResponseFormat);
+                None
+            }
+            ResponseFormat::JsonObject => Some(json!({"type": "json_object"})),
+            ResponseFormat::Other(format) => Some(format.clone()),
+        }
+    }
+
+    fn reasoning(&mut self) -> Result<()> {
+        let asked = Asked::of(self.request, self.target)?;
+        if asked.is_dropped {
+            self.drop(Parameter::Reasoning);
+        }
+        let summary = summary(self.request, self.target);
+        if asked.effort.is_some() || summary.is_some() {
+            let mut reasoning = ObjectWriter::new(self.object.key("reasoning"));
+            reasoning.optional("effort", asked.effort.as_ref());
+            reasoning.optional("summary", summary);
+            reasoning.end();
+        }
+        Ok(())
+    }
+
+    /// Who asks, and how soon it is wanted.
+    fn account(&mut self) {
+        let request = self.request;
+        if self.target.provider.has(Quirk::PromptCacheKey) {
+            let user = request.user.as_deref().map(hashed_user);
+            self.object.optional("safety_identifier", user.as_deref());
+            self.object
+                .optional("prompt_cache_key", request.prompt_cache_key.as_deref());
+        }
+        match (
+            self.target.endpoint.service_tier(),
+            request.service_tier.as_deref(),
+        ) {
+            (Some(tier), _) => self.object.field("service_tier", tier.as_str()),
+            (None, Some("default")) => self.object.field("service_tier", "default"),
+            // A dearer tier than the one whose price is known is not asked for.
+            (None, Some(_)) => self.dropped.push("service_tier"),
+            (None, None) => {}
+        }
+    }
+
+    fn ends(&mut self) {
+        let mut include = Vec::new();
+        if self.target.endpoint.reasoning.is_some() {
+            include.push(SEALED_REASONING);
+        }
+        if self.request.logprobs == Some(true) {
+            if self.supports(Parameter::Logprobs) {
+                include.push(LOGPROBS);
+                self.object
+                    .optional("top_logprobs", self.request.top_logprobs.as_ref());
+            } else {
+                self.drop(Parameter::Logprobs);
+            }
+        }
+        if !include.is_empty() {
+            self.object.field("include", &include);
+        }
+        self.object.field("store", &false);
+        if self.request.stream && !self.target.endpoint.answers_whole {
+            self.object.field("stream", &true);
+        }
+    }
+
+    fn supports(&self, parameter: Parameter) -> bool {
+        self.target.endpoint.supports(parameter)
+    }
+
+    fn drop(&mut self, parameter: Parameter) {
+        self.dropped.push(parameter.as_str());
+    }
+}
+
+/// Appends the list of tools; with `plain` patterns where the host reads no others (P77).
+pub(super) fn put_tools(out: &mut Vec<u8>, tools: &[Tool], plain: bool) {
+    put_array(out, tools, |out, tool| {
+        let mut object = ObjectWriter::new(out);
+        object.field("type", "function");
+        object.field("name", &tool.name);
+        object.optional("description", tool.description.as_deref());
+        let nothing = json!({"type": "object", "properties": {}});
+        let parameters = tool.parameters.as_ref().unwrap_or(&nothing);
+        let rewritten = plain.then(|| patterns::plain_schema(parameters)).flatten();
+        object.field("parameters", rewritten.as_ref().unwrap_or(parameters));
+        // P78
+        object.field("strict", &tool.strict.unwrap_or(false));
+        object.end();
+    });
+}
+
+fn put_choice(object: &mut ObjectWriter<'_>, choice: &ToolChoice) {
+    let word = match choice {
+        ToolChoice::Auto => "auto",
+        ToolChoice::None => "none",
+        ToolChoice::Required => "required",
+        ToolChoice::Function(name) => {
+            return object.field("tool_choice", &json!({"type": "function", "name": name}));
+        }
+    };
+    object.field("tool_choice", word);
+}
+
+/// No more than the endpoint can write, and no less than these hosts take.
+pub(super) fn max_output_tokens(request: &ChatRequest, target: &Target<'_>) -> Option<u64> {
+    let wanted = request.max_tokens?.max(LEAST_OUTPUT_TOKENS);
+    let most = target.endpoint.max_completion_tokens;
+    Some(most.map_or(wanted, |most| wanted.min(most)))
+}
+
+/// How hard the host is asked to think.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    pub(super) effort: Option<Effort>,
+    /// The client asked for what this endpoint cannot do.
+    pub(super) is_dropped: bool,
+}
+
+impl Asked {
+    /// P90: what the endpoint can be asked for decides.
+    ///
+    /// # Errors
+    /// When reasoning is switched off where it cannot be.
+    pub(super) fn of(request: &ChatRequest, target: &Target<'_>) -> Result<Self> {
+        let wish = request.reasoning.as_ref().map(|asked| asked.wish());
+        let wish = wish.unwrap_or(ReasoningWish::Default);
+        if wish == ReasoningWish::Default {
+            return Ok(Self::default());
+        }
+        let Some(able) = &target.endpoint.reasoning else {
+            // An endpoint that never thinks does what it is asked when it is asked not to.
+            let is_dropped = wish != ReasoningWish::Off;
+            return Ok(Self {
+                effort: None,
+                is_dropped,
+            });
+        };
+        let limit = request
+            .max_tokens
+            .or(target.endpoint.max_completion_tokens)
+            .unwrap_or(target.endpoint.context_length);
+        let wanted = match wish {
+            ReasoningWish::Off if able.mandatory => {
+                let told = "Reasoning is mandatory for this endpoint and cannot be disabled.";
+                let mut error = Error::invalid("reasoning", told);
+                error.next = Next::NextAttempt;
+                return Err(error);
+            }
+            ReasoningWish::Off | ReasoningWish::Default => Effort::None,
+            ReasoningWish::Effort(effort) => effort,
+            ReasoningWish::Budget(tokens) => Effort::of_budget(tokens, limit),
+        };
+        let effort = able.nearest_effort(wanted);
+        Ok(Self {
+            is_dropped: effort.is_none(),
+            effort,
+        })
+    }
+}
+
+/// The form in which thoughts are told: as the client said, else, where it wants to read them, as the host likes.
+fn summary<'a>(request: &'a ChatRequest, target: &Target<'_>) -> Option<&'a str> {
+    let asked = request.reasoning.as_ref()?;
+    let is_wanted =
+        !asked.exclude && asked.wish() != ReasoningWish::Off && target.endpoint.reasoning.is_some();
+    let usual = target
+        .provider
+        .has(Quirk::SummarizesReasoning)
+        .then_some("auto");
+    asked.summary.as_deref().or(usual).filter(|_| is_wanted)
+}

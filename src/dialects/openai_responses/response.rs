@@ -1,0 +1,39 @@
+//! An answer in one piece → canonical events.
+
+use super::{
+    answer::{Answer, unreadable},
+    decoder::Decoder,
+};
+use crate::{
+    catalog::Quirk,
+    chat::Event,
+    error::{Error, Result},
+};
+
+/// Reads a whole answer. White space before it (keep-alives of slow hosts) is no harm.
+///
+/// # Errors
+/// When the body is not JSON or no response, or when it is an error under status 200.
+pub fn response(body: &[u8], quirks: &[Quirk]) -> Result<Vec<Event>> {
+    let text = std::str::from_utf8(body).map_err(unreadable)?;
+    let answer: Answer<'_> = serde_json::from_str(text).map_err(unreadable)?;
+    let mut events = Vec::with_capacity(8);
+    let mut decoder = Decoder::new(quirks);
+    decoder.begin(&answer, &mut events);
+    match answer.status.as_deref() {
+        Some("queued" | "in_progress") => return Err(unreadable("it is not finished")),
+        _ if answer.output.is_none() && answer.error.is_none() => {
+            return Err(unreadable("it has no output"));
+        }
+        _ => {}
+    }
+    decoder.end(&answer, &mut events)?;
+    // P112
+    let failed = events
+        .iter()
+        .position(|event| matches!(event, Event::Error(_)));
+    if let Some(Event::Error(error)) = failed.map(|at| events.swap_remove(at)) {
+        return Err::<_, Error>(error);
+    }
+    Ok(events)
+}
