@@ -22,6 +22,8 @@ pub enum Dialect {
     Gemini,
     /// OpenAI Responses: `{base_url}/responses`.
     OpenaiResponses,
+    /// Cohere's chat, version 2: `{base_url}/v2/chat`.
+    CohereV2,
 }
 
 /// Where a provider expects its key.

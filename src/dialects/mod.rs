@@ -12,6 +12,7 @@
 //! I/O or knows the time.
 
 pub mod anthropic_messages;
+pub mod cohere_v2;
 pub mod gemini;
 pub mod openai_chat;
 pub mod openai_responses;
@@ -97,6 +98,7 @@ pub fn request(inbound: &Inbound<'_>, target: &Target<'_>) -> Result<NativeReque
         Dialect::AnthropicMessages => anthropic_messages::request(inbound, target),
         Dialect::Gemini => gemini::request(inbound, target),
         Dialect::OpenaiResponses => openai_responses::request(inbound, target),
+        Dialect::CohereV2 => cohere_v2::request(inbound, target),
     }?;
     native.path = paths::styled(native.path, target, inbound.request.stream)?;
     Ok(native)
@@ -112,6 +114,7 @@ pub fn response(dialect: Dialect, body: &[u8], quirks: &[Quirk]) -> Result<Vec<E
         Dialect::AnthropicMessages => anthropic_messages::response(body),
         Dialect::Gemini => gemini::response(body),
         Dialect::OpenaiResponses => openai_responses::response(body, quirks),
+        Dialect::CohereV2 => cohere_v2::response(body),
     }
 }
 
@@ -122,6 +125,7 @@ pub fn error(dialect: Dialect, status: u16, body: &[u8]) -> Error {
         Dialect::AnthropicMessages => anthropic_messages::error(status, body),
         Dialect::Gemini => gemini::error(status, body),
         Dialect::OpenaiResponses => openai_responses::error(status, body),
+        Dialect::CohereV2 => cohere_v2::error(status, body),
     };
     if matches!(status, 401 | 403) {
         // Providers quote the key that they refuse, or name its owner, and the key is the operator's.
@@ -154,6 +158,8 @@ pub enum StreamReader {
     Gemini(gemini::Stream),
     /// OpenAI Responses.
     OpenaiResponses(openai_responses::Stream),
+    /// Cohere.
+    CohereV2(cohere_v2::Stream),
 }
 
 impl StreamReader {
@@ -168,6 +174,7 @@ impl StreamReader {
             Dialect::OpenaiResponses => {
                 Self::OpenaiResponses(openai_responses::Stream::new(quirks))
             }
+            Dialect::CohereV2 => Self::CohereV2(cohere_v2::Stream::default()),
         }
     }
 
@@ -181,6 +188,7 @@ impl StreamReader {
             Self::AnthropicMessages(stream) => stream.feed(bytes, events),
             Self::Gemini(stream) => stream.feed(bytes, events),
             Self::OpenaiResponses(stream) => stream.feed(bytes, events),
+            Self::CohereV2(stream) => stream.feed(bytes, events),
         }
     }
 
@@ -194,6 +202,7 @@ impl StreamReader {
             Self::AnthropicMessages(stream) => stream.finish(events),
             Self::Gemini(stream) => stream.finish(events),
             Self::OpenaiResponses(stream) => stream.finish(events),
+            Self::CohereV2(stream) => stream.finish(events),
         }
     }
 }

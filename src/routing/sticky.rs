@@ -221,6 +221,8 @@ fn takes_back(endpoint: &Endpoint, provider: &Provider, format: &ReasoningFormat
         Dialect::AnthropicMessages => *format == ReasoningFormat::AnthropicClaude,
         Dialect::Gemini => *format == ReasoningFormat::GoogleGemini,
         Dialect::OpenaiResponses => *format == Quirk::reasoning_items(&provider.quirks),
+        // It signs nothing.
+        Dialect::CohereV2 => false,
         Dialect::OpenaiChat => endpoint
             .reasoning
             .as_ref()

@@ -19,6 +19,7 @@ pub const READERS: &[(&str, &str)] = &[
     ("chatgpt-codex.responses", "golden"),
     ("cloudflare.chat", "golden"),
     ("cohere.chat", "golden"),
+    ("cohere.v2_chat", "golden"),
     ("crusoe.chat", "golden"),
     ("databricks.chat", "golden"),
     ("deepseek.chat", "golden"),

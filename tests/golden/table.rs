@@ -69,6 +69,12 @@ pub static RESPONSES: [Api; 10] = [
     responses("openrouter.responses", &[]),
 ];
 
+static COHERE_V2: Api = Api {
+    name: "cohere.v2_chat",
+    dialect: Dialect::CohereV2,
+    quirks: &[],
+};
+
 /// Hosts that speak chat completions in their own ways.
 pub static COMPATIBLE: [Api; 39] = [
     openai("ai21.chat", &[]),
@@ -114,7 +120,7 @@ pub static COMPATIBLE: [Api; 39] = [
 
 /// Every API of the table.
 pub fn all() -> impl Iterator<Item = &'static Api> {
-    let alone = [&OPENAI, &ANTHROPIC, &GEMINI];
+    let alone = [&OPENAI, &ANTHROPIC, &GEMINI, &COHERE_V2];
     alone
         .into_iter()
         .chain(&MESSAGES)
@@ -140,6 +146,11 @@ fn answers_of_hosts_of_anthropic_messages() {
 #[test]
 fn answers_of_gemini() {
     check_answers("google.generateContent", std::slice::from_ref(&GEMINI));
+}
+
+#[test]
+fn answers_of_cohere() {
+    check_answers("cohere.v2_chat", std::slice::from_ref(&COHERE_V2));
 }
 
 #[test]

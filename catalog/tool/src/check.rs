@@ -216,6 +216,7 @@ fn provider(provider: &Provider, report: &mut Report<'_>) {
         Dialect::AnthropicMessages => &["/v1", "/v1/messages", "/messages"],
         Dialect::Gemini => &["/models"],
         Dialect::OpenaiResponses => &["/responses"],
+        Dialect::CohereV2 => &["/v2", "/v2/chat", "/chat"],
     };
     for operation in operations {
         report.unless(

@@ -105,6 +105,13 @@ fn usual(dialect: Dialect) -> &'static [Parameter] {
             Parameter::Seed,
             Parameter::ResponseFormat,
         ],
+        Dialect::CohereV2 => &[
+            Parameter::TopK,
+            Parameter::FrequencyPenalty,
+            Parameter::PresencePenalty,
+            Parameter::Seed,
+            Parameter::ResponseFormat,
+        ],
         Dialect::AnthropicMessages | Dialect::Gemini | Dialect::OpenaiResponses => &[],
     }
 }

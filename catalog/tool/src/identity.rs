@@ -172,11 +172,12 @@ fn wanted(
         if other.shape.as_deref() == Some("responses") {
             return Err("served by the Responses API only".to_owned());
         }
-        if other
-            .api
-            .as_ref()
-            .is_some_and(|api| api.trim_end_matches('/') != row.provider.base_url)
-        {
+        let is_elsewhere = |api: &String| {
+            let api = api.trim_end_matches('/');
+            let known = row.import.iter().flat_map(|import| &import.also_at);
+            api != row.provider.base_url && !known.into_iter().any(|url| url == api)
+        };
+        if other.api.as_ref().is_some_and(is_elsewhere) {
             return Err("served under another base URL than its provider".to_owned());
         }
     }

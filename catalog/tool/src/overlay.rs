@@ -38,6 +38,9 @@ pub struct Import {
     /// Beginnings of upstream ids that say nothing about the model.
     #[serde(default)]
     pub strip_prefixes: Vec<String>,
+    /// Other base URLs under which the same models are served, in other dialects.
+    #[serde(default)]
+    pub also_at: Vec<String>,
     /// `5p1` is 5.1.
     #[serde(default)]
     pub p_for_dot: bool,

@@ -73,6 +73,7 @@ fn the_committed_catalog_is_good_and_large_enough() {
         Dialect::OpenaiChat,
         Dialect::AnthropicMessages,
         Dialect::Gemini,
+        Dialect::CohereV2,
     ] {
         assert!(
             rows.providers
