@@ -17,6 +17,7 @@ pub mod relay;
 pub mod routing;
 pub mod server_tools;
 pub mod time;
+pub mod transforms;
 pub mod usage;
 
 #[cfg(target_arch = "wasm32")]

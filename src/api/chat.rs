@@ -136,6 +136,9 @@ fn describe(response: &mut Response, head: &Head, total_ms: u64) {
         response.header("x-patchbay-model", model.clone());
     }
     response.header("x-patchbay-attempts", head.attempts.to_string());
+    if !head.pipeline.is_empty() {
+        response.header("x-patchbay-pipeline", head.pipeline.join(", "));
+    }
     if let Some(cost) = head.hedge_cost {
         response.header("x-patchbay-hedge-cost", cost.to_string());
     }

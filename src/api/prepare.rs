@@ -23,6 +23,7 @@ use crate::{
         explain::{self, Strategy, Told},
         sticky::Affinity,
     },
+    transforms::Plugins,
     usage::statistics,
 };
 
@@ -47,6 +48,8 @@ pub struct Prepared {
     pub strategy: Strategy,
     /// What it wants of endpoints.
     pub preferences: ProviderPreferences,
+    /// What the client asks of the gateway itself.
+    pub plugins: Plugins,
     /// Estimated prompt tokens.
     pub prompt_tokens: u64,
     /// What the conversation's past speaks for.
@@ -92,6 +95,7 @@ pub async fn prepare<W: World>(
         chat.extra.insert("anthropic_beta".to_owned(), betas.into());
     }
     conversation::session_id(session, &mut chat)?;
+    let plugins = Plugins::parse(&chat.extra)?;
     let prompt_tokens = estimate::prompt_tokens(&chat);
     let seed = routing::seed(generation);
     let account = &key.account;
@@ -121,6 +125,7 @@ pub async fn prepare<W: World>(
         models,
         strategy,
         preferences,
+        plugins,
         prompt_tokens,
         metadata,
     })
@@ -198,6 +203,7 @@ impl Prepared {
         Ok(Wishes {
             max_cost: relay::max_cost::parse(self.chat.max_cost.as_deref())?,
             hedge_after_ms,
+            plugins: self.plugins,
             resume: preferences.resume && self.chat.stream,
         })
     }

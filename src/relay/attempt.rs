@@ -3,7 +3,7 @@
 //! An attempt takes one step at a time and is told when it is late, so that two may run side by side (`run`). Nothing of it
 //! reaches the client here. Out of scope: a stream after its first content (`run`).
 
-use std::{cell::RefCell, rc::Rc};
+use std::{borrow::Cow, cell::RefCell, rc::Rc};
 
 use futures::{StreamExt, future::LocalBoxFuture};
 
@@ -20,9 +20,10 @@ use super::{
 use crate::{
     catalog::Route,
     chat::ReasoningWish,
-    dialects::{self, Inbound, Target},
+    dialects::{self, Inbound, NativeRequest, Target},
     error::{Error, Result},
     routing::Step,
+    transforms::{self, Setting, Shape},
 };
 
 /// Time and tab of the request, as an attempt needs them while the request waits for it.
@@ -54,6 +55,8 @@ pub struct Attempt<'a, P: Platform> {
     draft: Option<&'a Draft>,
     route: Route,
     allowance: Option<Allowance>,
+    /// What the gateway itself does to the answer.
+    shape: Box<Shape>,
     patience: Patience,
     state: State<P>,
 }
@@ -99,33 +102,13 @@ impl<'a, P: Platform> Attempt<'a, P> {
         let spent = draft.map_or(Default::default(), |draft| draft.spent);
         let limit = Allowance::of(job, &route.endpoint, prompt_tokens, spent)?;
         let (allowance, max_tokens) = limit.map_or((None, None), |(a, max)| (Some(a), max));
-        let native = {
-            let inbound = match draft {
-                Some(draft) => draft.inbound(),
-                None => Inbound {
-                    request: &job.request,
-                    surface: job.surface,
-                    raw: Some(&job.raw),
-                },
-            };
-            match max_tokens {
-                Some(max_tokens) => {
-                    let mut request = inbound.request.clone();
-                    request.max_tokens = Some(max_tokens);
-                    let inbound = Inbound {
-                        request: &request,
-                        ..inbound
-                    };
-                    dialects::request(&inbound, &target)?
-                }
-                None => dialects::request(&inbound, &target)?,
-            }
-        };
+        let (native, mut shape) = native(job, draft, &target, prompt_tokens, max_tokens)?;
         let dispatched = around.platform.now_ms();
-        let at = around
-            .tab
-            .borrow_mut()
-            .begin(&planned, prompt_tokens, dispatched);
+        let at =
+            around
+                .tab
+                .borrow_mut()
+                .begin(&planned, prompt_tokens, shape.take_notes(), dispatched);
         around.platform.attempt_begins(&route);
         let call = around.platform.send(UpstreamCall {
             provider: Rc::clone(&route.provider),
@@ -138,6 +121,7 @@ impl<'a, P: Platform> Attempt<'a, P> {
             job,
             draft,
             allowance,
+            shape: Box::new(shape),
             patience: Patience::of(may_think(job, &route), is_last, prompt_tokens),
             route,
             state: State::Called(call),
@@ -152,6 +136,11 @@ impl<'a, P: Platform> Attempt<'a, P> {
     /// Whether a stream was asked for.
     fn streams(&self) -> bool {
         self.job.request.stream && !self.route.endpoint.answers_whole
+    }
+
+    /// What the gateway itself does to the answer.
+    pub fn shape(&mut self) -> &mut Shape {
+        &mut self.shape
     }
 
     /// When the next step is due.
@@ -277,11 +266,13 @@ impl<'a, P: Platform> Attempt<'a, P> {
     fn flow(&mut self, tab: &Tab, now: u64) -> Flow {
         let target = target(&self.route);
         let meta = tab.meta_at(self.at);
+        let filters = std::mem::take(&mut self.shape.filters);
         let pipe = match self.draft {
-            Some(draft) => Pipe::resuming(self.job, &target, &meta, &draft.repeated),
-            None => Pipe::new(self.job, &target, &meta),
+            Some(draft) => Pipe::resuming(self.job, &target, &meta, filters, &draft.repeated),
+            None => Pipe::new(self.job, &target, &meta, filters),
         };
         let mut flow = Flow::new(self.at, pipe, self.patience, now);
+        flow.check(self.shape.form.take());
         flow.allow(self.allowance.take());
         if self.job.wishes.resume {
             flow.keep_text(self.draft.is_some());
@@ -304,6 +295,45 @@ impl<'a, P: Platform> Attempt<'a, P> {
         error.retry_after = retry_after.or(error.retry_after);
         Opened::Failed(error)
     }
+}
+
+/// The request as this target wants it, and what the gateway itself does to its answer.
+fn native(
+    job: &Job,
+    draft: Option<&Draft>,
+    target: &Target<'_>,
+    prompt_tokens: u64,
+    max_tokens: Option<u64>,
+) -> Result<(NativeRequest, Shape)> {
+    let asked = match draft {
+        Some(draft) => draft.inbound(),
+        None => Inbound {
+            request: &job.request,
+            surface: job.surface,
+            raw: Some(&job.raw),
+        },
+    };
+    let (shaped, shape) = transforms::shape(&Setting {
+        request: asked.request,
+        plugins: &job.wishes.plugins,
+        endpoint: target.endpoint,
+        provider: target.provider,
+        prompt_tokens,
+        generation: &job.id,
+        is_rest: draft.is_some(),
+    })?;
+    let mut request = shaped.map_or(Cow::Borrowed(asked.request), Cow::Owned);
+    // The client's bytes say what it asked, not what became of it.
+    let raw = asked.raw.filter(|_| matches!(request, Cow::Borrowed(_)));
+    if max_tokens.is_some() {
+        request.to_mut().max_tokens = max_tokens;
+    }
+    let inbound = Inbound {
+        request: &request,
+        raw,
+        ..asked
+    };
+    Ok((dialects::request(&inbound, target)?, shape))
 }
 
 /// The endpoint and its provider as the dialects take them.

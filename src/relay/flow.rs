@@ -10,6 +10,7 @@ use crate::{
     chat::{Delta, Event, FinishReason},
     dialects::report::UsageReport,
     error::{Error, ErrorType, Result},
+    transforms::Form,
 };
 
 /// The provider's word for an answer that `max_cost` ended; it is the gateway's.
@@ -39,6 +40,8 @@ pub struct Flow {
     /// The text so far, while the answer is nothing but text and may be continued elsewhere.
     pub text: Option<String>,
     allowance: Option<Allowance>,
+    /// The form that the answer has to have.
+    form: Option<Form>,
     patience: Patience,
     events: Vec<Event>,
     /// When the response headers arrived.
@@ -61,6 +64,7 @@ impl Flow {
             step: Piece::Go,
             text: None,
             allowance: None,
+            form: None,
             patience,
             events: Vec::new(),
             responded: now,
@@ -73,6 +77,11 @@ impl Flow {
     /// Ends the answer when it has cost what it may.
     pub fn allow(&mut self, allowance: Option<Allowance>) {
         self.allowance = allowance;
+    }
+
+    /// Looks whether the answer has the form that was asked for.
+    pub fn check(&mut self, form: Option<Form>) {
+        self.form = form;
     }
 
     /// Keeps the text for a continuation; `resumes`: this is one.
@@ -142,6 +151,11 @@ impl Flow {
 
     /// Notes the events on the tab; content commits the request to this attempt.
     fn note(&mut self, events: &mut Vec<Event>, tab: &mut Tab, now: u64) -> Piece {
+        tab.note(self.at, self.pipe.take_notes());
+        if let Some(form) = &mut self.form {
+            form.watch(events);
+            tab.note(self.at, form.take_notes());
+        }
         if events.is_empty() {
             return Piece::Go;
         }

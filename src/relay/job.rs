@@ -11,6 +11,7 @@ use crate::{
         Plan,
         sticky::{Affinity, Served},
     },
+    transforms::Plugins,
 };
 
 /// Called once, after the settlement and before the last byte leaves, when an answer came to its end in order.
@@ -73,13 +74,15 @@ impl Job {
     }
 }
 
-/// What a client may ask of the way its request is run. Nothing of it goes upstream.
+/// What a client may ask of the way its request is run. Nothing of it goes upstream as it is.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Wishes {
     /// `max_cost`: the most that the request may be charged.
     pub max_cost: Option<Nanos>,
     /// `provider.hedge`: a second endpoint is called after so many milliseconds without content.
     pub hedge_after_ms: Option<u64>,
+    /// What the client asked the gateway itself to do to the request and its answer.
+    pub plugins: Plugins,
     /// `provider.continue`: a stream that breaks goes on at the next endpoint.
     pub resume: bool,
 }
@@ -97,6 +100,8 @@ pub struct Head {
     pub attempts: usize,
     /// Milliseconds spent waiting for providers so far.
     pub upstream_ms: u64,
+    /// What the gateway itself did so far, by name.
+    pub pipeline: Vec<&'static str>,
     /// What an aborted attempt (`provider.hedge`) may have cost the operator.
     pub hedge_cost: Option<Nanos>,
 }

@@ -132,6 +132,14 @@ impl<P: Platform> Running<'_, P> {
     pub(super) fn attempt_ended(&self, at: usize, ended: Ended<'_>) {
         let now = self.platform.now_ms();
         let mut tab = self.tab();
+        let is_known = tab
+            .tries
+            .get(at)
+            .is_some_and(|one| one.record.measured.is_some());
+        if is_known && matches!(ended, Ended::Answered { .. }) {
+            // It was set aside, and serves after all.
+            return;
+        }
         tab.measure(at, ended, now);
         let retry_after_s = match ended {
             Ended::Failed(error) => error.retry_after,

@@ -11,6 +11,7 @@ use crate::{
         surface::Writer,
     },
     error::{Error, Result},
+    transforms::{Filters, Note, Shape},
 };
 
 /// The way of one stream.
@@ -19,12 +20,14 @@ pub enum Pipe {
     Same(Box<Passthrough>),
     /// Client and upstream both speak messages.
     SameMessages(Box<anthropic_messages::Passthrough>),
-    /// They do not, or the answer goes on where another provider stopped.
+    /// They do not, the gateway changes the answer, or it goes on where another provider stopped.
     Translated {
         /// Reads the upstream's dialect.
         reader: Box<StreamReader>,
+        /// What the gateway itself does to the events.
+        filters: Filters,
         /// Writes the client's.
-        writer: Writer,
+        writer: Box<Writer>,
         /// White space that the client already has and the provider may repeat.
         repeated: String,
     },
@@ -32,22 +35,30 @@ pub enum Pipe {
 
 impl Pipe {
     /// The way of a part that goes on where another provider stopped, after `repeated` white space.
-    pub fn resuming(job: &Job, target: &Target<'_>, meta: &Meta, repeated: &str) -> Self {
+    pub fn resuming(
+        job: &Job,
+        target: &Target<'_>,
+        meta: &Meta,
+        filters: Filters,
+        repeated: &str,
+    ) -> Self {
         let (dialect, quirks) = (target.dialect(), &target.provider.quirks);
-        let mut writer = job.recipient(meta).writer();
+        let mut writer = Box::new(job.recipient(meta).writer());
         writer.resume();
         Self::Translated {
             reader: Box::new(StreamReader::new(dialect, quirks)),
+            filters,
             writer,
             repeated: repeated.to_owned(),
         }
     }
 
     /// The way from this target to the job's client.
-    pub fn new(job: &Job, target: &Target<'_>, meta: &Meta) -> Self {
+    pub fn new(job: &Job, target: &Target<'_>, meta: &Meta, filters: Filters) -> Self {
         let (dialect, quirks) = (target.dialect(), &target.provider.quirks);
         let options = WriterOptions::of(&job.request);
         match (job.surface, dialect) {
+            _ if !filters.is_empty() => {}
             (Surface::ChatCompletions, Dialect::OpenaiChat) => {
                 return Self::Same(Box::new(Passthrough::new(meta, options, quirks)));
             }
@@ -59,7 +70,8 @@ impl Pipe {
         }
         Self::Translated {
             reader: Box::new(StreamReader::new(dialect, quirks)),
-            writer: job.recipient(meta).writer(),
+            filters,
+            writer: Box::new(job.recipient(meta).writer()),
             repeated: String::new(),
         }
     }
@@ -74,10 +86,12 @@ impl Pipe {
             Self::SameMessages(pass) => pass.feed(bytes, out, events),
             Self::Translated {
                 reader,
+                filters,
                 writer,
                 repeated,
             } => {
                 let read = reader.feed(bytes, events);
+                filters.filter(events);
                 trim(events, repeated);
                 write(writer, events, out);
                 read
@@ -95,14 +109,24 @@ impl Pipe {
             Self::SameMessages(pass) => pass.end(out, events),
             Self::Translated {
                 reader,
+                filters,
                 writer,
                 repeated,
             } => {
                 let read = reader.finish(events);
+                filters.end(events);
                 trim(events, repeated);
                 write(writer, events, out);
                 read
             }
+        }
+    }
+
+    /// What was done to the answer since this was last asked.
+    pub fn take_notes(&mut self) -> Vec<Note> {
+        match self {
+            Self::Same(_) | Self::SameMessages(_) => Vec::new(),
+            Self::Translated { filters, .. } => filters.take_notes(),
         }
     }
 
@@ -145,22 +169,37 @@ pub enum Whole<'a> {
 }
 
 impl<'a> Whole<'a> {
-    /// Reads the body of this target's answer.
+    /// Reads the body of this target's answer, and does to it what is to be done.
     ///
     /// # Errors
     /// When the body is no answer of the target's dialect.
-    pub fn read(job: &Job, target: &Target<'_>, body: &'a [u8]) -> Result<Self> {
+    pub fn read(job: &Job, target: &Target<'_>, body: &'a [u8], shape: &mut Shape) -> Result<Self> {
         let (dialect, quirks) = (target.dialect(), &target.provider.quirks);
-        Ok(match (job.surface, dialect) {
-            (Surface::ChatCompletions, Dialect::OpenaiChat) => {
+        let answer = match (job.surface, dialect) {
+            (Surface::ChatCompletions, Dialect::OpenaiChat) if shape.filters.is_empty() => {
                 Self::Same(Box::new(WholeAnswer::read(body, quirks)?))
             }
-            (Surface::Messages, Dialect::AnthropicMessages) => {
+            (Surface::Messages, Dialect::AnthropicMessages) if shape.filters.is_empty() => {
                 let message = anthropic_messages::WholeMessage::read(body)?;
                 Self::SameMessages(Box::new(message))
             }
-            _ => Self::Translated(dialects::response(dialect, body, quirks)?),
-        })
+            _ => {
+                let mut events = dialects::response(dialect, body, quirks)?;
+                shape.filters.end(&mut events);
+                Self::Translated(events)
+            }
+        };
+        let mended = shape.settle(answer.events());
+        Ok(mended.map_or(answer, Self::Translated))
+    }
+
+    /// The same answer without the bytes that it was read from.
+    pub fn into_owned(self) -> Whole<'static> {
+        match self {
+            Self::Same(answer) => Whole::Translated(answer.events),
+            Self::SameMessages(answer) => Whole::Translated(answer.events),
+            Self::Translated(events) => Whole::Translated(events),
+        }
     }
 
     /// What the answer means.

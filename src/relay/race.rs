@@ -48,11 +48,22 @@ impl<P: Platform> Running<'_, P> {
         let around = self.around();
         let mut racing: Vec<Attempt<'j, P>> = Vec::with_capacity(1);
         let mut unsayable = None;
+        let mut aside: Option<(Attempt<'j, P>, Whole<'static>)> = None;
         loop {
             if racing.is_empty() {
-                match self.call_next(&around, job, queue, draft, None, &mut unsayable) {
-                    Some(attempt) => racing.push(attempt),
-                    None => return Ok(Raced::Nobody(unsayable)),
+                let next = self.call_next(&around, job, queue, draft, None, &mut unsayable);
+                match (next, aside.take()) {
+                    (Some(attempt), kept) => {
+                        racing.push(attempt);
+                        aside = kept;
+                    }
+                    // Nobody did better.
+                    (None, Some((attempt, answer))) => {
+                        self.win(&attempt, racing);
+                        self.hand_over(job, &answer).await?;
+                        return Ok(Raced::Answered);
+                    }
+                    (None, None) => return Ok(Raced::Nobody(unsayable)),
                 }
             }
             let hedge_at = hedge_at(job, queue, &racing);
@@ -76,7 +87,7 @@ impl<P: Platform> Running<'_, P> {
                     }
                 }
             };
-            let attempt = racing.swap_remove(at);
+            let mut attempt = racing.swap_remove(at);
             let error = match opened {
                 Opened::Stream => {
                     self.win(&attempt, racing);
@@ -85,8 +96,15 @@ impl<P: Platform> Running<'_, P> {
                 Opened::Whole(_) if draft.is_some() => unusable(
                     "The provider answered in one piece where the rest of a stream was asked for",
                 ),
-                Opened::Whole(body) => match self.whole(job, attempt.at, &body) {
+                Opened::Whole(body) => match self.whole(job, &mut attempt, &body) {
                     Ok(answer) => {
+                        let violation = attempt.shape().violation();
+                        if let (None, Some(error), Some(_)) = (&aside, violation, queue.peek()) {
+                            let answer = answer.into_owned();
+                            self.set_aside(&attempt, &error);
+                            aside = Some((attempt, answer));
+                            continue;
+                        }
                         self.win(&attempt, racing);
                         self.hand_over(job, &answer).await?;
                         return Ok(Raced::Answered);
@@ -141,6 +159,13 @@ impl<P: Platform> Running<'_, P> {
         queue.narrow(&job.plan.attempts, failed, class(error).before_commit);
     }
 
+    /// An answer is not what was asked for: it is kept for the case that nobody does better.
+    fn set_aside(&mut self, attempt: &Attempt<'_, P>, error: &Error) {
+        self.attempt_ended(attempt.at, Ended::Answered { as_stream: false });
+        let now = self.platform.now_ms();
+        self.tab().set_aside(attempt.at, error, now);
+    }
+
     /// An attempt serves; the others are aborted.
     fn win(&mut self, winner: &Attempt<'_, P>, others: Vec<Attempt<'_, P>>) {
         let now = self.platform.now_ms();
@@ -152,14 +177,21 @@ impl<P: Platform> Running<'_, P> {
     }
 
     /// Reads and checks an answer in one piece.
-    fn whole<'b>(&mut self, job: &Job, at: usize, body: &'b [u8]) -> Result<Whole<'b>, Error> {
+    fn whole<'b>(
+        &mut self,
+        job: &Job,
+        attempt: &mut Attempt<'_, P>,
+        body: &'b [u8],
+    ) -> Result<Whole<'b>, Error> {
+        let at = attempt.at;
+        let route = attempt.route().clone();
         let now = self.platform.now_ms();
         let mut tab = self.tab();
         tab.arrived(now);
-        let Some(route) = tab.tries.get(at).map(|one| one.route.clone()) else {
-            return Err(Error::internal("an attempt is not on the tab"));
-        };
-        let answer = match Whole::read(job, &target(&route), body) {
+        let shape = attempt.shape();
+        let read = Whole::read(job, &target(&route), body, shape);
+        tab.note(at, shape.take_notes());
+        let answer = match read {
             Ok(answer) => answer,
             Err(error) if error.raw.is_none() => return Err(error.with_raw(body)),
             Err(error) => return Err(error),

@@ -5,7 +5,7 @@
 
 use std::rc::Rc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     fallback::{self, Failure},
@@ -25,6 +25,7 @@ use crate::{
         statistics,
         sticky::{Affinity, is_signed},
     },
+    transforms::Note,
     usage,
 };
 
@@ -139,6 +140,8 @@ pub(super) struct Try {
     pub(super) credential: Credential,
     pub(super) record: usage::Attempt,
     pub(super) seen: Seen,
+    /// What the gateway itself did to its request and its answer.
+    notes: Vec<Note>,
     /// Estimated tokens of its prompt.
     pub(super) prompt_tokens: u64,
     pub(super) dispatched_ms: u64,
@@ -223,7 +226,7 @@ impl Tab {
     }
 
     /// An endpoint is called; its place on the tab.
-    pub fn begin(&mut self, step: &Step, prompt_tokens: u64, now: u64) -> usize {
+    pub fn begin(&mut self, step: &Step, prompt_tokens: u64, notes: Vec<Note>, now: u64) -> usize {
         let Step {
             route, credential, ..
         } = step;
@@ -242,6 +245,7 @@ impl Tab {
                 ..usage::Attempt::default()
             },
             seen: Seen::default(),
+            notes,
             prompt_tokens,
             dispatched_ms: now,
         });
@@ -311,6 +315,27 @@ impl Tab {
         if let Some(one) = self.decide(at, now) {
             one.record.error = Some("Aborted: another endpoint answered first".to_owned());
             one.record.hedge_cost = Some(cost);
+        }
+    }
+
+    /// The gateway itself did something to a call.
+    pub(super) fn note(&mut self, at: usize, notes: Vec<Note>) {
+        if let Some(one) = self.tries.get_mut(at) {
+            one.notes.extend(notes);
+        }
+    }
+
+    /// What the gateway itself did to the call that serves.
+    fn notes(&self) -> &[Note] {
+        let serving = self.parts.last().and_then(|at| self.tries.get(*at));
+        serving.map_or(&[], |one| one.notes.as_slice())
+    }
+
+    /// The answer is not what was asked for, and somebody else is asked first. It is kept.
+    pub fn set_aside(&mut self, at: usize, error: &Error, now: u64) {
+        self.arrived(now);
+        if let Some(one) = self.decide(at, now) {
+            one.record.error = Some(error.to_string());
         }
     }
 
@@ -396,6 +421,7 @@ impl Tab {
             attempts: self.tries.len(),
             upstream_ms: self.upstream_ms,
             hedge_cost: self.hedge_cost(),
+            pipeline: self.notes().iter().map(|note| note.name).collect(),
         }
     }
 
@@ -409,7 +435,12 @@ impl Tab {
 
     /// What the client wants to be told of the routing, if it does: at the end of the request.
     pub fn metadata(&self) -> Option<Value> {
-        let told = self.told.as_ref()?;
+        let pipeline: Vec<Value> = self.notes().iter().map(Note::tell).collect();
+        let Some(told) = &self.told else {
+            // What is not as it was asked for is no secret from anybody.
+            let warns = self.notes().iter().any(|note| note.is_warning);
+            return warns.then(|| json!({"pipeline": pipeline}));
+        };
         let served = self.parts.last().copied();
         let tell = |(at, one)| {
             let Try { route, record, .. }: &Try = one;
@@ -424,7 +455,13 @@ impl Tab {
         let tries: Vec<explain::Try<'_>> = self.tries.iter().enumerate().map(tell).collect();
         let time = |one: &Try| one.seen.last_ms.checked_sub(one.dispatched_ms);
         let generation_ms = served.and_then(|at| self.tries.get(at)).and_then(time);
-        Some(told.metadata(&tries, generation_ms))
+        let mut metadata = told.metadata(&tries, generation_ms);
+        if let Some(object) = metadata.as_object_mut()
+            && !pipeline.is_empty()
+        {
+            object.insert("pipeline".to_owned(), pipeline.into());
+        }
+        Some(metadata)
     }
 
     /// The error that ends a request of which every attempt failed.

@@ -26,5 +26,6 @@ mod own_keys;
 mod refusals;
 mod resuming;
 mod settling;
+mod shaping;
 mod upstream;
 mod world;

@@ -9,8 +9,9 @@ use crate::{
 
 use super::messages;
 
-/// The fields of the body that `request` passes on.
-pub(super) fn body(request: &ChatRequest) -> Vec<u8> {
+/// The fields of the body that `request` passes on. `speaks_alike`: also those without a name here, which the client wrote for
+/// a host of this dialect.
+pub(super) fn body(request: &ChatRequest, speaks_alike: bool) -> Vec<u8> {
     let mut body = Vec::with_capacity(1024);
     let mut object = ObjectWriter::new(&mut body);
     sampling(&mut object, request);
@@ -41,6 +42,9 @@ pub(super) fn body(request: &ChatRequest) -> Vec<u8> {
     object.optional("verbosity", request.verbosity.as_ref());
     object.optional("user", request.user.as_ref());
     object.optional("prompt_cache_key", request.prompt_cache_key.as_ref());
+    for (key, value) in request.extra.iter().filter(|_| speaks_alike) {
+        object.field(key, value);
+    }
     object.end();
     body
 }

@@ -59,7 +59,8 @@ pub fn request(inbound: &Inbound<'_>, target: &Target<'_>) -> Result<NativeReque
     let raw = match own {
         Some(raw) => raw,
         None => {
-            written = plain::body(inbound.request);
+            let speaks_alike = inbound.surface == Surface::ChatCompletions;
+            written = plain::body(inbound.request, speaks_alike);
             &written
         }
     };
