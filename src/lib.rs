@@ -16,6 +16,7 @@ pub mod presets;
 pub mod relay;
 pub mod routing;
 pub mod server_tools;
+pub mod signing;
 pub mod time;
 pub mod transforms;
 pub mod usage;

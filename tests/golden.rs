@@ -11,6 +11,7 @@ mod common;
 mod golden {
     mod answers;
     mod anthropic_requests;
+    mod bedrock_requests;
     mod cohere_requests;
     mod coverage;
     mod openai_requests;

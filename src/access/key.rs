@@ -1,6 +1,7 @@
-//! The forms in which keys are written: a bare key, a list of Azure resources and deployments, a Google service account.
+//! The forms in which keys are written: a bare key, a list of Azure resources and deployments, a Google service account, AWS
+//! access keys.
 //!
-//! Spec: OpenRouter's BYOK formats for Azure and Vertex. What a key says about an address is an account's word: a name is taken
+//! Spec: OpenRouter's BYOK formats for Azure, Bedrock and Vertex. What a key says about an address is an account's word: a name is taken
 //! only where it can be nothing but a name, an address only where Azure serves it, so that no key leads the gateway elsewhere.
 
 use std::fmt;
@@ -8,7 +9,10 @@ use std::fmt;
 use serde::Deserialize;
 
 use super::service_account::ServiceAccount;
-use crate::catalog::{Dialect, KeyFormat, Provider};
+use crate::{
+    catalog::{Dialect, KeyFormat, Provider},
+    signing::aws::{AccessKeys, Secret},
+};
 
 /// The variable of the project on Vertex.
 pub const VERTEX_PROJECT: &str = "GOOGLE_VERTEX_PROJECT";
@@ -46,6 +50,8 @@ pub enum KeyForm {
     Azure(Vec<AzureKey>),
     /// A Google service account.
     ServiceAccount(Box<ServiceAccount>),
+    /// AWS access keys.
+    Aws(Box<AccessKeys>),
 }
 
 /// A key for an Azure resource or for one deployment.
@@ -99,6 +105,7 @@ impl fmt::Debug for KeyForm {
             Self::Plain => "Plain",
             Self::Azure(_) => "Azure",
             Self::ServiceAccount(_) => "ServiceAccount",
+            Self::Aws(_) => "Aws",
         })
     }
 }
@@ -130,12 +137,17 @@ impl KeyForm {
                 }
                 Ok(Self::ServiceAccount(Box::new(account)))
             }
+            KeyFormat::Aws => match Secret::read(text)? {
+                Secret::ApiKey(_) => Ok(Self::Plain),
+                Secret::Keys(keys) if keys.region.is_none() => Err("region is missing".to_owned()),
+                Secret::Keys(keys) => Ok(Self::Aws(Box::new(keys))),
+            },
         }
     }
 
     /// Reads a key that was accepted before.
     pub fn of(text: &str) -> Self {
-        let formats = [KeyFormat::Azure, KeyFormat::ServiceAccount];
+        let formats = [KeyFormat::Azure, KeyFormat::ServiceAccount, KeyFormat::Aws];
         let mut forms = formats.into_iter().map(|format| Self::read(text, format));
         forms.find_map(Result::ok).unwrap_or_default()
     }
@@ -148,7 +160,8 @@ impl KeyForm {
                 keys.iter().any(|key| key.is_for(provider, model))
             }
             (KeyFormat::ServiceAccount, Self::ServiceAccount(_)) => true,
-            (KeyFormat::Azure | KeyFormat::ServiceAccount, _) => false,
+            (KeyFormat::Aws, Self::Plain | Self::Aws(_)) => true,
+            (KeyFormat::Azure | KeyFormat::ServiceAccount | KeyFormat::Aws, _) => false,
         }
     }
 
@@ -158,18 +171,23 @@ impl KeyForm {
             Self::Plain => whole,
             Self::Azure(keys) => keys.first().map_or("", |key| &key.api_key),
             Self::ServiceAccount(account) => account.private_key_id.as_deref().unwrap_or_default(),
+            Self::Aws(keys) => &keys.access_key_id,
         }
     }
 
     /// The secrets inside, beside the text as a whole.
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
-        let (azure, google) = match self {
-            Self::Plain => (None, None),
-            Self::Azure(keys) => (Some(keys), None),
-            Self::ServiceAccount(account) => (None, Some(account.private_key.as_str())),
+        let (azure, one, other) = match self {
+            Self::Plain => (None, None, None),
+            Self::Azure(keys) => (Some(keys), None, None),
+            Self::ServiceAccount(account) => (None, Some(account.private_key.as_str()), None),
+            Self::Aws(keys) => {
+                let token = keys.session_token.as_deref();
+                (None, Some(keys.secret_access_key.as_str()), token)
+            }
         };
         let azure = azure.into_iter().flatten().map(|key| key.api_key.as_str());
-        azure.chain(google)
+        azure.chain(one).chain(other)
     }
 }
 

@@ -183,3 +183,35 @@ fn an_azure_key_serves_what_its_entries_name() {
         "a bare key says no resource"
     );
 }
+
+#[test]
+fn a_key_for_aws_is_an_api_key_or_access_keys_with_their_region() {
+    let keys = |region: &str| {
+        json!({"accessKeyId": "AKIDEXAMPLE1", "secretAccessKey": "hidden", "region": region})
+            .to_string()
+    };
+    let format = KeyFormat::Aws;
+    let bedrock = provider(json!({
+        "auth": {"kind": "sig_v4", "service": "bedrock", "region": "AWS_REGION"}, "key_format": "aws",
+    }));
+    for (text, tail, secrets) in [
+        ("ABSKkey".to_owned(), "ABSKkey", vec![]),
+        (keys("eu-west-1"), "AKIDEXAMPLE1", vec!["hidden"]),
+    ] {
+        let form = KeyForm::read(&text, format).unwrap();
+        assert_eq!(form, KeyForm::of(&text));
+        assert!(form.serves(&bedrock, "a/b"));
+        assert_eq!(form.tail(&text), tail);
+        assert_eq!(form.secrets().collect::<Vec<_>>(), secrets);
+        assert!(!format!("{form:?}").contains("hidden"));
+    }
+    for text in [
+        keys("x.evil.example/"),
+        json!({"accessKeyId": "AKID", "secretAccessKey": "hidden"}).to_string(),
+        account(""),
+        "two words".to_owned(),
+    ] {
+        let error = KeyForm::read(&text, format).unwrap_err();
+        assert!(!error.contains("hidden"), "{error}");
+    }
+}

@@ -16,6 +16,10 @@ use crate::{
     catalog::{AuthScheme, KeyFormat, Provider, provider::resolve_base_url},
     dialects::NativeRequest,
     error::{Error, ErrorType, Result},
+    signing::{
+        aws,
+        sigv4::{Scope, Signable},
+    },
 };
 use service_account::ServiceAccount;
 
@@ -61,11 +65,16 @@ impl<'a> Access<'a> {
         })
     }
 
-    /// Address and headers of a call; `token` where the scheme has one.
+    /// Address and headers of a call; `token` where the scheme has one, the time where it signs.
     ///
     /// # Errors
-    /// When a variable of the address is missing, or the token is.
-    pub fn assemble(&self, request: &NativeRequest, token: Option<&str>) -> Result<Outgoing> {
+    /// When a variable of the address is missing, or the token is, or a key is malformed.
+    pub fn assemble(
+        &self,
+        request: &NativeRequest,
+        token: Option<&str>,
+        now_ms: u64,
+    ) -> Result<Outgoing> {
         let provider = self.provider;
         let mut url = self.resolve(&provider.base_url)?;
         url.push_str(&request.path);
@@ -101,8 +110,62 @@ impl<'a> Access<'a> {
             (AuthScheme::Query { name }, Some(key), _) => {
                 append_query(&mut url, &format!("{name}={key}"));
             }
+            (AuthScheme::SigV4 { service, region }, Some(key), _) => {
+                let signed = self.signed(service, region, key, &url, request, now_ms)?;
+                let signed = signed.into_iter();
+                headers.extend(signed.map(|(name, value)| (name.to_owned(), value)));
+            }
         }
         Ok(Outgoing { url, headers })
+    }
+
+    /// The headers that authenticate a call at AWS. They sign the dialect's own headers with it.
+    fn signed(
+        &self,
+        service: &str,
+        region: &str,
+        key: &str,
+        url: &str,
+        request: &NativeRequest,
+        now_ms: u64,
+    ) -> Result<Vec<(&'static str, String)>> {
+        let wrong = |what: &str| misconfigured(self.provider, what);
+        let secret =
+            aws::Secret::read(key).map_err(|why| wrong(&format!("its key is malformed: {why}")))?;
+        let region = self
+            .lookup(region)
+            .filter(|region| aws::is_region(region))
+            .ok_or_else(|| wrong(&format!("the variable {region} names no region")))?;
+        let (host, path, query) = aws::parts(url).ok_or_else(|| wrong("its URL is malformed"))?;
+        let headers = request.headers.iter();
+        let headers: Vec<(&str, &str)> = headers
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        let signable = Signable {
+            method: "POST",
+            host,
+            path,
+            query,
+            headers: &headers,
+            body: &request.body,
+        };
+        let scope = Scope {
+            region: &region,
+            service,
+        };
+        let now_ms = i64::try_from(now_ms).unwrap_or(i64::MAX);
+        Ok(secret.headers(&signable, scope, now_ms))
+    }
+
+    /// The region that a key for AWS names.
+    fn own_region(&self, name: &str) -> Option<String> {
+        match (&self.provider.auth, self.key.as_deref()) {
+            (AuthScheme::SigV4 { region, .. }, Some(key)) if region == name => {
+                let secret = aws::Secret::read(key).ok()?;
+                secret.region().map(str::to_owned)
+            }
+            _ => None,
+        }
     }
 
     /// Puts variables into a template.
@@ -111,9 +174,12 @@ impl<'a> Access<'a> {
             .map_err(|error| misconfigured(self.provider, &error.to_string()))
     }
 
-    /// A variable: as the deployment sets it, by default, or as it follows from others.
+    /// A variable: as the key says, as the deployment sets it, by default, or as it follows from others.
     fn lookup(&self, name: &str) -> Option<String> {
-        let set = (self.variable)(name).or_else(|| self.provider.defaults.get(name).cloned());
+        let set = self
+            .own_region(name)
+            .or_else(|| (self.variable)(name))
+            .or_else(|| self.provider.defaults.get(name).cloned());
         if set.is_some() || !self.provider.key_format.implies().contains(&name) {
             return set;
         }

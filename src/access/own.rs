@@ -15,7 +15,8 @@ use crate::catalog::{PathStyle, Provider, Route};
 /// says no more than the secret.
 pub fn localised(route: &Route, form: &KeyForm) -> Option<(Route, Option<String>)> {
     match form {
-        KeyForm::Plain => None,
+        // The region of access keys is read where they sign.
+        KeyForm::Plain | KeyForm::Aws(_) => None,
         KeyForm::ServiceAccount(account) => {
             let mut provider = Provider::clone(&route.provider);
             put(&mut provider, VERTEX_PROJECT, &account.project_id);

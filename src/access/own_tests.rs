@@ -38,7 +38,7 @@ fn called(route: &Route, key: &str) -> (String, String, String) {
     };
     let access = Access::of(&local.provider, Some(&secret), operators).unwrap();
     let outgoing = access
-        .assemble(&request("/chat/completions"), Some("t"))
+        .assemble(&request("/chat/completions"), Some("t"), 0)
         .unwrap();
     (
         outgoing.url,

@@ -5,6 +5,9 @@ use serde_json::{Value, json};
 use super::*;
 use crate::dialects::NativeRequest;
 
+/// 2015-08-30T12:36:00Z
+pub const TIME: u64 = 1_440_938_160_000;
+
 /// A provider's row with these fields over plain ones.
 pub fn provider(fields: Value) -> Provider {
     let mut row = json!({
@@ -32,7 +35,7 @@ fn assembled(provider: &Provider, own: Option<&str>, set: &[(&str, &str)]) -> Re
         found.map(|(_, value)| (*value).to_owned())
     };
     let access = Access::of(provider, own, &variable)?;
-    access.assemble(&request("/chat"), Some("the-token"))
+    access.assemble(&request("/chat"), Some("the-token"), TIME)
 }
 
 #[test]
@@ -165,5 +168,69 @@ fn an_address_takes_variables_defaults_and_what_follows_from_them() {
             .map(|outgoing| outgoing.url)
             .map_err(|error| error.message);
         assert_eq!(told, url);
+    }
+}
+
+#[test]
+fn a_key_for_aws_is_sent_or_signs_and_says_for_which_region() {
+    let bedrock = provider(json!({
+        "base_url": "https://bedrock-runtime.${AWS_REGION}.amazonaws.com", "key_format": "aws",
+        "auth": {"kind": "sig_v4", "service": "bedrock", "region": "AWS_REGION"}, "defaults": {"AWS_REGION": "us-east-1"},
+    }));
+    let keys = r#"{"accessKeyId": "AKIDEXAMPLE", "secretAccessKey": "s"}"#;
+    let of_ireland =
+        r#"{"accessKeyId": "AKIDEXAMPLE", "secretAccessKey": "s", "region": "eu-west-1"}"#;
+    let called = |own: Option<&str>, set: &[(&str, &str)]| {
+        let outgoing = assembled(&bedrock, own, set)?;
+        let header = |wanted: &str| {
+            let mut headers = outgoing.headers.iter();
+            let found = headers.find(|(name, _)| name == wanted);
+            found.map(|(_, value)| value.clone()).unwrap_or_default()
+        };
+        let (authorization, time) = (header("authorization"), header("x-amz-date"));
+        Ok::<_, Error>((outgoing.url, authorization, time))
+    };
+    let host = |region: &str| format!("https://bedrock-runtime.{region}.amazonaws.com/chat");
+    for (own, set, region) in [
+        (None, vec![("KEY", keys)], "us-east-1"),
+        (
+            None,
+            vec![("KEY", keys), ("AWS_REGION", "us-west-2")],
+            "us-west-2",
+        ),
+        (
+            None,
+            vec![("KEY", of_ireland), ("AWS_REGION", "us-west-2")],
+            "eu-west-1",
+        ),
+        (
+            Some(of_ireland),
+            vec![("KEY", keys), ("AWS_REGION", "us-west-2")],
+            "eu-west-1",
+        ),
+    ] {
+        let (url, authorization, time) = called(own, &set).unwrap();
+        assert_eq!((url, time.as_str()), (host(region), "20150830T123600Z"));
+        let signed = format!(
+            "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/{region}/bedrock/aws4_request, SignedHeaders=host;x-amz-date;x-version, "
+        );
+        assert!(authorization.starts_with(&signed), "{authorization}");
+    }
+    let bearer = called(Some("ABSKkey"), &[("AWS_REGION", "eu-west-1")]).unwrap();
+    assert_eq!(
+        bearer,
+        (host("eu-west-1"), "Bearer ABSKkey".into(), String::new())
+    );
+    for set in [
+        vec![("KEY", keys), ("AWS_REGION", "evil.example/")],
+        vec![("KEY", r#"{"accessKeyId": "HIDDEN"}"#)],
+    ] {
+        let error = called(None, &set).unwrap_err();
+        assert!(
+            error.message.starts_with("Cloud is not configured"),
+            "{}",
+            error.message
+        );
+        assert!(!error.message.contains("HIDDEN"));
     }
 }

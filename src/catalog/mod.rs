@@ -17,7 +17,7 @@ pub mod wire;
 pub use cache::{CatalogCache, CatalogStore, Route, ServedModel};
 pub use model::{
     Budget, Endpoint, Modality, Model, ModelEntry, Parameter, Quantization, Reasoning,
-    ReasoningHistory, ServiceTier, Status,
+    ReasoningFields, ReasoningHistory, ServiceTier, Status,
 };
 pub use provider::{
     AuthScheme, DataPolicy, Dialect, KeyFormat, PathStyle, Provider, Quirk, ReasoningStyle,

@@ -158,6 +158,18 @@ pub enum ReasoningHistory {
     ReasoningDetails,
 }
 
+/// In which fields of its author's own API a `bedrock_converse` model is asked to reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReasoningFields {
+    /// Claude's `thinking` and `output_config.effort`; its signed reasoning goes back.
+    Thinking,
+    /// Nova's `reasoningConfig`.
+    ReasoningConfig,
+    /// `reasoning_effort`.
+    ReasoningEffort,
+}
+
 /// What can be asked of an endpoint that reasons.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -177,6 +189,9 @@ pub struct Reasoning {
     /// The field in which it wants its earlier reasoning back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history: Option<ReasoningHistory>,
+    /// The fields in which it is asked, where the dialect leaves that to the model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fields: Option<ReasoningFields>,
 }
 
 impl Reasoning {

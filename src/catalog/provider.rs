@@ -24,6 +24,8 @@ pub enum Dialect {
     OpenaiResponses,
     /// Cohere's chat, version 2: `{base_url}/v2/chat`.
     CohereV2,
+    /// Bedrock's Converse: `{base_url}/model/{model}/converse`, and `{base_url}/model/{model}/converse-stream` for streams.
+    BedrockConverse,
 }
 
 /// Where a provider expects its key.
@@ -63,6 +65,13 @@ pub enum AuthScheme {
         /// What the token is for.
         scope: String,
     },
+    /// AWS Signature Version 4, or a bearer token where the secret is an API key: see [`crate::signing::aws`].
+    SigV4 {
+        /// The service's name in signatures.
+        service: String,
+        /// The deployment's variable with the region; a secret that names a region goes before it, also in the base URL.
+        region: String,
+    },
 }
 
 impl AuthScheme {
@@ -72,7 +81,11 @@ impl AuthScheme {
             Self::OauthClientCredentials { token_url, .. } | Self::SignedJwt { token_url, .. } => {
                 Some(token_url)
             }
-            Self::Bearer | Self::Header { .. } | Self::Query { .. } | Self::Basic => None,
+            Self::Bearer
+            | Self::Header { .. }
+            | Self::Query { .. }
+            | Self::Basic
+            | Self::SigV4 { .. } => None,
         }
     }
 }
@@ -103,6 +116,8 @@ pub enum KeyFormat {
     Azure,
     /// The JSON of a Google service account, with `region` where it is not the deployment's.
     ServiceAccount,
+    /// An API key of the service, or the JSON of AWS access keys with their region: see [`crate::signing::aws`].
+    Aws,
 }
 
 impl KeyFormat {
@@ -112,13 +127,14 @@ impl KeyFormat {
             Self::Plain => &[],
             Self::Azure => &["AZURE_RESOURCE_NAME", "AZURE_FOUNDRY_RESOURCE_NAME"],
             Self::ServiceAccount => Self::SERVICE_ACCOUNT,
+            Self::Aws => &["AWS_REGION"],
         }
     }
 
     /// Variables that follow from the operator's own key and from other variables.
     pub fn implies(self) -> &'static [&'static str] {
         match self {
-            Self::Plain | Self::Azure => &[],
+            Self::Plain | Self::Azure | Self::Aws => &[],
             Self::ServiceAccount => Self::SERVICE_ACCOUNT,
         }
     }

@@ -12,7 +12,9 @@
 //! I/O or knows the time.
 
 pub mod anthropic_messages;
+pub mod bedrock_converse;
 pub mod cohere_v2;
+pub mod eventstream;
 pub mod gemini;
 pub mod openai_chat;
 pub mod openai_responses;
@@ -99,6 +101,7 @@ pub fn request(inbound: &Inbound<'_>, target: &Target<'_>) -> Result<NativeReque
         Dialect::Gemini => gemini::request(inbound, target),
         Dialect::OpenaiResponses => openai_responses::request(inbound, target),
         Dialect::CohereV2 => cohere_v2::request(inbound, target),
+        Dialect::BedrockConverse => bedrock_converse::request(inbound, target),
     }?;
     native.path = paths::styled(native.path, target, inbound.request.stream)?;
     Ok(native)
@@ -115,6 +118,7 @@ pub fn response(dialect: Dialect, body: &[u8], quirks: &[Quirk]) -> Result<Vec<E
         Dialect::Gemini => gemini::response(body),
         Dialect::OpenaiResponses => openai_responses::response(body, quirks),
         Dialect::CohereV2 => cohere_v2::response(body),
+        Dialect::BedrockConverse => bedrock_converse::response(body),
     }
 }
 
@@ -126,6 +130,7 @@ pub fn error(dialect: Dialect, status: u16, body: &[u8]) -> Error {
         Dialect::Gemini => gemini::error(status, body),
         Dialect::OpenaiResponses => openai_responses::error(status, body),
         Dialect::CohereV2 => cohere_v2::error(status, body),
+        Dialect::BedrockConverse => bedrock_converse::error(status, body),
     };
     if matches!(status, 401 | 403) {
         // Providers quote the key that they refuse, or name its owner, and the key is the operator's.
@@ -160,6 +165,8 @@ pub enum StreamReader {
     OpenaiResponses(openai_responses::Stream),
     /// Cohere.
     CohereV2(cohere_v2::Stream),
+    /// Bedrock's Converse.
+    BedrockConverse(bedrock_converse::Stream),
 }
 
 impl StreamReader {
@@ -175,6 +182,7 @@ impl StreamReader {
                 Self::OpenaiResponses(openai_responses::Stream::new(quirks))
             }
             Dialect::CohereV2 => Self::CohereV2(cohere_v2::Stream::default()),
+            Dialect::BedrockConverse => Self::BedrockConverse(bedrock_converse::Stream::default()),
         }
     }
 
@@ -189,6 +197,7 @@ impl StreamReader {
             Self::Gemini(stream) => stream.feed(bytes, events),
             Self::OpenaiResponses(stream) => stream.feed(bytes, events),
             Self::CohereV2(stream) => stream.feed(bytes, events),
+            Self::BedrockConverse(stream) => stream.feed(bytes, events),
         }
     }
 
@@ -203,6 +212,7 @@ impl StreamReader {
             Self::Gemini(stream) => stream.finish(events),
             Self::OpenaiResponses(stream) => stream.finish(events),
             Self::CohereV2(stream) => stream.finish(events),
+            Self::BedrockConverse(stream) => stream.finish(events),
         }
     }
 }

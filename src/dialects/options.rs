@@ -11,7 +11,7 @@ use super::{
 };
 
 /// Keys that stay the gateway's, at the top level and in objects that both sides have.
-const OWNED: [&str; 21] = [
+const OWNED: [&str; 23] = [
     "model",
     "messages",
     "system",
@@ -27,11 +27,13 @@ const OWNED: [&str; 21] = [
     "max_completion_tokens",
     "maxOutputTokens",
     "max_output_tokens",
+    "maxTokens",
     "n",
     "candidateCount",
     "service_tier",
     "serviceTier",
     "speed",
+    "performanceConfig",
     "user",
 ];
 

@@ -1,8 +1,22 @@
 //! Secrets that upstreams quote in their errors: the operator's keys and organisation ids are cut before anybody reads them.
 
 /// How such names begin; what follows is cut.
-const PREFIXES: [&str; 11] = [
-    "sk-", "org-", "proj_", "gsk_", "xai-", "AIza", "pplx-", "hf_", "fw_", "csk-", "nvapi-",
+const PREFIXES: [&str; 15] = [
+    "sk-",
+    "org-",
+    "proj_",
+    "gsk_",
+    "xai-",
+    "AIza",
+    "pplx-",
+    "hf_",
+    "fw_",
+    "csk-",
+    "nvapi-",
+    "AKIA",
+    "ASIA",
+    "ABSK",
+    "bedrock-api-key-",
 ];
 
 /// The least length of a whole name; shorter ones are words.

@@ -176,12 +176,12 @@ pub async fn send(call: UpstreamCall, edge: &Edge) -> Result<UpstreamResponse<Up
     }
     let access = Access::of(provider, own.map(|key| key.secret.as_str()), &variable)?;
     let Some(grant) = access.grant()? else {
-        let outgoing = access.assemble(&call.request, None)?;
+        let outgoing = access.assemble(&call.request, None, js::now_ms())?;
         return post(outgoing, &call).await;
     };
     let memory = edge.memory();
     let with_token = async |token: &str| {
-        let outgoing = access.assemble(&call.request, Some(token))?;
+        let outgoing = access.assemble(&call.request, Some(token), js::now_ms())?;
         post(outgoing, &call).await
     };
     let tokens = &memory.tokens;

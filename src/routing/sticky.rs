@@ -12,7 +12,9 @@ mod conversation;
 mod hints;
 
 use crate::{
-    catalog::{Dialect, Endpoint, Provider, Quirk, ReasoningHistory, Route, ServedModel},
+    catalog::{
+        Dialect, Endpoint, Provider, Quirk, ReasoningFields, ReasoningHistory, Route, ServedModel,
+    },
     chat::{ChatRequest, Part, ReasoningDetail, ReasoningFormat, ReasoningKind, Role, Usage},
     error::Result,
 };
@@ -219,6 +221,10 @@ fn signed_format(request: &ChatRequest) -> Option<ReasoningFormat> {
 fn takes_back(endpoint: &Endpoint, provider: &Provider, format: &ReasoningFormat) -> bool {
     match endpoint.dialect(provider) {
         Dialect::AnthropicMessages => *format == ReasoningFormat::AnthropicClaude,
+        Dialect::BedrockConverse => {
+            let fields = endpoint.reasoning.as_ref().and_then(|can| can.fields);
+            fields == Some(ReasoningFields::Thinking) && *format == ReasoningFormat::AnthropicClaude
+        }
         Dialect::Gemini => *format == ReasoningFormat::GoogleGemini,
         Dialect::OpenaiResponses => *format == Quirk::reasoning_items(&provider.quirks),
         // It signs nothing.

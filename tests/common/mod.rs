@@ -7,6 +7,7 @@ pub mod readers;
 
 use std::path::{Path, PathBuf};
 
+use base64::prelude::{BASE64_STANDARD, Engine};
 use serde_json::Value;
 
 /// One exchange.
@@ -63,6 +64,16 @@ fn cases(root: &Path, api: &str) -> Vec<Case> {
         .collect()
 }
 
+/// The bytes of an answer; binary streams are kept as base64.
+fn response(path: &Path) -> Vec<u8> {
+    let bytes = std::fs::read(path).unwrap();
+    if path.extension().is_some_and(|ending| ending == "b64") {
+        BASE64_STANDARD.decode(bytes.trim_ascii()).unwrap()
+    } else {
+        bytes
+    }
+}
+
 fn read(root: &Path, row: &Value) -> Case {
     let text = |key: &str| row[key].as_str().unwrap_or_default().to_owned();
     let dir = root.join(text("provider")).join(text("case"));
@@ -82,7 +93,7 @@ fn read(root: &Path, row: &Value) -> Case {
             .unwrap(),
         stream: row["stream"] == true,
         request: std::fs::read(dir.join("request.json")).ok(),
-        response: std::fs::read(dir.join(text("response_file"))).unwrap(),
+        response: response(&dir.join(text("response_file"))),
         chunk_lengths: lengths
             .iter()
             .map(|length| length.as_u64().unwrap().try_into().unwrap())

@@ -14,6 +14,7 @@ pub const READERS: &[(&str, &str)] = &[
     ("azure.chat", "golden"),
     ("azure.responses", "golden"),
     ("bedrock.chat", "golden"),
+    ("bedrock.converse", "golden"),
     ("bedrock.responses", "golden"),
     ("cerebras.chat", "golden"),
     ("chatgpt-codex.responses", "golden"),

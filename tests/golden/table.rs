@@ -68,6 +68,11 @@ pub static RESPONSES: [Api; 10] = [
     responses("mistralrs.responses", &[]),
     responses("openrouter.responses", &[]),
 ];
+static BEDROCK: Api = Api {
+    name: "bedrock.converse",
+    dialect: Dialect::BedrockConverse,
+    quirks: &[],
+};
 
 static COHERE_V2: Api = Api {
     name: "cohere.v2_chat",
@@ -120,7 +125,7 @@ pub static COMPATIBLE: [Api; 39] = [
 
 /// Every API of the table.
 pub fn all() -> impl Iterator<Item = &'static Api> {
-    let alone = [&OPENAI, &ANTHROPIC, &GEMINI, &COHERE_V2];
+    let alone = [&OPENAI, &ANTHROPIC, &GEMINI, &BEDROCK, &COHERE_V2];
     alone
         .into_iter()
         .chain(&MESSAGES)
@@ -151,6 +156,11 @@ fn answers_of_gemini() {
 #[test]
 fn answers_of_cohere() {
     check_answers("cohere.v2_chat", std::slice::from_ref(&COHERE_V2));
+}
+
+#[test]
+fn answers_of_bedrock() {
+    check_answers("bedrock.converse", std::slice::from_ref(&BEDROCK));
 }
 
 #[test]

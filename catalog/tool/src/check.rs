@@ -217,6 +217,7 @@ fn provider(provider: &Provider, report: &mut Report<'_>) {
         Dialect::Gemini => &["/models"],
         Dialect::OpenaiResponses => &["/responses"],
         Dialect::CohereV2 => &["/v2", "/v2/chat", "/chat"],
+        Dialect::BedrockConverse => &["/model"],
     };
     for operation in operations {
         report.unless(

@@ -112,7 +112,10 @@ fn usual(dialect: Dialect) -> &'static [Parameter] {
             Parameter::Seed,
             Parameter::ResponseFormat,
         ],
-        Dialect::AnthropicMessages | Dialect::Gemini | Dialect::OpenaiResponses => &[],
+        Dialect::AnthropicMessages
+        | Dialect::Gemini
+        | Dialect::OpenaiResponses
+        | Dialect::BedrockConverse => &[],
     }
 }
 

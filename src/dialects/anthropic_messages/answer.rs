@@ -410,7 +410,7 @@ fn outline(kind: &str, content: Value) -> Value {
 }
 
 /// JSON text without the white space between its tokens; numbers and strings keep their exact form.
-fn compact(json: &str) -> String {
+pub(in crate::dialects) fn compact(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     let mut in_string = false;
     let mut escaped = false;

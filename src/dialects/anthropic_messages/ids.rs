@@ -27,7 +27,7 @@ pub(super) fn user_id(user: &str) -> String {
     digest(&format!("patchbay user {user}"), 64)
 }
 
-fn digest(text: &str, length: usize) -> String {
+pub(in crate::dialects) fn digest(text: &str, length: usize) -> String {
     let mut hex = String::with_capacity(64);
     for byte in Sha256::digest(text.as_bytes()) {
         // Writing to a string does not fail.

@@ -369,7 +369,7 @@ fn thinking(detail: &ReasoningDetail, unsigned: bool) -> Option<Block<'_>> {
 }
 
 /// A call's arguments, which have to be an object; nothing and `null` are an empty one (P56).
-fn input(arguments: &str) -> Option<&RawValue> {
+pub(in crate::dialects) fn input(arguments: &str) -> Option<&RawValue> {
     let arguments = match arguments.trim() {
         "" | "null" => "{}",
         arguments => arguments,
@@ -381,13 +381,13 @@ fn input(arguments: &str) -> Option<&RawValue> {
 /// The ids of calls: the API allows fewer characters, and no id twice in a conversation. Other providers' ids are unique
 /// within an answer only.
 #[derive(Debug, Default)]
-struct Ids<'a> {
+pub(in crate::dialects) struct Ids<'a> {
     /// How often an id was called, and under which native ids the calls without a result wait.
     calls: BTreeMap<&'a str, (usize, VecDeque<String>)>,
 }
 
 impl<'a> Ids<'a> {
-    fn called(&mut self, id: &'a str) -> String {
+    pub fn called(&mut self, id: &'a str) -> String {
         let (count, waiting) = self.calls.entry(id).or_default();
         *count += 1;
         let native = native_id(id, *count);
@@ -395,7 +395,7 @@ impl<'a> Ids<'a> {
         native
     }
 
-    fn answered(&mut self, id: &str) -> String {
+    pub fn answered(&mut self, id: &str) -> String {
         match self.calls.get_mut(id) {
             Some((count, waiting)) => waiting.pop_front().unwrap_or_else(|| native_id(id, *count)),
             None => native_id(id, 1),

@@ -5,27 +5,27 @@
 //! they did is told when an answer holds it).
 //! Spec: <https://docs.anthropic.com/en/api/messages>, <https://docs.anthropic.com/en/docs/build-with-claude/streaming>
 
-mod answer;
+pub(super) mod answer;
 mod cache;
 pub mod client;
 mod error;
-mod ids;
+pub(super) mod ids;
 mod media;
-mod messages;
-mod native;
+pub(super) mod messages;
+pub(super) mod native;
 mod passthrough;
 #[cfg(test)]
 mod passthrough_tests;
 #[cfg(test)]
 mod properties;
-mod request;
+pub(super) mod request;
 #[cfg(test)]
 mod request_tests;
 mod response;
-mod schema;
+pub(super) mod schema;
 mod splice;
 mod stream;
-mod thinking;
+pub(super) mod thinking;
 mod usage;
 mod wire;
 

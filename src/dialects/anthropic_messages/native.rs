@@ -197,7 +197,7 @@ pub(super) enum ToolChoice<'a> {
 /// Whether and how to think.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub(super) enum Thinking {
+pub(in crate::dialects) enum Thinking {
     Enabled { budget_tokens: u64 },
     Adaptive { display: &'static str },
     Disabled,

@@ -32,6 +32,9 @@ const FILES_BETA: &str = "files-api-2025-04-14";
 /// The most features that a client may switch on, and the longest name of one.
 const MAX_BETAS: usize = 32;
 const MAX_BETA: usize = 64;
+/// How JSON is asked for where it is not enforced.
+pub(in crate::dialects) const JSON_ONLY: &str =
+    "Answer with one JSON object and nothing else: no words before or after it, no code fence.";
 /// Below this, `top_p` does not go together with thinking.
 const LEAST_TOP_P_WITH_THINKING: f64 = 0.95;
 
@@ -152,7 +155,7 @@ fn betas(request: &ChatRequest) -> Vec<&str> {
 }
 
 /// The parameters in the request that the API has no words for.
-fn without_native_form(request: &ChatRequest) -> Vec<&'static str> {
+pub(in crate::dialects) fn without_native_form(request: &ChatRequest) -> Vec<&'static str> {
     let sampling = &request.sampling;
     let modalities = &request.modalities;
     [
@@ -176,7 +179,7 @@ fn without_native_form(request: &ChatRequest) -> Vec<&'static str> {
     .collect()
 }
 
-pub(super) fn is_tool_forced(request: &ChatRequest) -> bool {
+pub(in crate::dialects) fn is_tool_forced(request: &ChatRequest) -> bool {
     matches!(
         request.tool_choice,
         Some(chat::ToolChoice::Required | chat::ToolChoice::Function(_))
@@ -248,8 +251,6 @@ fn response_format(
     prompt: &mut Prompt<'_>,
     dropped: &mut Vec<&'static str>,
 ) -> Option<OutputFormat> {
-    const JSON_ONLY: &str =
-        "Answer with one JSON object and nothing else: no words before or after it, no code fence.";
     match request.response_format.as_ref()? {
         ResponseFormat::Text => {}
         ResponseFormat::JsonObject => prompt.system.push(Block::text(JSON_ONLY)),
@@ -271,7 +272,7 @@ fn response_format(
 }
 
 /// Verbosity is the API's effort, on the endpoints that take one.
-pub(super) fn verbosity(
+pub(in crate::dialects) fn verbosity(
     request: &ChatRequest,
     endpoint: &Endpoint,
     dropped: &mut Vec<&'static str>,
@@ -290,13 +291,13 @@ pub(super) fn verbosity(
 
 /// Sampling as the API takes it.
 #[derive(Debug, Default)]
-pub(super) struct Sampling {
+pub(in crate::dialects) struct Sampling {
     pub temperature: Option<Number>,
     pub top_p: Option<Number>,
     pub top_k: Option<u64>,
 }
 
-pub(super) fn sampling(
+pub(in crate::dialects) fn sampling(
     request: &ChatRequest,
     endpoint: &Endpoint,
     thinks: bool,
@@ -335,7 +336,7 @@ pub(super) fn sampling(
 }
 
 /// Sequences of white space alone are refused by the API.
-pub(super) fn stop_sequences<'a>(
+pub(in crate::dialects) fn stop_sequences<'a>(
     request: &'a ChatRequest,
     endpoint: &Endpoint,
     dropped: &mut Vec<&'static str>,

@@ -24,14 +24,14 @@ const BOUNDS: &[&str] = &[
 ];
 
 /// The schema within the subset.
-pub(super) fn enforceable(mut schema: Value) -> Value {
+pub(in crate::dialects) fn enforceable(mut schema: Value) -> Value {
     restrict(&mut schema);
     patterns::simplify(&mut schema);
     schema
 }
 
 /// A tool's schema: always an object's, because the API insists on the type. `None` when it is something else.
-pub(super) fn tool_input(parameters: Option<&Value>) -> Option<Value> {
+pub(in crate::dialects) fn tool_input(parameters: Option<&Value>) -> Option<Value> {
     let mut schema = match parameters {
         None | Some(Value::Null) => Map::new(),
         Some(Value::Object(schema)) => schema.clone(),

@@ -5,7 +5,7 @@
 //! Spec: <https://docs.anthropic.com/en/docs/build-with-claude/extended-thinking>,
 //! <https://docs.anthropic.com/en/docs/build-with-claude/adaptive-thinking>
 
-use super::native::Thinking;
+pub(in crate::dialects) use super::native::Thinking;
 use crate::{
     catalog::{Budget, Endpoint, Reasoning},
     chat::{ChatRequest, Effort, ReasoningWish},
@@ -21,7 +21,7 @@ const UNKNOWN_LIMIT: u64 = 8_192;
 
 /// What the rest of the request means for thinking.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Surroundings {
+pub(in crate::dialects) struct Surroundings {
     /// A tool has to be called.
     pub forced_tool: bool,
     /// The last turn is the beginning of the answer.
@@ -32,7 +32,7 @@ pub(super) struct Surroundings {
 
 /// How to think.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Plan {
+pub(in crate::dialects) struct Plan {
     pub thinking: Option<Thinking>,
     pub effort: Option<&'static str>,
     /// The wish could not be met.
@@ -50,7 +50,7 @@ impl Plan {
 }
 
 /// `max_tokens`, which the API insists on.
-pub(super) fn max_tokens(request: &ChatRequest, endpoint: &Endpoint) -> u64 {
+pub(in crate::dialects) fn max_tokens(request: &ChatRequest, endpoint: &Endpoint) -> u64 {
     let most = endpoint.max_completion_tokens;
     let wanted = request.max_tokens.unwrap_or_else(|| {
         let usual = most.unwrap_or(UNKNOWN_LIMIT).min(USUAL_LIMIT);
@@ -66,7 +66,7 @@ pub(super) fn max_tokens(request: &ChatRequest, endpoint: &Endpoint) -> u64 {
 ///
 /// # Errors
 /// When reasoning is switched off that cannot be.
-pub(super) fn plan(
+pub(in crate::dialects) fn plan(
     request: &ChatRequest,
     endpoint: &Endpoint,
     around: Surroundings,
@@ -165,7 +165,7 @@ fn fit(budget: u64, bounds: Budget, max_tokens: u64) -> Option<u64> {
 }
 
 /// The effort in the API's word. `minimal` is not one: the nearest effort of an endpoint is among those it lists.
-pub(super) fn word(effort: Effort) -> Option<&'static str> {
+pub(in crate::dialects) fn word(effort: Effort) -> Option<&'static str> {
     match effort {
         Effort::None => None,
         Effort::Minimal | Effort::Low => Some("low"),
