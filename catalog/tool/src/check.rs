@@ -109,8 +109,10 @@ pub fn check(rows: &Rows, faults: &mut Vec<Fault>) {
             faults,
         };
         provider(&row.value.provider, report);
+        // What runs at an address of the deployment's own may have models of the deployment's own only.
+        let is_own = row.value.import.is_none() && row.value.provider.base_url.starts_with("${");
         report.unless(
-            serving.contains(row.value.provider.slug.as_str()),
+            is_own || serving.contains(row.value.provider.slug.as_str()),
             "provider without endpoints",
         );
     }
@@ -287,11 +289,13 @@ fn endpoint(endpoint: &Endpoint, provider: Option<&Provider>, report: &mut Repor
         !id.is_empty() && !id.contains(char::is_whitespace),
         format!("upstream_model_id {id:?} is empty or has spaces"),
     );
-    // The id becomes part of a path only in this dialect (P107).
-    let in_path = provider.is_some_and(|p| endpoint.dialect(p) == Dialect::Gemini);
+    // The id becomes part of a path only in this dialect and in styles of paths (P107).
+    let in_path = provider.is_some_and(|p| {
+        endpoint.dialect(p) == Dialect::Gemini || p.path_style != PathStyle::Dialect
+    });
     let plain = id
         .chars()
-        .all(|c| c.is_ascii_alphanumeric() || ".-_".contains(c))
+        .all(|c| c.is_ascii_alphanumeric() || ".-_@".contains(c))
         && !id.contains("..");
     report.unless(
         !in_path || plain,

@@ -35,6 +35,9 @@ pub const LICENSE: &str = "LICENSE-models.dev";
 /// Hand-kept rows of the same form as the imported ones.
 pub const LOCAL: &str = "local";
 
+/// Rows of one deployment, which no other has: models that it runs itself.
+pub const OWN: &str = "own";
+
 /// File name → content.
 pub type Contents = Vec<(&'static str, String)>;
 
@@ -85,6 +88,13 @@ fn read(dir: &Path, faults: &mut Vec<Fault>) -> Result<Rows, Fault> {
     rows.models.extend(rows::read(&local.join(MODELS), faults)?);
     rows.endpoints
         .extend(rows::read(&local.join(ENDPOINTS), faults)?);
+    let own = dir.join(OWN);
+    if own.exists() {
+        rows.models.extend(rows::read(&own.join(MODELS), faults)?);
+        rows.endpoints
+            .extend(rows::read(&own.join(ENDPOINTS), faults)?);
+        rows.aliases.extend(rows::read(&own.join(ALIASES), faults)?);
+    }
     let quality = dir.join(QUALITY);
     if quality.exists() {
         rows.quality = rows::read(&quality, faults)?;

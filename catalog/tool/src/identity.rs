@@ -128,7 +128,7 @@ pub fn candidate<'a>(
         None => own.clone(),
     };
     let spelled = naming.spell(id, Some(import));
-    wanted(&facts, &spelled, row, naming)?;
+    wanted(&facts, &spelled, row, import, naming)?;
     let source = import.source.as_str();
     let exact = canonical.get(&spelled.name).map(|known| known.name.clone());
     let base_name = base.and_then(|base| canonical.names.get(base)).cloned();
@@ -163,6 +163,7 @@ fn wanted(
     facts: &Facts,
     spelled: &Spelled,
     row: &ProviderRow,
+    import: &Import,
     naming: &Naming,
 ) -> Result<(), String> {
     if let Some(reason) = naming.not_chat(&spelled.name) {
@@ -172,12 +173,11 @@ fn wanted(
         if other.shape.as_deref() == Some("responses") {
             return Err("served by the Responses API only".to_owned());
         }
-        let is_elsewhere = |api: &String| {
-            let api = api.trim_end_matches('/');
-            let known = row.import.iter().flat_map(|import| &import.also_at);
-            api != row.provider.base_url && !known.into_iter().any(|url| url == api)
-        };
-        if other.api.as_ref().is_some_and(is_elsewhere) {
+        if other
+            .api
+            .as_ref()
+            .is_some_and(|api| !row.is_at(import, api))
+        {
             return Err("served under another base URL than its provider".to_owned());
         }
     }

@@ -4,15 +4,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use patchbay::catalog::{Dialect, Endpoint, Model, Quantization, pattern::matches};
+use patchbay::catalog::{Dialect, Endpoint, Modality, Model, Quantization, pattern::matches};
 use patchbay::credits::pricing::Price;
 
 use crate::describe;
 use crate::facts;
 use crate::identity::{Candidate, Canonical, candidate, settle_names};
 use crate::naming::{self, Naming};
-use crate::overlay::Overlay;
-use crate::source::Document;
+use crate::overlay::{Import, Overlay, ProviderRow};
+use crate::source::{Document, Facts};
 
 /// A host whose context is this many times the author's own serves something else under the same name.
 const CONTEXT_CONTRADICTS: u64 = 2;
@@ -45,6 +45,9 @@ pub fn import(document: &Document, overlay: &Overlay, naming: &Naming) -> Import
             continue;
         };
         for (id, own) in &source.models {
+            if !is_due(overlay, row, import, id, own) {
+                continue;
+            }
             match candidate(row, import, id, own, &canonical, document, naming) {
                 Ok(candidate) => candidates.push(candidate),
                 Err(reason) => imported.drop(&reason, &row.provider.slug, id),
@@ -78,6 +81,20 @@ pub fn import(document: &Document, overlay: &Overlay, naming: &Naming) -> Import
     }
     imported.finish(naming, &canonical);
     imported
+}
+
+/// Whether a model is this provider's, or nobody's and this is the first provider of its source, which says why it is left out.
+fn is_due(overlay: &Overlay, row: &ProviderRow, import: &Import, id: &str, own: &Facts) -> bool {
+    let api = own.provider.as_ref().and_then(|other| other.api.as_deref());
+    let sharing = overlay.providers.iter().filter_map(|other| {
+        let shared = other.value.import.as_ref()?;
+        (shared.source == import.source).then_some((&other.value, shared))
+    });
+    let taker = sharing
+        .clone()
+        .find(|(other, shared)| other.takes(shared, id, api));
+    let due = taker.or_else(|| sharing.clone().next());
+    due.is_some_and(|(other, _)| other.provider.slug == row.provider.slug)
 }
 
 impl Imported {
@@ -254,6 +271,13 @@ fn endpoint(
         && prices
             .cache_write_5m
             .is_none_or(|write| write == Price::FREE);
+    let plain = &candidate.import.text_and_images;
+    let is_plain = plain.iter().any(|pattern| matches(pattern, candidate.id));
+    let mut input_modalities = facts::modalities(facts.modalities.input.as_deref())?;
+    let mut output_modalities = facts::modalities(facts.modalities.output.as_deref())?;
+    input_modalities
+        .retain(|m| !is_plain || matches!(m, Modality::Text | Modality::Image | Modality::File));
+    output_modalities.retain(|m| !is_plain || *m == Modality::Text);
     Ok(Endpoint {
         model: if prices.is_free() {
             format!("{slug}:free")
@@ -283,8 +307,8 @@ fn endpoint(
         ),
         quantization: candidate.spelled.quantization,
         reasoning,
-        input_modalities: facts::modalities(facts.modalities.input.as_deref())?,
-        output_modalities: facts::modalities(facts.modalities.output.as_deref())?,
+        input_modalities,
+        output_modalities,
         supports_implicit_caching: implicit_caching,
         refuses_prefill: candidate
             .import

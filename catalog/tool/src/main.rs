@@ -16,6 +16,7 @@ mod identity;
 mod import;
 mod naming;
 mod overlay;
+mod own;
 mod rows;
 mod skills;
 mod source;
@@ -38,11 +39,13 @@ const OUT: &str = ".patchbay/catalog.json";
 
 const USAGE: &str = "\
 usage: catalog-tool import --from models-dev.json --date YYYY-MM-DD [--dir catalog] [--explain]
+       catalog-tool own --provider ollama --model ID --context TOKENS [--features tools,vision,reasoning] [--dir catalog]
        catalog-tool check [--dir catalog]
        catalog-tool compile [--dir catalog] [--out FILE] [--kv FOLDER] [--have NAME,NAME]
 
 import   writes models.jsonl, endpoints.jsonl, aliases.jsonl, import.json and the licence; --explain lists every upstream id
          with the model that it became, or why it was left out
+own      adds a model that a provider of this deployment runs (Ollama, llama.cpp) to own/*.jsonl, which is no part of the repository
 check    holds every row against the rules; a wrong one is printed as file:line: why
 compile  checks, then writes the snapshot to --out (.patchbay/catalog.json), and to --kv the writes of a key-value store: kv-entries.json first,
          kv-pointer.json after all of it. --have: the variables that the deployment has set; providers that need others,
@@ -76,6 +79,7 @@ fn run(mut arguments: impl Iterator<Item = String>) -> Result<String, Vec<String
             files::write(&dir, &files).map_err(|fault| told(vec![fault]))?;
             Ok(summary(&imported, options.contains_key("explain")))
         }
+        "own" => own::add(&dir, &options),
         "check" => {
             let rows = files::load(&dir).map_err(told)?;
             Ok(format!(
@@ -102,7 +106,8 @@ fn options(
     while let Some(argument) = arguments.next() {
         let (name, value) = match argument.as_str() {
             "--explain" => ("explain", String::new()),
-            "--from" | "--date" | "--dir" | "--out" | "--kv" | "--have" => {
+            "--from" | "--date" | "--dir" | "--out" | "--kv" | "--have" | "--provider"
+            | "--model" | "--context" | "--features" => {
                 let value = arguments
                     .next()
                     .ok_or_else(|| vec![format!("{argument} needs a value"), USAGE.to_owned()])?;

@@ -32,6 +32,9 @@ pub struct ProviderRow {
 pub struct Import {
     /// The provider's id at models.dev.
     pub source: String,
+    /// Patterns of the upstream ids that are this provider's, where several share a source; all that no other takes where empty.
+    #[serde(default)]
+    pub only: Vec<String>,
     /// Upstream ids that are left out.
     #[serde(default)]
     pub exclude: Vec<Exclude>,
@@ -61,6 +64,9 @@ pub struct Import {
     /// Patterns of the upstream ids whose models do not stream.
     #[serde(default)]
     pub answers_whole: Vec<String>,
+    /// Patterns of the upstream ids whose models read text and images and write text, whatever the data says.
+    #[serde(default)]
+    pub text_and_images: Vec<String>,
     /// Models that speak another dialect than the provider's others.
     #[serde(default)]
     pub dialects: Vec<Speaks>,
@@ -74,6 +80,20 @@ pub struct Speaks {
     pub models: Vec<String>,
     /// Their dialect.
     pub dialect: Dialect,
+}
+
+impl ProviderRow {
+    /// Whether a model of its source, at another address if the data names one, is this provider's to serve.
+    pub fn takes(&self, import: &Import, id: &str, api: Option<&str>) -> bool {
+        let is_listed = import.only.is_empty() || import.only.iter().any(|p| matches(p, id));
+        is_listed && api.is_none_or(|api| self.is_at(import, api))
+    }
+
+    /// Whether models.dev means this provider by an address.
+    pub fn is_at(&self, import: &Import, api: &str) -> bool {
+        let api = api.trim_end_matches('/');
+        api == self.provider.base_url || import.also_at.iter().any(|url| url == api)
+    }
 }
 
 impl Import {
