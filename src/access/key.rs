@@ -33,8 +33,9 @@ const AZURE_HOSTS: [&str; 4] = [
     ".models.ai.azure.com",
 ];
 /// What the end of an address says about the dialect that is spoken there.
-const OPERATIONS: [(&str, Dialect); 2] = [
+const OPERATIONS: [(&str, Dialect); 3] = [
     ("/chat/completions", Dialect::OpenaiChat),
+    ("/responses", Dialect::OpenaiResponses),
     ("/v1/messages", Dialect::AnthropicMessages),
 ];
 /// The most entries of a list.

@@ -19,7 +19,11 @@ use super::table::{COMPATIBLE, OPENAI};
 use crate::common::{self, Case};
 
 /// What is refused, and a sign of it in the error. A sign that no recording shows any more fails the test.
-const OUT_OF_SCOPE: [(&str, &str); 11] = [
+const OUT_OF_SCOPE: [(&str, &str); 12] = [
+    (
+        "images in Ollama's own place for them",
+        "messages[0].images[0]",
+    ),
     ("a cache mark on a tool call", "tool_calls[1].cache_control"),
     (
         "reasoning blocks in a client library's own form",

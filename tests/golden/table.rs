@@ -41,11 +41,18 @@ static MESSAGES: [Api; 3] = [
     messages("opencode-zen.messages", &[Quirk::UnsignedThinking]),
 ];
 
-static GEMINI: Api = Api {
-    name: "google.generateContent",
-    dialect: Dialect::Gemini,
-    quirks: &[],
-};
+const fn gemini(name: &'static str) -> Api {
+    Api {
+        name,
+        dialect: Dialect::Gemini,
+        quirks: &[],
+    }
+}
+
+static GEMINI: Api = gemini("google.generateContent");
+
+/// Hosts that speak Gemini.
+static VERTEX: Api = gemini("vertex.generateContent");
 
 const fn responses(name: &'static str, quirks: &'static [Quirk]) -> Api {
     Api {
@@ -81,7 +88,7 @@ static COHERE_V2: Api = Api {
 };
 
 /// Hosts that speak chat completions in their own ways.
-pub static COMPATIBLE: [Api; 39] = [
+pub static COMPATIBLE: [Api; 41] = [
     openai("ai21.chat", &[]),
     openai("aihubmix.chat", &[]),
     openai("alibaba.chat", &[]),
@@ -104,12 +111,14 @@ pub static COMPATIBLE: [Api; 39] = [
     openai("heroku.chat", &[]),
     openai("huggingface.chat", &[]),
     openai("hyperbolic.chat", &[]),
+    openai("llamacpp.chat", &[]),
     openai("minimax.chat", &[Quirk::ThinkTags]),
     openai("mistral.chat", &[]),
     openai("mistralrs.chat", &[]),
     openai("moonshot.chat", &[]),
     openai("nebius.chat", &[]),
     openai("novita.chat", &[Quirk::ThinkTags]),
+    openai("ollama.chat", &[]),
     openai("opencode-zen.chat", &[]),
     openai("openrouter.chat", &[]),
     openai("perplexity.chat", &[Quirk::ThinkTags]),
@@ -125,7 +134,7 @@ pub static COMPATIBLE: [Api; 39] = [
 
 /// Every API of the table.
 pub fn all() -> impl Iterator<Item = &'static Api> {
-    let alone = [&OPENAI, &ANTHROPIC, &GEMINI, &BEDROCK, &COHERE_V2];
+    let alone = [&OPENAI, &ANTHROPIC, &GEMINI, &VERTEX, &BEDROCK, &COHERE_V2];
     alone
         .into_iter()
         .chain(&MESSAGES)
@@ -161,6 +170,11 @@ fn answers_of_cohere() {
 #[test]
 fn answers_of_bedrock() {
     check_answers("bedrock.converse", std::slice::from_ref(&BEDROCK));
+}
+
+#[test]
+fn answers_of_gemini_on_vertex() {
+    check_answers("vertex.generateContent", std::slice::from_ref(&VERTEX));
 }
 
 #[test]

@@ -7,6 +7,9 @@ use std::{
 
 use serde_json::Value;
 
+/// Who speaks it.
+const APIS: [&str; 2] = ["google.generateContent", "vertex.generateContent"];
+
 /// The folder of the recordings; says so where there is none.
 pub fn fixtures() -> Option<PathBuf> {
     let shared = std::env::var_os("PATCHBAY_SHARED").map_or_else(
@@ -27,7 +30,7 @@ pub fn rows(fixtures: &Path) -> Vec<Value> {
     let rows = index
         .lines()
         .map(|line| serde_json::from_str(line).unwrap());
-    rows.filter(|row: &Value| row["api"] == "google.generateContent")
+    rows.filter(|row: &Value| APIS.iter().any(|api| row["api"] == *api))
         .collect()
 }
 
@@ -38,8 +41,14 @@ pub fn answers(file: &str) -> Vec<(String, Vec<u8>)> {
     };
     let read = |row: &Value| {
         let name = row["case"].as_str().unwrap().to_owned();
-        let path = fixtures.join("google").join(&name).join(file);
+        let path = case(&fixtures, row).join(file);
         Some((name, fs::read(path).ok()?))
     };
     rows(&fixtures).iter().filter_map(read).collect()
+}
+
+/// The folder of an exchange.
+pub fn case(fixtures: &Path, row: &Value) -> PathBuf {
+    let part = |key: &str| row[key].as_str().unwrap();
+    fixtures.join(part("provider")).join(part("case"))
 }

@@ -100,6 +100,7 @@ fn messages(content: &Value, calls: &mut Vec<(String, String)>, out: &mut Vec<Me
             continue;
         }
         let mut owner = None;
+        let mut signature = part.get("thoughtSignature");
         if let Some(call) = part.get("functionCall") {
             let name = call["name"].as_str().unwrap().to_owned();
             let made = format!("call_{}_{}", out.len(), message.parts.len());
@@ -113,14 +114,24 @@ fn messages(content: &Value, calls: &mut Vec<(String, String)>, out: &mut Vec<Me
             });
         } else if part["thought"] == true {
             let text = part["text"].as_str().unwrap();
-            let detail = ReasoningDetail::text(ReasoningFormat::GoogleGemini, 0, text);
+            let mut detail = ReasoningDetail::text(ReasoningFormat::GoogleGemini, 0, text);
+            // The signature of a thought is a part of it.
+            if let (
+                Some(own),
+                ReasoningKind::Text {
+                    signature: kept, ..
+                },
+            ) = (signature.take(), &mut detail.kind)
+            {
+                *kept = own.as_str().map(str::to_owned);
+            }
             message.parts.push(Part::Reasoning(detail));
         } else if let Some(text) = part.get("text") {
             message.parts.push(Part::text(text.as_str().unwrap()));
         } else {
             message.parts.push(media(part));
         }
-        if let Some(data) = part.get("thoughtSignature") {
+        if let Some(data) = signature {
             message.parts.push(Part::Reasoning(ReasoningDetail {
                 kind: ReasoningKind::Encrypted {
                     data: data.as_str().unwrap().to_owned(),
@@ -213,6 +224,8 @@ fn lower(schema: &Value) -> Value {
             .iter()
             .map(|(key, value)| match value {
                 Value::String(word) if key == "type" => (key.clone(), word.to_lowercase().into()),
+                // The wire's enums are numbers too.
+                Value::Number(number) if key == "type" => (key.clone(), type_word(number).into()),
                 value => (key.clone(), lower(value)),
             })
             .collect(),
@@ -221,11 +234,25 @@ fn lower(schema: &Value) -> Value {
     }
 }
 
+/// A type as the wire numbers them.
+pub fn type_word(number: &Number) -> &'static str {
+    let words = [
+        "string", "number", "integer", "boolean", "array", "object", "null",
+    ];
+    words[usize::try_from(number.as_u64().unwrap()).unwrap() - 1]
+}
+
 fn config(config: &Value, request: &mut ChatRequest) {
     let number = |key: &str| -> Option<Number> { config[key].as_number().cloned() };
     request.sampling.temperature = number("temperature");
     request.sampling.top_p = number("topP");
-    request.sampling.top_k = config["topK"].as_u64();
+    // Whole, however it is written.
+    let top_k = config["topK"].as_f64();
+    request.sampling.top_k = top_k.map(|k| format!("{k:.0}").parse().unwrap());
+    request.sampling.frequency_penalty = number("frequencyPenalty");
+    request.sampling.presence_penalty = number("presencePenalty");
+    request.logprobs = config["responseLogprobs"].as_bool();
+    request.top_logprobs = config["logprobs"].as_u64().map(|n| n.try_into().unwrap());
     request.sampling.seed = config["seed"].as_i64();
     request.max_tokens = config["maxOutputTokens"].as_u64();
     let stops = list(&config["stopSequences"]);

@@ -13,7 +13,7 @@ use patchbay::{
 use serde_json::{Value, json};
 
 use crate::{
-    fixtures::{fixtures, rows},
+    fixtures::{case, fixtures, rows},
     reader::camel,
     requests::send,
 };
@@ -109,7 +109,7 @@ fn recorded_turns_come_back_as_a_native_client_sends_them() {
             .ends_with("response-streaming")
     };
     for row in rows.iter().filter(goes_on) {
-        let dir = fixtures.join("google").join(row["case"].as_str().unwrap());
+        let dir = case(&fixtures, row);
         let Some(next) = rows.iter().find(|next| {
             let (here, there) = (&row["conversation"], &next["conversation"]);
             here["id"].is_string()
@@ -118,7 +118,7 @@ fn recorded_turns_come_back_as_a_native_client_sends_them() {
         }) else {
             continue;
         };
-        let next_dir = fixtures.join("google").join(next["case"].as_str().unwrap());
+        let next_dir = case(&fixtures, next);
         let request: Value =
             serde_json::from_slice(&fs::read(next_dir.join("request.json")).unwrap()).unwrap();
         let turns = camel(&request)["contents"].as_array().unwrap().clone();

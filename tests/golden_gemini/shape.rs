@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
+use crate::reader::type_word;
+
 /// Top-level fields that are not compared: settings of safety are never invented or passed on, the model is in the path.
 const NOT_COMPARED: [&str; 2] = ["safetySettings", "model"];
 
@@ -140,6 +142,7 @@ fn lower_types(schema: &Value) -> Value {
             .filter(|(key, _)| *key != "$schema")
             .map(|(key, value)| match value {
                 Value::String(word) if key == "type" => (key.clone(), json!(word.to_lowercase())),
+                Value::Number(number) if key == "type" => (key.clone(), type_word(number).into()),
                 value => (key.clone(), lower_types(value)),
             })
             .collect(),

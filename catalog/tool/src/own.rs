@@ -124,7 +124,8 @@ fn endpoint(slug: &str, provider: &str, id: &str, context: u64, features: &[&str
     }
     // In the order of all rows.
     let parameters = Parameter::ALL
-        .into_iter()
+        .iter()
+        .copied()
         .filter(|p| parameters.contains(&p.as_str()));
     let parameters: Vec<Parameter> = parameters.collect();
     let input: &[&str] = if features.contains(&"vision") {
@@ -202,7 +203,7 @@ secret_optional = true
             .iter()
             .map(|model| model.slug.as_str())
             .collect();
-        assert_eq!(slugs, ["ollama/qwen3-8b:free", "ollama/llama3.2-3b:free"]);
+        assert_eq!(slugs, ["ollama/llama3.2-3b:free", "ollama/qwen3-8b:free"]);
         assert_eq!(
             snapshot.aliases["ollama/llama3.2-3b"],
             "ollama/llama3.2-3b:free"
