@@ -103,6 +103,7 @@ fn alias(provider: &str, id: &str) -> String {
 }
 
 fn model(slug: &str, id: &str, context: u64, endpoint: &Value) -> Value {
+    #[expect(clippy::disallowed_methods, reason = "this program never runs in wasm")]
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(1, |since| since.as_secs());
