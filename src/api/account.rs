@@ -13,6 +13,7 @@ use crate::{
         money::{Nanos, dollars},
         ops,
         periods::Reset,
+        pricing::Part,
     },
     error::{Error, ErrorType, Next, Result, Source},
     time::rfc3339,
@@ -184,6 +185,7 @@ fn render(generation: &Generation) -> Record {
             })
         })
         .collect();
+    let count = |what| row.charge.as_ref().map(|charge| charge.count(what));
     let facts = json!({
         "id": generation.id,
         "request_id": row.request_id,
@@ -219,6 +221,9 @@ fn render(generation: &Generation) -> Record {
         "is_byok": row.own_key.is_some(),
         "error": row.error,
         "charge": row.charge,
+        "num_search_results": count(Part::WebSearchResult),
+        "num_web_searches": count(Part::WebSearch),
+        "num_fetches": count(Part::WebFetch),
         "response_cache_source_id": row.response_cache_source_id,
         "provider_responses": responses,
     });

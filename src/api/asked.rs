@@ -71,22 +71,23 @@ pub async fn choice<W: World>(
 ///
 /// # Errors
 /// 400 with the path of a name that means nothing here.
+///
+/// The last of the three says where a name asks for a search of the web.
 pub async fn models<W: World>(
     world: &W,
     chat: &mut ChatRequest,
     choice: Option<&Choice>,
     now_ms: u64,
-) -> Result<(Vec<Asked>, Strategy)> {
+) -> Result<(Vec<Asked>, Strategy, Option<&'static str>)> {
     if chat.models.len() >= MAX_MODELS {
         let message = format!("At most {MAX_MODELS} models may be named");
         return Err(Error::invalid("models", message));
     }
-    check_plugins(chat)?;
     let memory = world.memory();
     let names = memory.catalog.names(world, now_ms).await?;
     let mut found = Vec::with_capacity(1 + chat.models.len());
     let mut strategy = Strategy::default();
-    let mut thinks = false;
+    let (mut thinks, mut online) = (false, None);
     let chosen = choice.map_or(std::slice::from_ref(&chat.model), |choice| &choice.models);
     for (index, name) in chosen.iter().chain(&chat.models).enumerate() {
         let index = (index + 1).saturating_sub(chosen.len());
@@ -96,6 +97,9 @@ pub async fn models<W: World>(
             strategy = Strategy::of(read.kind, 1 + chat.models.len());
         }
         thinks |= read.is_thinking;
+        if read.is_online {
+            online.get_or_insert(if index == 0 { "model" } else { "models" });
+        }
         found.push(asked);
     }
     if let Some(choice) = choice {
@@ -110,7 +114,7 @@ pub async fn models<W: World>(
     if strategy == Strategy::Latest {
         found.iter().for_each(|asked| bump(chat, &asked.model));
     }
-    Ok((found, strategy))
+    Ok((found, strategy, online))
 }
 
 /// Who asks for the newest of a family cannot know whether it can do without reasoning: the least that it can do is meant.
@@ -131,21 +135,6 @@ fn bump(chat: &mut ChatRequest, model: &ServedModel) {
     }
 }
 
-/// `plugins: [{"id": "web"}]` is another way to ask for web search.
-fn check_plugins(chat: &ChatRequest) -> Result<()> {
-    if let Some(tool) = chat.server_tools.first() {
-        return Err(no_search(&tool.path, tool.kind.as_str()));
-    }
-    let plugins = chat.extra.get("plugins").and_then(|value| value.as_array());
-    for (index, plugin) in plugins.into_iter().flatten().enumerate() {
-        let is_on = plugin.get("enabled").and_then(|on| on.as_bool()) != Some(false);
-        if is_on && plugin.get("id").and_then(|id| id.as_str()) == Some("web") {
-            return Err(no_search(&format!("plugins[{index}]"), "The plugin web"));
-        }
-    }
-    Ok(())
-}
-
 async fn one<W: World>(
     world: &W,
     catalog: &CatalogCache,
@@ -154,9 +143,6 @@ async fn one<W: World>(
     now_ms: u64,
 ) -> Result<(Name, Asked)> {
     let read = naming::read(name, names)?;
-    if read.is_online {
-        return Err(no_search("model", &format!("{name}: :online")));
-    }
     let model = catalog.model(world, &read.slug, now_ms).await?;
     if read.is_thinking && !reasons(&model) {
         let slug = &read.slug;
@@ -176,14 +162,6 @@ fn reasons(model: &ServedModel) -> bool {
         .routes
         .iter()
         .any(|route| route.endpoint.reasoning.is_some())
-}
-
-/// Web search is asked for, and this gateway has none: an answer without it would be another one than the one asked for.
-fn no_search(param: &str, what: &str) -> Error {
-    let message = format!(
-        "{what} asks for web search, which this deployment does not offer. Leave it out, or use a model with web_search_options."
-    );
-    Error::invalid(param, message)
 }
 
 /// Says which of the names is wrong.

@@ -69,6 +69,7 @@ pub async fn answer<W: World>(world: &W, request: Request, ids: &Ids) -> Result<
         })),
         affinity: prepared.affinity,
         wishes,
+        kit: prepared.kit,
     };
     let mut response = relayed(world, job, filling).await?;
     if let Some(router) = router {

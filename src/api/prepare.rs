@@ -23,6 +23,7 @@ use crate::{
         explain::{self, Strategy, Told},
         sticky::Affinity,
     },
+    server_tools::{self, Deployment, Kit, Wanted},
     transforms::Plugins,
     usage::statistics,
 };
@@ -52,6 +53,8 @@ pub struct Prepared {
     pub plugins: Plugins,
     /// Estimated prompt tokens.
     pub prompt_tokens: u64,
+    /// The tools that the gateway runs for it.
+    pub kit: Option<Rc<Kit>>,
     /// What the conversation's past speaks for.
     pub affinity: Rc<Affinity>,
     /// The provider keys that its account brought for it.
@@ -96,12 +99,22 @@ pub async fn prepare<W: World>(
     }
     conversation::session_id(session, &mut chat)?;
     let plugins = Plugins::parse(&chat.extra)?;
-    let prompt_tokens = estimate::prompt_tokens(&chat);
+    let mut wanted = Wanted::of(&chat)?;
+    // The tools that the gateway runs are functions like the client's own for everybody who looks at the request from here on.
+    chat.tools
+        .extend(wanted.functions().map(server_tools::function));
+    let mut prompt_tokens = estimate::prompt_tokens(&chat);
     let seed = routing::seed(generation);
     let account = &key.account;
     let choice =
         asked::choice(world, account, &chat, &own, prompt_tokens, seed, started_ms).await?;
-    let (models, strategy) = asked::models(world, &mut chat, choice.as_ref(), started_ms).await?;
+    let (models, strategy, online) =
+        asked::models(world, &mut chat, choice.as_ref(), started_ms).await?;
+    if let Some(path) = online {
+        wanted.search_first(path);
+    }
+    let kit = kit(world, wanted)?;
+    prompt_tokens += kit.as_ref().map_or(0, |kit| kit.added_prompt());
     let preferences = ProviderPreferences::parse(chat.provider.as_deref())?
         .with_header(header.as_deref())?
         .with_route(chat.extra.get("route"))?;
@@ -127,8 +140,19 @@ pub async fn prepare<W: World>(
         preferences,
         plugins,
         prompt_tokens,
+        kit,
         metadata,
     })
+}
+
+/// Equips the request with the tools that it wants.
+fn kit<W: World>(world: &W, wanted: Wanted) -> Result<Option<Rc<Kit>>> {
+    if wanted.is_empty() {
+        return Ok(None);
+    }
+    let report = |problem: &str| world.report(problem);
+    let deployment = Deployment::of(&|name| world.var(name), &report);
+    Ok(Kit::of(wanted, &deployment)?.map(Rc::new))
 }
 
 /// The airport code at the end of the platform's ray id.

@@ -198,6 +198,12 @@ pub enum Part {
     ImageOut,
     /// The request itself.
     Request,
+    /// Searches of the web.
+    WebSearch,
+    /// Results of a search beyond those that its price includes.
+    WebSearchResult,
+    /// Pages of the web.
+    WebFetch,
     /// What the request's own `max_cost` takes off: the one line below zero.
     MaxCost,
 }
@@ -302,6 +308,47 @@ impl Charge {
             tier,
             cache_discount,
         })
+    }
+
+    /// A charge for things that are counted one by one: what, how many, at which price each.
+    ///
+    /// # Errors
+    /// When it would exceed [`MAX_NANOS`].
+    pub fn of_units(units: &[(Part, u64, Nanos)]) -> Result<Self, MoneyError> {
+        let line = |(what, quantity, price): &(Part, u64, Nanos)| Line {
+            what: *what,
+            quantity: *quantity,
+            price: price.get(),
+            per: 1,
+            share: None,
+        };
+        let lines: Vec<Line> = units.iter().map(line).collect();
+        Ok(Self {
+            total: sum(&lines)?,
+            lines,
+            ..Self::default()
+        })
+    }
+
+    /// The same charge with one line where several count the same at the same price: requests of many parts stay short.
+    #[must_use]
+    pub fn merged(mut self) -> Self {
+        let mut lines: Vec<Line> = Vec::with_capacity(self.lines.len());
+        for line in self.lines {
+            let key = |one: &Line| (one.what, one.price, one.per, one.share);
+            match lines.iter_mut().find(|known| key(known) == key(&line)) {
+                Some(known) => known.quantity = known.quantity.saturating_add(line.quantity),
+                None => lines.push(line),
+            }
+        }
+        self.lines = lines;
+        self
+    }
+
+    /// How often something was counted.
+    pub fn count(&self, what: Part) -> u64 {
+        let lines = self.lines.iter().filter(|line| line.what == what);
+        lines.map(|line| line.quantity).fold(0, u64::saturating_add)
     }
 
     /// The charge, but no more than `cap`.

@@ -56,8 +56,25 @@ pub struct UsageReport {
     pub hedge_cost: Option<Nanos>,
     /// Who wrote which part, where several providers wrote the answer (`provider.continue`).
     pub parts: Vec<PartReport>,
+    /// Tools that the gateway ran, where it ran any.
+    pub server_tools: Option<ServerToolUse>,
     /// How the request was routed, where the client wants to be told.
     pub routing: Option<Box<serde_json::Value>>,
+}
+
+/// Tools that the gateway ran inside a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ServerToolUse {
+    /// Searches of the web that were answered.
+    pub web_search_requests: u64,
+    /// Pages of the web that were read.
+    pub web_fetch_requests: u64,
+    /// Calls that the model asked for.
+    pub calls_requested: u64,
+    /// Calls that were run.
+    pub calls_executed: u64,
+    /// What they cost.
+    pub cost: Nanos,
 }
 
 /// One provider's part of an answer.

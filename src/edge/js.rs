@@ -34,6 +34,17 @@ export async function sign_rs256(pkcs8, message) {
   const algorithm = { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" };
   return crypto.subtle.sign(algorithm.name, await crypto.subtle.importKey("pkcs8", key, algorithm, false, ["sign"]), text);
 }
+export function get(url, head, controller) {
+  return fetch(url, { headers: pairs(head), redirect: "manual", signal: controller.signal });
+}
+export function zone_offset(zone) {
+  try {
+    const format = new Intl.DateTimeFormat("en-US", { timeZone: zone, timeZoneName: "longOffset" });
+    return format.formatToParts(Date.now()).find((part) => part.type === "timeZoneName")?.value;
+  } catch {
+    return undefined;
+  }
+}
 export function answer_head(response, names) {
   return names.split("\0").map((name) => response.headers.get(name) ?? "").join("\0");
 }
@@ -89,6 +100,15 @@ extern "C" {
         body: &[u8],
         controller: &AbortController,
     ) -> Result<js_sys::Promise, JsValue>;
+    /// Gets an address, following no redirect; the promise of a response.
+    #[wasm_bindgen(catch)]
+    pub fn get(
+        url: &str,
+        head: &str,
+        controller: &AbortController,
+    ) -> Result<js_sys::Promise, JsValue>;
+    /// How far the time zone of this name is ahead of UTC right now, as `GMT+05:45`.
+    pub fn zone_offset(zone: &str) -> Option<String>;
     /// Runs a model at a binding of Workers AI; the promise of a response. The body is JSON with the model's id in `model`.
     #[wasm_bindgen(catch)]
     pub fn run(

@@ -10,6 +10,7 @@ mod schedule;
 mod sleep;
 mod stores;
 mod upstream;
+mod web;
 mod world;
 
 use std::{cell::Cell, panic::AssertUnwindSafe, rc::Rc};

@@ -26,9 +26,14 @@ use crate::{
 const ONE_GO_BYTES: usize = 4 * 1024 * 1024;
 
 /// Aborts a fetch when dropped.
-struct AbortOnDrop(Option<js::AbortController>);
+pub(super) struct AbortOnDrop(Option<js::AbortController>);
 
 impl AbortOnDrop {
+    /// Aborts what this controller controls.
+    pub(super) fn of(controller: js::AbortController) -> Self {
+        Self(Some(controller))
+    }
+
     /// There is nothing left to abort.
     fn disarm(&mut self) {
         self.0 = None;
@@ -126,6 +131,18 @@ pub struct UpstreamBody {
 }
 
 impl UpstreamBody {
+    /// The body of an answer, piece by piece.
+    pub(super) fn in_pieces(
+        answer: &js::Answer,
+        abort: AbortOnDrop,
+    ) -> std::result::Result<Self, JsValue> {
+        Ok(Self {
+            source: Reader::of(answer)?.map_or(Source::Ended, Source::Chunks),
+            pending: None,
+            abort,
+        })
+    }
+
     /// Reads a body in one piece.
     fn poll_whole(&mut self, context: &mut Context<'_>) -> Poll<Arrived> {
         let mut reading = match (self.pending.take(), &self.source) {

@@ -18,6 +18,7 @@ use super::{
     js,
     sleep::Sleep,
     upstream::{self, UpstreamBody},
+    web,
 };
 use crate::{
     api::{Memory, World, kv_key},
@@ -34,7 +35,10 @@ use crate::{
         Directory, KeyRecord,
         own_keys::{self, OwnKeyCopies},
     },
-    relay::{AttemptEnd, Bill, Hold, Platform, UpstreamCall, UpstreamResponse, limits},
+    relay::{
+        AttemptEnd, Bill, Hold, Platform, UpstreamCall, UpstreamResponse, WebResponse, limits,
+    },
+    server_tools::WebRequest,
     usage::statistics::{SNAPSHOT_KEY, SnapshotStore},
 };
 
@@ -188,6 +192,17 @@ impl Platform for Edge {
     ) -> LocalBoxFuture<'static, Result<UpstreamResponse<UpstreamBody>>> {
         let edge = self.clone();
         async move { upstream::send(call, &edge).await }.boxed_local()
+    }
+
+    fn fetch(
+        &self,
+        request: WebRequest,
+    ) -> LocalBoxFuture<'static, Result<WebResponse<UpstreamBody>>> {
+        web::fetch(request).boxed_local()
+    }
+
+    fn utc_offset(&self, zone: &str) -> Option<i32> {
+        web::utc_offset(zone)
     }
 
     fn hold(&self, mut hold: Hold) -> LocalBoxFuture<'static, Result<ops::HoldReply>> {

@@ -268,13 +268,16 @@ impl<'a, P: Platform> Attempt<'a, P> {
         let meta = tab.meta_at(self.at);
         let filters = std::mem::take(&mut self.shape.filters);
         let pipe = match self.draft {
-            Some(draft) => Pipe::resuming(self.job, &target, &meta, filters, &draft.repeated),
+            Some(draft) => match draft.turn() {
+                Some(turn) => Pipe::of_turn(&target, filters, turn.clone()),
+                None => Pipe::resuming(self.job, &target, &meta, filters, &draft.repeated),
+            },
             None => Pipe::new(self.job, &target, &meta, filters),
         };
         let mut flow = Flow::new(self.at, pipe, self.patience, now);
         flow.check(self.shape.form.take());
         flow.allow(self.allowance.take());
-        if self.job.wishes.resume {
+        if self.job.wishes.resume && self.draft.is_none_or(Draft::is_rest) {
             flow.keep_text(self.draft.is_some());
         }
         flow
@@ -320,7 +323,7 @@ fn native(
         provider: target.provider,
         prompt_tokens,
         generation: &job.id,
-        is_rest: draft.is_some(),
+        is_rest: draft.is_some_and(Draft::is_rest),
     })?;
     let mut request = shaped.map_or(Cow::Borrowed(asked.request), Cow::Owned);
     // The client's bytes say what it asked, not what became of it.

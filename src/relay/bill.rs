@@ -15,6 +15,7 @@ use super::{
     job::Job,
     limits::HOLD_LIFETIME_MS,
     ports::{Bill, Hold},
+    resume::MAX_PARTS,
     tab::{Tab, Try, signed},
 };
 use crate::{
@@ -60,8 +61,12 @@ impl Tab {
             let request = &job.request;
             let cap = endpoint.max_completion_tokens;
             let output = output_bounds(answers(request), request.max_tokens, cap);
-            // A continuation sends the prompt once more.
+            // A continuation sends the prompt once more, and a loop of tools several times.
             let prompt = job.prompt_tokens << u32::from(job.wishes.resume);
+            let prompt = job
+                .kit
+                .as_ref()
+                .map_or(prompt, |kit| kit.expected_prompt(prompt));
             let needed = endpoint.prices.estimate_hold(prompt, output);
             let needed = match step.credential {
                 Credential::Operator => needed,
@@ -74,6 +79,10 @@ impl Tab {
                 )
             })?;
             amount = amount.max(needed);
+        }
+        if let Some(kit) = &job.kit {
+            // An account that cannot hold both is told of the answer's price first.
+            amount = amount.checked_add(kit.expected_fees()).unwrap_or(amount);
         }
         if let Some(cap) = job.wishes.max_cost {
             amount = amount.min(cap);
@@ -166,7 +175,17 @@ impl Tab {
             }
             charges.push(charge);
         }
+        let mut fees = Nanos::ZERO;
+        if let Some(used) = &self.used {
+            let charge = used.charge()?;
+            fees = charge.total;
+            report.server_tools = Some(used.report(&charge));
+            charges.push(charge);
+        }
         let mut charge = Charge::join(charges)?;
+        if parts.len() > MAX_PARTS {
+            charge = charge.merged();
+        }
         if let Some(cap) = self.max_cost {
             charge = charge.capped(cap);
         }
@@ -178,8 +197,9 @@ impl Tab {
         } else {
             charge.total
         };
-        report.prompt_cost = report.prompt_cost.min(report.list_cost);
-        report.completion_cost = report.list_cost.checked_sub(report.prompt_cost)?;
+        let tokens = report.list_cost.checked_sub(fees)?.max(Nanos::ZERO);
+        report.prompt_cost = report.prompt_cost.min(tokens);
+        report.completion_cost = tokens.checked_sub(report.prompt_cost)?;
         Ok((charge, report))
     }
 
@@ -187,7 +207,9 @@ impl Tab {
         let seen = &one.seen;
         let failed = self.error.is_some() || matches!(seen.finish, Some((FinishReason::Error, _)));
         let ended = is_last && self.concluded && seen.is_complete() && !failed;
-        seen.delivered.is_some() || (ended && (seen.content || usage.completion > 0))
+        // What the gateway's tools were run for is delivered with the answer that they led to, or to the client that watches.
+        let led_on = seen.led_on && (self.streamed || (self.concluded && self.error.is_none()));
+        seen.delivered.is_some() || led_on || (ended && (seen.content || usage.completion > 0))
     }
 
     /// What was used for a part: the provider's own counts where its answer is whole, else at least what was delivered.
@@ -235,6 +257,21 @@ impl Tab {
         let parts = self.payable_parts();
         let charge = self.charge(&parts);
         charge.map_or(Nanos::ZERO, |(charge, _)| charge.total)
+    }
+
+    /// What the request comes to so far, delivered or not, and its tokens.
+    pub fn so_far(&self) -> (Nanos, u64) {
+        let tries = self.parts.iter().filter_map(|at| self.tries.get(*at));
+        let parts: Vec<(&Try, Usage)> = tries.map(|one| (one, self.usage(one, true))).collect();
+        let tokens = parts
+            .iter()
+            .map(|(_, usage)| usage.total())
+            .fold(0, u64::saturating_add);
+        let charge = self.charge(&parts);
+        (
+            charge.map_or(Nanos::ZERO, |(charge, _)| charge.total),
+            tokens,
+        )
     }
 
     /// What the attempts that lost a race may have cost the operator.

@@ -122,6 +122,16 @@ impl Queue {
         Self((0..plan.len()).collect())
     }
 
+    /// All of a plan, with one step before the others.
+    pub fn preferring(plan: &[Step], first: Option<usize>) -> Self {
+        let mut queue = Self::of(plan);
+        if let Some(first) = first.filter(|first| *first < plan.len()) {
+            queue.0.retain(|at| *at != first);
+            queue.0.push_front(first);
+        }
+        queue
+    }
+
     /// Takes the next one.
     pub fn pop(&mut self) -> Option<usize> {
         self.0.pop_front()

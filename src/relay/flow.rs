@@ -5,10 +5,11 @@ use super::{
     max_cost::Allowance,
     pipe::Pipe,
     tab::Tab,
+    turn::Turn,
 };
 use crate::{
     chat::{Delta, Event, FinishReason},
-    dialects::report::UsageReport,
+    dialects::{report::UsageReport, surface::Writer},
     error::{Error, ErrorType, Result},
     transforms::Form,
 };
@@ -88,6 +89,17 @@ impl Flow {
     pub fn keep_text(&mut self, resumes: bool) {
         self.resumes = resumes;
         self.text = Some(String::new());
+    }
+
+    /// The answer serves a loop of tools: what the client sees of it leaves through this writer.
+    pub fn adopt(&mut self, writer: Writer) {
+        self.pipe.adopt(writer, &mut self.pending);
+    }
+
+    /// The answer is over: what the client saw of it, its writer, and the bytes that have not left.
+    pub fn into_turn(self) -> Option<(Turn, Writer, Vec<u8>)> {
+        let (turn, writer) = self.pipe.into_turn()?;
+        Some((turn, writer, self.pending))
     }
 
     /// Whether content was seen.

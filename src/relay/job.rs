@@ -11,6 +11,7 @@ use crate::{
         Plan,
         sticky::{Affinity, Served},
     },
+    server_tools::Kit,
     transforms::Plugins,
 };
 
@@ -60,6 +61,8 @@ pub struct Job {
     pub own_key_fee: Share,
     /// What the client asked of the relay itself.
     pub wishes: Wishes,
+    /// The tools that the gateway runs for it; their functions are among the request's tools.
+    pub kit: Option<Rc<Kit>>,
 }
 
 impl Job {

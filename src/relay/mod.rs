@@ -22,6 +22,7 @@ pub mod limits;
 pub mod max_cost;
 pub mod ports;
 
+mod agent;
 mod attempt;
 mod bill;
 mod flow;
@@ -35,9 +36,11 @@ mod refusal;
 mod resume;
 mod run;
 mod tab;
+mod tools;
+mod turn;
 mod watch;
 
 pub use job::{Head, Job, OnServed, Origin, Output, Wishes};
-pub use ports::{AttemptEnd, Bill, Hold, Platform, UpstreamCall, UpstreamResponse};
+pub use ports::{AttemptEnd, Bill, Hold, Platform, UpstreamCall, UpstreamResponse, WebResponse};
 pub use refusal::explain as explain_refusal;
 pub use run::run;

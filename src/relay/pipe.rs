@@ -1,6 +1,6 @@
 //! Upstream bytes in, client bytes out: spliced where both speak the same dialect, translated otherwise.
 
-use super::job::Job;
+use super::{job::Job, turn::Turn};
 use crate::{
     catalog::Dialect,
     chat::{Delta, Event},
@@ -31,6 +31,31 @@ pub enum Pipe {
         /// White space that the client already has and the provider may repeat.
         repeated: String,
     },
+    /// It is an answer of a loop of tools.
+    Turn(Box<TurnPipe>),
+}
+
+/// The way of an answer of a loop of tools. All of them have one writer, which an answer has once it serves.
+pub struct TurnPipe {
+    reader: StreamReader,
+    /// What the gateway itself does to the events.
+    filters: Filters,
+    /// What the client sees of the answer.
+    pub turn: Turn,
+    /// What it is to see once there is a writer.
+    held: Vec<Event>,
+    writer: Option<Writer>,
+}
+
+impl TurnPipe {
+    /// What came last is in `events`, and not all of it is for the client.
+    fn pass(&mut self, events: &[Event], out: &mut Vec<u8>) {
+        let shown = self.turn.take(events);
+        match &mut self.writer {
+            Some(writer) => write(writer, &shown, out),
+            None => self.held.extend(shown),
+        }
+    }
 }
 
 impl Pipe {
@@ -50,6 +75,33 @@ impl Pipe {
             filters,
             writer,
             repeated: repeated.to_owned(),
+        }
+    }
+
+    /// The way of an answer of a loop of tools.
+    pub fn of_turn(target: &Target<'_>, filters: Filters, turn: Turn) -> Self {
+        Self::Turn(Box::new(TurnPipe {
+            reader: StreamReader::new(target.dialect(), &target.provider.quirks),
+            filters,
+            turn,
+            held: Vec::new(),
+            writer: None,
+        }))
+    }
+
+    /// The answer serves: what was held back leaves through the writer of the whole message.
+    pub fn adopt(&mut self, mut writer: Writer, out: &mut Vec<u8>) {
+        if let Self::Turn(pipe) = self {
+            write(&mut writer, &std::mem::take(&mut pipe.held), out);
+            pipe.writer = Some(writer);
+        }
+    }
+
+    /// The answer is over: what the client saw of it, and the writer for the next one.
+    pub fn into_turn(self) -> Option<(Turn, Writer)> {
+        match self {
+            Self::Turn(pipe) => Some((pipe.turn, pipe.writer?)),
+            _ => None,
         }
     }
 
@@ -96,6 +148,12 @@ impl Pipe {
                 write(writer, events, out);
                 read
             }
+            Self::Turn(pipe) => {
+                let read = pipe.reader.feed(bytes, events);
+                pipe.filters.filter(events);
+                pipe.pass(events, out);
+                read
+            }
         }
     }
 
@@ -119,6 +177,12 @@ impl Pipe {
                 write(writer, events, out);
                 read
             }
+            Self::Turn(pipe) => {
+                let read = pipe.reader.finish(events);
+                pipe.filters.end(events);
+                pipe.pass(events, out);
+                read
+            }
         }
     }
 
@@ -127,6 +191,7 @@ impl Pipe {
         match self {
             Self::Same(_) | Self::SameMessages(_) => Vec::new(),
             Self::Translated { filters, .. } => filters.take_notes(),
+            Self::Turn(pipe) => pipe.filters.take_notes(),
         }
     }
 
@@ -136,6 +201,7 @@ impl Pipe {
             Self::Same(pass) => pass.write(events, out),
             Self::SameMessages(pass) => pass.write(events, out),
             Self::Translated { writer, .. } => write(writer, events, out),
+            Self::Turn(pipe) => pipe.pass(events, out),
         }
     }
 
@@ -145,6 +211,11 @@ impl Pipe {
             Self::Same(pass) => pass.finish(report, out),
             Self::SameMessages(pass) => pass.finish(report, out),
             Self::Translated { writer, .. } => writer.finish(report, out),
+            Self::Turn(pipe) => {
+                if let Some(writer) = &mut pipe.writer {
+                    writer.finish(report, out);
+                }
+            }
         }
     }
 
@@ -154,6 +225,11 @@ impl Pipe {
             Self::Same(pass) => pass.error(error, Some(report), out),
             Self::SameMessages(pass) => pass.error(error, Some(report), out),
             Self::Translated { writer, .. } => writer.error(error, report, out),
+            Self::Turn(pipe) => {
+                if let Some(writer) = &mut pipe.writer {
+                    writer.error(error, report, out);
+                }
+            }
         }
     }
 }
@@ -193,12 +269,12 @@ impl<'a> Whole<'a> {
         Ok(mended.map_or(answer, Self::Translated))
     }
 
-    /// The same answer without the bytes that it was read from.
-    pub fn into_owned(self) -> Whole<'static> {
+    /// What the answer means, without the bytes that it was read from.
+    pub fn into_events(self) -> Vec<Event> {
         match self {
-            Self::Same(answer) => Whole::Translated(answer.events),
-            Self::SameMessages(answer) => Whole::Translated(answer.events),
-            Self::Translated(events) => Whole::Translated(events),
+            Self::Same(answer) => answer.events,
+            Self::SameMessages(answer) => answer.events,
+            Self::Translated(events) => events,
         }
     }
 

@@ -12,6 +12,7 @@ use crate::{
     dialects::NativeRequest,
     error::Result,
     routing::Credential,
+    server_tools::WebRequest,
     usage::measured::Measured,
 };
 
@@ -35,6 +36,18 @@ pub struct UpstreamResponse<B> {
     /// `retry-after` in seconds, where it is a number or a date.
     pub retry_after: Option<u32>,
     /// The body; dropping it aborts the call.
+    pub body: B,
+}
+
+/// The head of a web server's answer, with its body still to read.
+pub struct WebResponse<B> {
+    /// HTTP status.
+    pub status: u16,
+    /// `content-type`, as sent.
+    pub content_type: String,
+    /// `location`, as sent; empty where there is none.
+    pub location: String,
+    /// The body; dropping it aborts the request.
     pub body: B,
 }
 
@@ -93,6 +106,15 @@ pub trait Platform: Clone + 'static {
         &self,
         call: UpstreamCall,
     ) -> LocalBoxFuture<'static, Result<UpstreamResponse<Self::Body>>>;
+
+    /// Asks a search engine, or for a page of the web. Follows no redirect. Dropping the future or the body aborts the request.
+    fn fetch(
+        &self,
+        request: WebRequest,
+    ) -> LocalBoxFuture<'static, Result<WebResponse<Self::Body>>>;
+
+    /// Minutes that the time zone of this name is ahead of UTC right now; nothing where there is no such zone.
+    fn utc_offset(&self, zone: &str) -> Option<i32>;
 
     /// The answer in this body is complete: what is left of it, if only its end, may be read so that the connection serves
     /// the next call. Dropping the body instead aborts the call, and closes the connection with it.

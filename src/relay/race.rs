@@ -30,6 +30,8 @@ pub enum Raced<'a, P: Platform> {
     Stream(Attempt<'a, P>),
     /// The client has its whole answer.
     Answered,
+    /// An answer of a loop of tools came in one piece; nobody has been told.
+    Turn(Vec<Event>),
     /// Nobody answered: why the request could not be said to an endpoint, if that happened.
     Nobody(Option<Error>),
 }
@@ -60,8 +62,7 @@ impl<P: Platform> Running<'_, P> {
                     // Nobody did better.
                     (None, Some((attempt, answer))) => {
                         self.win(&attempt, racing);
-                        self.hand_over(job, &answer).await?;
-                        return Ok(Raced::Answered);
+                        return self.hand_over(job, draft, answer).await;
                     }
                     (None, None) => return Ok(Raced::Nobody(unsayable)),
                 }
@@ -93,21 +94,20 @@ impl<P: Platform> Running<'_, P> {
                     self.win(&attempt, racing);
                     return Ok(Raced::Stream(attempt));
                 }
-                Opened::Whole(_) if draft.is_some() => unusable(
+                Opened::Whole(_) if draft.is_some_and(Draft::is_rest) => unusable(
                     "The provider answered in one piece where the rest of a stream was asked for",
                 ),
                 Opened::Whole(body) => match self.whole(job, &mut attempt, &body) {
                     Ok(answer) => {
                         let violation = attempt.shape().violation();
                         if let (None, Some(error), Some(_)) = (&aside, violation, queue.peek()) {
-                            let answer = answer.into_owned();
+                            let answer = Whole::Translated(answer.into_events());
                             self.set_aside(&attempt, &error);
                             aside = Some((attempt, answer));
                             continue;
                         }
                         self.win(&attempt, racing);
-                        self.hand_over(job, &answer).await?;
-                        return Ok(Raced::Answered);
+                        return self.hand_over(job, draft, answer).await;
                     }
                     Err(error) => error,
                 },
@@ -210,10 +210,18 @@ impl<P: Platform> Running<'_, P> {
         fault.map_or(Ok(answer), Err)
     }
 
-    /// Settles an answer in one piece and hands it to the client.
-    async fn hand_over(&mut self, job: &Job, answer: &Whole<'_>) -> Result<(), Denied> {
+    /// Settles an answer in one piece and hands it to the client, unless a loop of tools may go on with it.
+    async fn hand_over<'j>(
+        &mut self,
+        job: &Job,
+        draft: Option<&Draft>,
+        answer: Whole<'_>,
+    ) -> Result<Raced<'j, P>, Denied> {
         self.granted().await?;
         self.serving_ended(Ended::Answered { as_stream: false });
+        if draft.is_some() {
+            return Ok(Raced::Turn(answer.into_events()));
+        }
         let report = self.settle().await;
         let body = answer.write(job, &self.tab().meta(), &report);
         if job.request.stream {
@@ -222,7 +230,7 @@ impl<P: Platform> Running<'_, P> {
             let tokens = (report.usage.prompt, report.usage.completion);
             self.answer(body, tokens).await;
         }
-        Ok(())
+        Ok(Raced::Answered)
     }
 }
 

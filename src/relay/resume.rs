@@ -4,7 +4,7 @@
 //! ([`Quirk`](crate::catalog::Quirk)). Only plain text can be continued: not thoughts, tool calls, several answers or log
 //! probabilities. Hosts refuse a beginning that ends with white space, so it is left out and taken off what comes next.
 
-use super::{job::Job, tab::Tab};
+use super::{job::Job, tab::Tab, turn::Turn};
 use crate::{
     catalog::Route,
     chat::{ChatRequest, Message, Role, estimate},
@@ -29,6 +29,8 @@ pub struct Draft {
     pub repeated: String,
     /// What the parts so far cost.
     pub spent: Nanos,
+    /// It is an answer of a loop of tools, not the rest of one.
+    turn: Option<Turn>,
 }
 
 impl Draft {
@@ -63,7 +65,36 @@ impl Draft {
             prompt_tokens: job.prompt_tokens.saturating_add(written),
             repeated: text.get(beginning.len()..).unwrap_or_default().to_owned(),
             spent: tab.spent(),
+            turn: None,
         })
+    }
+
+    /// The request for an answer of a loop of tools.
+    pub fn of_turn(request: ChatRequest, turn: Turn, spent: Nanos) -> Self {
+        Self {
+            surface: Surface::default(),
+            raw: None,
+            prompt_tokens: estimate::prompt_tokens(&request),
+            request,
+            repeated: String::new(),
+            spent,
+            turn: Some(turn),
+        }
+    }
+
+    /// The request, for the next answer.
+    pub fn into_request(self) -> ChatRequest {
+        self.request
+    }
+
+    /// What the client sees of the answer, where it is one of a loop of tools.
+    pub fn turn(&self) -> Option<&Turn> {
+        self.turn.as_ref()
+    }
+
+    /// Whether it asks for the rest of an answer that somebody else began.
+    pub fn is_rest(&self) -> bool {
+        self.turn.is_none()
     }
 
     /// The request as the dialects take it.

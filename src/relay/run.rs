@@ -21,7 +21,7 @@ use super::{
     watch::{Denied, HoldGate, Timer, Woken, beside},
 };
 use crate::{
-    dialects::report::UsageReport,
+    dialects::{report::UsageReport, surface::Writer},
     error::{Error, Result},
     routing::{Step, sticky::Served},
 };
@@ -95,20 +95,25 @@ impl<'a, P: Platform> Running<'a, P> {
     /// An endpoint whose dialect cannot say the request is passed over; only when no endpoint was called is that the
     /// failure, and it is the client's.
     async fn attempts(&mut self, job: &Job) -> Result<Option<Error>, Denied> {
+        if let Some(kit) = &job.kit {
+            return self.agent(job, kit).await;
+        }
         let mut queue = Queue::of(&job.plan.attempts);
         let attempt = match self.race(job, &mut queue, None).await? {
-            Raced::Answered => return Ok(None),
+            Raced::Answered | Raced::Turn(_) => return Ok(None),
             Raced::Nobody(unsayable) => return Ok(Some(self.verdict(job, unsayable))),
             Raced::Stream(attempt) => attempt,
         };
-        if let Some((flow, error)) = self.carry(attempt).await? {
-            self.go_on(job, queue, flow, error).await?;
+        match self.carry(attempt, None).await? {
+            Some((flow, Some(error))) => self.go_on(job, queue, flow, error).await?,
+            Some((mut flow, None)) => self.end(&mut flow, None).await,
+            None => {}
         }
         Ok(None)
     }
 
     /// The failure that speaks for all attempts.
-    fn verdict(&self, job: &Job, unsayable: Option<Error>) -> Error {
+    pub(super) fn verdict(&self, job: &Job, unsayable: Option<Error>) -> Error {
         let request = &job.request;
         let models = std::iter::once(&request.model).chain(&request.models);
         let models: Vec<&str> = models.map(String::as_str).collect();
@@ -116,18 +121,21 @@ impl<'a, P: Platform> Running<'a, P> {
         verdict.unwrap_or_else(|| Error::internal("the plan is empty"))
     }
 
-    /// Carries a stream from its commit to its end, which is the client's too where it is in order.
-    ///
-    /// Where it is not, nobody has told the client yet.
-    async fn carry(
+    /// Carries a stream from its commit to its end, and says why it broke, if it did. Nobody has told the client yet. `writer`
+    /// writes an answer of a loop of tools.
+    pub(super) async fn carry(
         &mut self,
         attempt: Attempt<'_, P>,
-    ) -> Result<Option<(Box<Flow>, Error)>, Denied> {
+        writer: Option<Writer>,
+    ) -> Result<Option<(Box<Flow>, Option<Error>)>, Denied> {
         let at = attempt.at;
         let Some((mut flow, mut body)) = attempt.into_stream() else {
             return Ok(None);
         };
         self.granted().await?;
+        if let Some(writer) = writer {
+            flow.adopt(writer);
+        }
         let mut piece = std::mem::take(&mut flow.step);
         let broken = loop {
             if flow.is_committed() {
@@ -159,13 +167,12 @@ impl<'a, P: Platform> Running<'a, P> {
             // Dropping the body closes the upstream before the account is asked to settle (P126).
             drop(body);
         }
-        if let Some(error) = failure {
-            self.attempt_ended(at, Ended::Failed(&error));
-            return Ok(Some((flow, error)));
-        }
-        self.attempt_ended(at, Ended::Answered { as_stream: true });
-        self.end(&mut flow, None).await;
-        Ok(None)
+        let ended = match &failure {
+            Some(error) => Ended::Failed(error),
+            None => Ended::Answered { as_stream: true },
+        };
+        self.attempt_ended(at, ended);
+        Ok(Some((flow, failure)))
     }
 
     /// A stream broke after its commit: its rest is asked for elsewhere, where the client wants that and it can be done.
@@ -188,10 +195,10 @@ impl<'a, P: Platform> Running<'a, P> {
             });
             self.tab().break_part(&error);
             match self.race(job, &mut queue, Some(draft)).await? {
-                Raced::Answered => return Ok(()),
+                Raced::Answered | Raced::Turn(_) => return Ok(()),
                 Raced::Stream(attempt) => {
-                    if let Some((mut rest, error)) = self.carry(attempt).await? {
-                        self.end(&mut rest, Some(error)).await;
+                    if let Some((mut rest, failure)) = self.carry(attempt, None).await? {
+                        self.end(&mut rest, failure).await;
                     }
                     return Ok(());
                 }
@@ -328,6 +335,11 @@ impl<'a, P: Platform> Running<'a, P> {
                 error
             }
         };
+        self.tell(Output::Failed(Box::new(error))).await;
+    }
+
+    /// A request fails that the account was asked to settle already.
+    pub(super) async fn tell_failure(&mut self, error: Error) {
         self.tell(Output::Failed(Box::new(error))).await;
     }
 

@@ -12,6 +12,7 @@ use super::{
     job::{Head, Job, Origin},
     measure::Calls,
     own_key,
+    tools::Used,
 };
 use crate::{
     catalog::Route,
@@ -25,6 +26,7 @@ use crate::{
         statistics,
         sticky::{Affinity, is_signed},
     },
+    server_tools::Called,
     transforms::Note,
     usage,
 };
@@ -51,6 +53,8 @@ pub(super) struct Seen {
     done: bool,
     /// The gateway ended the answer, not the provider.
     pub(super) cut: bool,
+    /// The calls of tools that it ended with were run by the gateway.
+    pub(super) led_on: bool,
 }
 
 impl Seen {
@@ -181,6 +185,8 @@ pub struct Tab {
     pub(super) tries: Vec<Try>,
     /// The calls whose answers the client got, in that order.
     pub(super) parts: Vec<usize>,
+    /// What the gateway's tools used up, where the request has any.
+    pub(super) used: Option<Used>,
     pub(super) error: Option<String>,
     affinity: Rc<Affinity>,
     told: Option<Rc<Told>>,
@@ -217,6 +223,7 @@ impl Tab {
             failures: Vec::new(),
             waiting_ms: job.started_ms,
             upstream_ms: 0,
+            used: job.kit.as_ref().map(|_| Used::default()),
             error: None,
             state: State::Open,
             concluded: false,
@@ -325,6 +332,13 @@ impl Tab {
         }
     }
 
+    /// The gateway itself did something for the part that serves.
+    pub(super) fn note_last(&mut self, notes: Vec<Note>) {
+        if let Some(at) = self.parts.last().copied() {
+            self.note(at, notes);
+        }
+    }
+
     /// What the gateway itself did to the call that serves.
     fn notes(&self) -> &[Note] {
         let serving = self.parts.last().and_then(|at| self.tries.get(*at));
@@ -356,6 +370,41 @@ impl Tab {
             && seen.content
         {
             seen.delivered = Some(seen.bytes);
+        }
+    }
+
+    /// The gateway runs the calls that the serving part asked for.
+    pub fn lead_on(&mut self, calls: usize) {
+        if let Some(used) = &mut self.used {
+            used.requested += u64::try_from(calls).unwrap_or_default();
+        }
+        let serving = self.parts.last().and_then(|at| self.tries.get_mut(*at));
+        if let Some(one) = serving {
+            one.seen.led_on = true;
+        }
+        self.concluded = false;
+    }
+
+    /// A search was run before the first part.
+    pub fn ran_first(&mut self, called: &Called) {
+        if let Some(used) = &mut self.used {
+            used.requested += 1;
+        }
+        self.ran(called);
+    }
+
+    /// The gateway ends the message after the last part.
+    pub fn cut_last(&mut self, reason: FinishReason, native: &str) {
+        let serving = self.parts.last().and_then(|at| self.tries.get_mut(*at));
+        if let Some(one) = serving {
+            one.seen.finish = Some((reason, native.to_owned()));
+        }
+    }
+
+    /// A tool of the gateway's was run.
+    pub fn ran(&mut self, called: &Called) {
+        if let Some(used) = &mut self.used {
+            used.add(called);
         }
     }
 

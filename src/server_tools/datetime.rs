@@ -60,6 +60,21 @@ impl DatetimeTool {
     }
 }
 
+/// The function that models call.
+pub(super) fn function() -> (&'static str, Value) {
+    (
+        "Tells the current date and time.",
+        json!({
+            "type": "object",
+            "properties": {"timezone": {
+                "type": "string",
+                "description": "An IANA time zone such as Europe/Berlin, or an offset such as +02:00.",
+            }},
+            "additionalProperties": false,
+        }),
+    )
+}
+
 fn told(now_ms: u64, zone: &str, minutes: i32) -> Value {
     let utc = i64::try_from(now_ms).unwrap_or_default();
     let local = utc.saturating_add(i64::from(minutes) * 60_000);

@@ -333,6 +333,8 @@ impl std::fmt::Debug for Configured {
 pub struct SearchFee {
     /// The search itself.
     pub search: Nanos,
+    /// Results that its price includes.
+    pub included: u64,
     /// Results beyond those that its price includes, and the price of each.
     pub further: Option<(u64, Nanos)>,
 }
@@ -405,11 +407,13 @@ impl Configured {
             .unwrap_or_else(|| nanos(default.map_or(0, |(_, price)| *price)));
         // Who names a price names all of it.
         let beyond = self.engine.beyond.filter(|_| self.price.is_none());
-        let further = beyond.and_then(|(included, price)| {
-            let more = results.saturating_sub(u64::from(included));
-            (more > 0).then(|| (more, nanos(price)))
-        });
-        SearchFee { search, further }
+        let (included, price) = beyond.unwrap_or((u32::MAX, 0));
+        let further = results.saturating_sub(u64::from(included));
+        SearchFee {
+            search,
+            included: results - further,
+            further: (further > 0).then(|| (further, nanos(price))),
+        }
     }
 
     /// The request that asks it.
@@ -716,6 +720,7 @@ mod tests {
             exa.fee("auto", 10),
             SearchFee {
                 search: nanos(7_000_000),
+                included: 10,
                 further: None
             }
         );
@@ -723,6 +728,7 @@ mod tests {
             exa.fee("deep", 13),
             SearchFee {
                 search: nanos(12_000_000),
+                included: 10,
                 further: Some((3, nanos(1_000_000)))
             }
         );
@@ -741,6 +747,7 @@ mod tests {
             own.fee("deep", 25),
             SearchFee {
                 search: nanos(123),
+                included: 25,
                 further: None
             }
         );

@@ -11,10 +11,7 @@ use super::{
     html,
     web::{WebAnswer, WebRequest},
 };
-use crate::{
-    chat::{ServerToolKind, estimate::BYTES_PER_TOKEN},
-    error::Result,
-};
+use crate::{chat::estimate::BYTES_PER_TOKEN, error::Result};
 
 /// The most pages of one request.
 pub const MAX_FETCHES: u32 = 50;
@@ -80,9 +77,8 @@ impl FetchTool {
 }
 
 /// The function that models call.
-pub(super) fn function() -> (ServerToolKind, &'static str, Value) {
+pub(super) fn function() -> (&'static str, Value) {
     (
-        ServerToolKind::WebFetch,
         "Reads one page of the web and returns its text.",
         json!({
             "type": "object",

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{
     call::Called,
     citation::Source,
-    datetime::{DatetimeTool, Zones},
+    datetime::{self, DatetimeTool, Zones},
     engine::{Configured, ENGINES},
     fetch::{self, Fetch, FetchTool, Next},
     search::{self, EngineChoice, SearchParams, Searcher},
@@ -160,48 +160,22 @@ impl Kit {
     }
 
     /// The functions that the model may call.
-    pub fn functions(&self) -> Vec<Tool> {
-        let datetime = || {
-            (
-                ServerToolKind::Datetime,
-                "Tells the current date and time.",
-                serde_json::json!({
-                    "type": "object",
-                    "properties": {"timezone": {"type": "string", "description": "An IANA time zone such as Europe/Berlin, or an offset such as +02:00."}},
-                    "additionalProperties": false,
-                }),
-            )
-        };
-        let functions = [
-            self.search.as_ref().map(|_| search::function()),
-            self.fetch.as_ref().map(|_| fetch::function()),
-            self.datetime.as_ref().map(|_| datetime()),
-        ];
-        let tool = |(kind, description, parameters): (ServerToolKind, &str, Value)| Tool {
-            name: kind.function().to_owned(),
-            description: Some(description.to_owned()),
-            parameters: Some(parameters),
-            strict: None,
-            cache: None,
-        };
-        functions.into_iter().flatten().map(tool).collect()
+    pub fn functions(&self) -> impl Iterator<Item = ServerToolKind> {
+        ServerToolKind::ALL.into_iter().filter(|kind| match kind {
+            ServerToolKind::WebSearch => self.search.is_some(),
+            ServerToolKind::WebFetch => self.fetch.is_some(),
+            ServerToolKind::Datetime => self.datetime.is_some(),
+        })
     }
 
     /// The tool that a function stands for.
     pub fn owns(&self, function: &str) -> Option<ServerToolKind> {
-        let has = |kind: &ServerToolKind| match kind {
-            ServerToolKind::WebSearch => self.search.is_some(),
-            ServerToolKind::WebFetch => self.fetch.is_some(),
-            ServerToolKind::Datetime => self.datetime.is_some(),
-        };
-        ServerToolKind::ALL
-            .into_iter()
-            .find(|kind| kind.function() == function && has(kind))
+        self.functions().find(|kind| kind.function() == function)
     }
 
     /// Whether the model may call anything.
     pub fn has_functions(&self) -> bool {
-        self.search.is_some() || self.fetch.is_some() || self.datetime.is_some()
+        self.functions().next().is_some()
     }
 
     /// The engine that searches.
@@ -330,6 +304,15 @@ impl Kit {
             .map_or(0, |(searcher, _)| result_tokens(searcher))
     }
 
+    /// What one search costs.
+    pub fn search_price(&self) -> Nanos {
+        let first = self.first.as_ref().map(|(searcher, _)| searcher);
+        let searcher = self.search.as_ref().or(first);
+        searcher.map_or(Nanos::ZERO, |searcher| {
+            searcher.engine.fee(searcher.mode, 0).search
+        })
+    }
+
     /// What its searches are expected to cost.
     pub fn expected_fees(&self) -> Nanos {
         let fee = |searcher: &Searcher, times: u64| {
@@ -361,6 +344,22 @@ impl Kit {
         } else {
             0
         }
+    }
+}
+
+/// The function that models see of a tool.
+pub fn function(kind: ServerToolKind) -> Tool {
+    let (description, parameters) = match kind {
+        ServerToolKind::WebSearch => search::function(),
+        ServerToolKind::WebFetch => fetch::function(),
+        ServerToolKind::Datetime => datetime::function(),
+    };
+    Tool {
+        name: kind.function().to_owned(),
+        description: Some(description.to_owned()),
+        parameters: Some(parameters),
+        strict: None,
+        cache: None,
     }
 }
 
@@ -438,7 +437,7 @@ mod tests {
             .extend(body.as_object().unwrap().clone());
         let chat = parse_request(whole.to_string().as_bytes())?;
         let deployment = Deployment::of(&var, &|problem| panic!("{problem}"));
-        let kit = Kit::of(Wanted::of(&chat, None)?, &deployment)?;
+        let kit = Kit::of(Wanted::of(&chat)?, &deployment)?;
         Ok((chat, kit))
     }
 
@@ -487,7 +486,8 @@ mod tests {
                 .as_bytes(),
         )
         .unwrap();
-        let wanted = Wanted::of(&online, Some("model")).unwrap();
+        let mut wanted = Wanted::of(&online).unwrap();
+        wanted.search_first("model");
         let error = Kit::of(wanted, &Deployment::default()).unwrap_err();
         assert_eq!((error.status, error.param.as_deref()), (400, Some("model")));
         assert!(kit(json!({})).unwrap().1.is_none());
@@ -564,7 +564,7 @@ mod tests {
         );
         let last = chat.messages[0].parts.last().unwrap();
         assert_eq!(*last, Part::text("\n\nFound this:\n\nResults"));
-        assert!(!kit.has_functions() && kit.functions().is_empty());
+        assert!(!kit.has_functions());
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub use call::{Called, Spent};
 pub use citation::{Source, annotations};
 pub use engine::SearchFee;
 pub use fetch::Next;
-pub use kit::{Begun, Deployment, Kit, Run, Session, cite};
+pub use kit::{Begun, Deployment, Kit, Run, Session, cite, function};
 pub use steps::Progress;
 pub use wanted::Wanted;
 pub use web::{REQUEST_MS, WebAnswer, WebRequest};

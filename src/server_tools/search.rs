@@ -11,7 +11,7 @@ use super::{
     fields::Fields,
     web::{WebAnswer, WebRequest},
 };
-use crate::{chat::ServerToolKind, error::Result};
+use crate::error::Result;
 
 /// Results of a search where the request does not say.
 pub const DEFAULT_RESULTS: u32 = 5;
@@ -232,9 +232,8 @@ impl Searcher {
 }
 
 /// The function that models call.
-pub(super) fn function() -> (ServerToolKind, &'static str, Value) {
+pub(super) fn function() -> (&'static str, Value) {
     (
-        ServerToolKind::WebSearch,
         "Searches the web and returns titles, addresses and excerpts of pages. Use it for recent or uncertain facts. In the answer, cite the pages used as markdown links to their addresses.",
         json!({
             "type": "object",

@@ -39,11 +39,11 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    /// Reads a request. `online`: where its model's name asks for a search.
+    /// Reads a request.
     ///
     /// # Errors
     /// 400 with the path of what is wrong.
-    pub fn of(chat: &ChatRequest, online: Option<&str>) -> Result<Self> {
+    pub fn of(chat: &ChatRequest) -> Result<Self> {
         let mut wanted = Self::default();
         for tool in &chat.server_tools {
             wanted.tool(tool)?;
@@ -54,12 +54,6 @@ impl Wanted {
                 wanted.plugin(plugin, &format!("plugins[{at}]"))?;
             }
         }
-        if let (None, Some(path)) = (&wanted.first, online) {
-            wanted.first = Some(FirstSearch {
-                params: SearchParams::plain(path),
-                prompt: None,
-            });
-        }
         if wanted == Self::default() {
             return Ok(wanted);
         }
@@ -67,6 +61,14 @@ impl Wanted {
         wanted.stop = Stop::read(extra("max_tool_calls"), extra("stop_server_tools_when"))?;
         wanted.check(chat)?;
         Ok(wanted)
+    }
+
+    /// The name of a model asks for a search, at this place in the request.
+    pub fn search_first(&mut self, path: &str) {
+        self.first.get_or_insert_with(|| FirstSearch {
+            params: SearchParams::plain(path),
+            prompt: None,
+        });
     }
 
     /// Whether nothing is wanted.
@@ -165,7 +167,7 @@ mod tests {
             .as_object_mut()
             .unwrap()
             .extend(body.as_object().unwrap().clone());
-        Wanted::of(&parse_request(whole.to_string().as_bytes())?, None)
+        Wanted::of(&parse_request(whole.to_string().as_bytes())?)
     }
 
     #[test]
@@ -205,22 +207,16 @@ mod tests {
 
     #[test]
     fn online_is_the_plugin_unless_the_plugin_is_there() {
-        let chat = |body: Value| parse_request(body.to_string().as_bytes()).unwrap();
-        let plain = chat(json!({"model": "a/b:online", "prompt": "x"}));
-        let first = Wanted::of(&plain, Some("model")).unwrap().first.unwrap();
-        assert_eq!(first.params, SearchParams::plain("model"));
-        let both = chat(
-            json!({"model": "a/b:online", "prompt": "x", "plugins": [{"id": "web", "max_results": 1}]}),
-        );
-        assert_eq!(
-            Wanted::of(&both, Some("model"))
-                .unwrap()
-                .first
-                .unwrap()
-                .params
-                .max_results,
-            1
-        );
+        let online = |body: Value| {
+            let mut wanted =
+                Wanted::of(&parse_request(body.to_string().as_bytes()).unwrap()).unwrap();
+            wanted.search_first("model");
+            wanted.first.unwrap().params
+        };
+        let plain = json!({"model": "a/b:online", "prompt": "x"});
+        assert_eq!(online(plain), SearchParams::plain("model"));
+        let both = json!({"model": "a/b:online", "prompt": "x", "plugins": [{"id": "web", "max_results": 1}]});
+        assert_eq!(online(both).max_results, 1);
     }
 
     #[test]

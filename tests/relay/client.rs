@@ -83,6 +83,7 @@ pub fn job(body: Value, attempts: Vec<Route>) -> Job {
         affinity: Rc::default(),
         on_served: None,
         wishes: Wishes::default(),
+        kit: None,
     }
 }
 

@@ -25,6 +25,7 @@ mod measuring;
 mod own_keys;
 mod refusals;
 mod resuming;
+mod server_tools;
 mod settling;
 mod shaping;
 mod upstream;

@@ -77,6 +77,8 @@ pub struct Script {
     pub refuses: bool,
     pub content_type: &'static str,
     pub retry_after: Option<u32>,
+    /// Where a page leads instead.
+    pub location: &'static str,
     pub body: Vec<Piece>,
 }
 
@@ -88,6 +90,7 @@ pub fn sse(body: impl IntoIterator<Item = Piece>) -> Script {
         refuses: false,
         content_type: "text/event-stream",
         retry_after: None,
+        location: "",
         body: body.into_iter().collect(),
     }
 }

@@ -15,7 +15,10 @@ use futures::task::LocalSpawnExt;
 use patchbay::catalog::Route;
 use patchbay::credits::ops::HoldReply;
 use patchbay::error::{Error, Result};
-use patchbay::relay::{AttemptEnd, Bill, Hold, Platform, UpstreamCall, UpstreamResponse};
+use patchbay::relay::{
+    AttemptEnd, Bill, Hold, Platform, UpstreamCall, UpstreamResponse, WebResponse,
+};
+use patchbay::server_tools::WebRequest;
 use patchbay::usage::UsageRow;
 
 use crate::store::{Account, NOON};
@@ -57,6 +60,10 @@ pub struct Core {
     pub account: Account,
     pub scripts: RefCell<VecDeque<Script>>,
     pub calls: RefCell<Vec<Rc<Call>>>,
+    /// How search engines and web servers answer.
+    pub pages: RefCell<VecDeque<Script>>,
+    /// What they were asked.
+    pub asked: RefCell<Vec<WebRequest>>,
     pub hold_faults: RefCell<VecDeque<Fault>>,
     pub settle_faults: RefCell<VecDeque<Fault>>,
     pub holds: RefCell<Vec<Hold>>,
@@ -85,6 +92,8 @@ impl World {
             account: Account::with(balance),
             scripts: RefCell::new(scripts.into_iter().collect()),
             calls: RefCell::default(),
+            pages: RefCell::default(),
+            asked: RefCell::default(),
             hold_faults: RefCell::default(),
             settle_faults: RefCell::default(),
             holds: RefCell::default(),
@@ -288,6 +297,30 @@ impl Platform for Edge {
             script.answer(world, log).await
         }
         .boxed_local()
+    }
+
+    fn fetch(&self, request: WebRequest) -> LocalBoxFuture<'static, Result<WebResponse<Body>>> {
+        let world = Rc::clone(&self.0);
+        async move {
+            let script = world.pages.borrow_mut().pop_front();
+            let script = script.unwrap_or_else(|| panic!("no page for {}", request.url));
+            let (status, location) = (script.status.unwrap_or(504), script.location);
+            let content_type = script.content_type.to_owned();
+            world.asked.borrow_mut().push(request.clone());
+            let log = Rc::new(Call::new(&world, request.body.unwrap_or_default()));
+            let answer = script.answer(world, log).await?;
+            Ok(WebResponse {
+                status,
+                content_type,
+                location: location.to_owned(),
+                body: answer.body,
+            })
+        }
+        .boxed_local()
+    }
+
+    fn utc_offset(&self, zone: &str) -> Option<i32> {
+        (zone == "Europe/Berlin").then_some(60)
     }
 
     fn hold(&self, hold: Hold) -> LocalBoxFuture<'static, Result<HoldReply>> {

@@ -5,7 +5,7 @@
 use crate::{
     chat::Usage,
     dialects::{
-        openai_chat::client::{put_cost_details, put_dollars, put_parts},
+        openai_chat::client::{put_cost_details, put_dollars, put_parts, put_server_tools},
         report::UsageReport,
         splice::ObjectWriter,
     },
@@ -41,6 +41,10 @@ pub(in crate::dialects::anthropic_messages) fn put_usage(
     put_dollars(object.key("cost"), report.cost);
     object.field("is_byok", &report.is_byok);
     put_cost_details(object.key("cost_details"), report);
+    // What the provider itself ran is told in its own words.
+    if !others.iter().any(|(key, _)| key == "server_tool_use") {
+        put_server_tools(&mut object, "server_tool_use", report);
+    }
     put_parts(&mut object, report);
     object.end();
 }

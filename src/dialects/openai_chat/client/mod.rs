@@ -19,5 +19,5 @@ pub use error::{error_body, put_error};
 pub use request::parse_request;
 pub(in crate::dialects) use request::{explain, positive, provider, session_id, under, within};
 pub use whole::{completion, put_usage};
-pub(in crate::dialects) use whole::{put_cost_details, put_dollars, put_parts};
+pub(in crate::dialects) use whole::{put_cost_details, put_dollars, put_parts, put_server_tools};
 pub use writer::{ChunkWriter, put_reasoning};

@@ -130,8 +130,28 @@ pub fn put_usage(out: &mut Vec<u8>, report: &UsageReport) {
     completion.field("image_tokens", &usage.image_out);
     completion.field("audio_tokens", &usage.audio_out);
     completion.end();
+    // The documentation and the SDKs of the API call the same object by two names.
+    for key in ["server_tool_use", "server_tool_use_details"] {
+        put_server_tools(&mut object, key, report);
+    }
     put_parts(&mut object, report);
     object.end();
+}
+
+/// Tools that the gateway ran, where it ran any.
+pub(in crate::dialects) fn put_server_tools(
+    object: &mut ObjectWriter<'_>,
+    key: &str,
+    report: &UsageReport,
+) {
+    if let Some(tools) = &report.server_tools {
+        let mut counts = ObjectWriter::new(object.key(key));
+        counts.field("web_search_requests", &tools.web_search_requests);
+        counts.field("web_fetch_requests", &tools.web_fetch_requests);
+        counts.field("tool_calls_requested", &tools.calls_requested);
+        counts.field("tool_calls_executed", &tools.calls_executed);
+        counts.end();
+    }
 }
 
 /// Who wrote which part, where several providers wrote the answer.
@@ -165,6 +185,9 @@ pub(in crate::dialects) fn put_cost_details(out: &mut Vec<u8>, report: &UsageRep
     }
     if let Some(hedge) = report.hedge_cost {
         put_dollars(cost.key("hedge_cost"), hedge);
+    }
+    if let Some(tools) = &report.server_tools {
+        put_dollars(cost.key("server_tool_cost"), tools.cost);
     }
     cost.end();
 }

@@ -1,0 +1,118 @@
+//! Running calls of server tools: their requests are sent and read here, within limits. A failure is told to the model.
+
+use std::pin::pin;
+
+use futures::{
+    StreamExt,
+    future::{Either, join_all, select},
+};
+
+use super::ports::Platform;
+use crate::{
+    credits::{
+        money::{MoneyError, Nanos},
+        pricing::{Charge, Part},
+    },
+    dialects::report::ServerToolUse,
+    server_tools::{Begun, Called, Next, REQUEST_MS, Run, Spent, WebAnswer, WebRequest},
+};
+
+/// Runs calls side by side; their results in the same order.
+pub async fn run_all<P: Platform>(platform: &P, begun: Vec<Begun>) -> Vec<Called> {
+    join_all(begun.into_iter().map(|one| run(platform, one))).await
+}
+
+async fn run<P: Platform>(platform: &P, begun: Begun) -> Called {
+    match begun {
+        Begun::Done(called) => called,
+        Begun::Waits(run, request) => finish(platform, run, request).await,
+    }
+}
+
+/// Runs a call to its end.
+pub async fn finish<P: Platform>(platform: &P, mut run: Run, mut request: WebRequest) -> Called {
+    loop {
+        let answer = ask(platform, request).await;
+        match run.answered(answer) {
+            Next::Send(next) => request = next,
+            Next::Done(called) => return called,
+        }
+    }
+}
+
+/// Sends one request and reads as much of its answer as is wanted.
+async fn ask<P: Platform>(platform: &P, request: WebRequest) -> Result<WebAnswer, String> {
+    let most = request.max_bytes;
+    let work = async {
+        // The words of the platform may name the address, and with it what stands in it.
+        let failed = |_| "the connection failed".to_owned();
+        let mut response = platform.fetch(request).await.map_err(failed)?;
+        let mut body = Vec::new();
+        while body.len() < most
+            && let Some(piece) = response.body.next().await
+        {
+            body.extend_from_slice(&piece.map_err(failed)?);
+        }
+        body.truncate(most);
+        Ok(WebAnswer {
+            status: response.status,
+            content_type: response.content_type,
+            location: response.location,
+            body,
+        })
+    };
+    match select(pin!(work), platform.sleep(REQUEST_MS)).await {
+        Either::Left((answer, _)) => answer,
+        Either::Right(_) => Err("it took too long".to_owned()),
+    }
+}
+
+/// What the tools of a request have used up so far.
+#[derive(Debug, Clone, Default)]
+pub struct Used {
+    /// Calls that the model asked for.
+    pub requested: u64,
+    executed: u64,
+    units: Vec<(Part, u64, Nanos)>,
+}
+
+impl Used {
+    /// A call was run.
+    pub fn add(&mut self, called: &Called) {
+        self.executed += 1;
+        match called.spent {
+            Some(Spent::Search(fee)) => {
+                self.units.push((Part::WebSearch, 1, fee.search));
+                if fee.included > 0 {
+                    self.units
+                        .push((Part::WebSearchResult, fee.included, Nanos::ZERO));
+                }
+                let further = fee
+                    .further
+                    .map(|(count, price)| (Part::WebSearchResult, count, price));
+                self.units.extend(further);
+            }
+            Some(Spent::Fetch) => self.units.push((Part::WebFetch, 1, Nanos::ZERO)),
+            None => {}
+        }
+    }
+
+    /// What it costs.
+    ///
+    /// # Errors
+    /// Beyond any price.
+    pub fn charge(&self) -> Result<Charge, MoneyError> {
+        Charge::of_units(&self.units)
+    }
+
+    /// What the client is told of it.
+    pub fn report(&self, charge: &Charge) -> ServerToolUse {
+        ServerToolUse {
+            web_search_requests: charge.count(Part::WebSearch),
+            web_fetch_requests: charge.count(Part::WebFetch),
+            calls_requested: self.requested,
+            calls_executed: self.executed,
+            cost: charge.total,
+        }
+    }
+}
