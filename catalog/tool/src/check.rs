@@ -321,6 +321,11 @@ fn endpoint(endpoint: &Endpoint, provider: Option<&Provider>, report: &mut Repor
         is_ordered(&endpoint.supported_parameters),
         "supported_parameters are not sorted, or one is there twice",
     );
+    let is_converse = provider.is_some_and(|p| endpoint.dialect(p) == Dialect::BedrockConverse);
+    report.unless(
+        is_converse || endpoint.reasoning.iter().all(|r| r.fields.is_none()),
+        "reasoning.fields belong to bedrock_converse alone",
+    );
     let efforts = endpoint
         .reasoning
         .iter()

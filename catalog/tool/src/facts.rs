@@ -62,7 +62,11 @@ pub fn prices(cost: Option<&Cost>, import: &Import) -> Result<PriceTable, String
         completion,
         cache_read: price(cost.cache_read.as_deref())?,
         cache_write_5m: price(cost.cache_write.as_deref())?,
-        cache_write_1h: one_hour(prompt)?,
+        // A model without a price for cache writes takes none.
+        cache_write_1h: cost
+            .cache_write
+            .as_ref()
+            .map_or(Ok(None), |_| one_hour(prompt))?,
         reasoning,
         audio_in: price(cost.input_audio.as_deref())?,
         audio_out: price(cost.output_audio.as_deref())?,
@@ -156,7 +160,8 @@ pub fn parameters(
     }
     if facts.tool_call == Some(true) {
         list.extend([Parameter::Tools, Parameter::ToolChoice]);
-        if dialect != Dialect::Gemini && !provider.has(Quirk::NoParallelToolCalls) {
+        let has_switch = !matches!(dialect, Dialect::Gemini | Dialect::BedrockConverse);
+        if has_switch && !provider.has(Quirk::NoParallelToolCalls) {
             list.push(Parameter::ParallelToolCalls);
         }
     }
@@ -179,7 +184,13 @@ pub fn parameters(
         };
         list.retain(|p| !refused(p));
     }
-    list.retain(|p| !import.omit_parameters.contains(p));
+    let lacks = |p: &Parameter| {
+        let mut lists = import.lacks.iter();
+        lists.any(|list| {
+            list.parameters.contains(p) && list.models.iter().any(|pattern| matches(pattern, id))
+        })
+    };
+    list.retain(|p| !import.omit_parameters.contains(p) && !lacks(p));
     list.sort_unstable();
     list.dedup();
     list

@@ -261,7 +261,10 @@ fn endpoint(
     let prices = facts::prices(facts.cost.as_ref(), candidate.import)?;
     let own_dialect = candidate.import.dialect(candidate.id);
     let dialect = own_dialect.unwrap_or(provider.dialect);
-    let reasoning = facts::reasoning(facts, dialect)?;
+    let mut reasoning = facts::reasoning(facts, dialect)?;
+    if let Some(reasoning) = &mut reasoning {
+        reasoning.fields = candidate.import.reasoning_fields(candidate.id);
+    }
     let variant = candidate
         .variant
         .as_deref()
@@ -289,7 +292,12 @@ fn endpoint(
             || provider.slug.clone(),
             |variant| format!("{}/{variant}", provider.slug),
         ),
-        upstream_model_id: candidate.id.to_owned(),
+        upstream_model_id: candidate
+            .import
+            .called
+            .get(candidate.id)
+            .map_or(candidate.id, String::as_str)
+            .to_owned(),
         dialect: own_dialect,
         context_length,
         max_prompt_tokens: facts.limit.input.filter(|n| *n > 0 && *n < context_length),

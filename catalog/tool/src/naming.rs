@@ -109,6 +109,13 @@ impl Naming {
             {
                 name = rest.to_owned();
             }
+            if let Some(rest) = import
+                .strip_suffixes
+                .iter()
+                .find_map(|suffix| name.strip_suffix(suffix.as_str()))
+            {
+                name = rest.to_owned();
+            }
             if import.p_for_dot {
                 name = between_digits(&name, 'p', '.');
             }

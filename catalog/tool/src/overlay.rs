@@ -1,8 +1,9 @@
 //! The hand-kept overlay: `providers.toml`, each provider with how its rows are imported.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use patchbay::catalog::{Dialect, Parameter, Provider, pattern::matches};
+use patchbay::catalog::{Dialect, Parameter, Provider, ReasoningFields, pattern::matches};
 use serde::Deserialize;
 use toml::{Spanned, Table, Value};
 
@@ -41,6 +42,12 @@ pub struct Import {
     /// Beginnings of upstream ids that say nothing about the model.
     #[serde(default)]
     pub strip_prefixes: Vec<String>,
+    /// Ends of upstream ids that say nothing about the model.
+    #[serde(default)]
+    pub strip_suffixes: Vec<String>,
+    /// Ids of the data that are called by another one.
+    #[serde(default)]
+    pub called: BTreeMap<String, String>,
     /// Other base URLs under which the same models are served, in other dialects.
     #[serde(default)]
     pub also_at: Vec<String>,
@@ -58,6 +65,12 @@ pub struct Import {
     /// Parameters that only some of its models take, and that the data does not tell.
     #[serde(default)]
     pub supports: Vec<Supports>,
+    /// Parameters that some of its models do not take, whatever the data tells.
+    #[serde(default)]
+    pub lacks: Vec<Supports>,
+    /// In which fields some of its models are asked to reason.
+    #[serde(default)]
+    pub reasoning_fields: Vec<Reasons>,
     /// Patterns of the upstream ids whose models refuse the beginning of an answer although the others take one.
     #[serde(default)]
     pub refuses_prefill: Vec<String>,
@@ -102,6 +115,22 @@ impl Import {
         let speaks = |row: &&Speaks| row.models.iter().any(|pattern| matches(pattern, id));
         self.dialects.iter().find(speaks).map(|row| row.dialect)
     }
+
+    /// The fields in which the model with this upstream id is asked to reason.
+    pub fn reasoning_fields(&self, id: &str) -> Option<ReasoningFields> {
+        let has = |row: &&Reasons| row.models.iter().any(|pattern| matches(pattern, id));
+        self.reasoning_fields.iter().find(has).map(|row| row.fields)
+    }
+}
+
+/// In which fields some models are asked to reason.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reasons {
+    /// Patterns of upstream ids; `*` stands for anything.
+    pub models: Vec<String>,
+    /// The fields.
+    pub fields: ReasoningFields,
 }
 
 /// What some models take.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use patchbay::catalog::{Dialect, Parameter, Snapshot};
+use patchbay::catalog::{Dialect, Parameter, ReasoningFields, Snapshot};
 use patchbay::credits::pricing::{Price, PriceTable};
 
 use crate::check::Rows;
@@ -74,6 +74,7 @@ fn the_committed_catalog_is_good_and_large_enough() {
         Dialect::AnthropicMessages,
         Dialect::Gemini,
         Dialect::CohereV2,
+        Dialect::BedrockConverse,
     ] {
         assert!(
             rows.providers
@@ -138,6 +139,57 @@ fn a_name_with_dots_is_called_by_the_providers_own_id() {
     for way in own {
         assert!(!way.upstream_model_id.contains('.'), "{way:?}");
     }
+}
+
+#[test]
+fn a_cloud_serves_models_under_their_usual_names_and_says_how_each_is_asked_to_reason() {
+    let snapshot = files::snapshot(committed()).unwrap();
+    let cloud = "amazon-bedrock";
+    let ways = snapshot.endpoints.iter();
+    let ways: Vec<_> = ways.filter(|way| way.provider == cloud).collect();
+    let find = |model: &str| ways.iter().find(|way| way.model == model).copied().unwrap();
+    for (model, id, fields) in [
+        (
+            "anthropic/claude-sonnet-4.5",
+            "global.anthropic.claude-sonnet-4-5-20250929-v1:0",
+            Some(ReasoningFields::Thinking),
+        ),
+        (
+            "amazon/nova-2-lite-v1",
+            "global.amazon.nova-2-lite-v1:0",
+            Some(ReasoningFields::ReasoningConfig),
+        ),
+        (
+            "openai/gpt-oss-120b",
+            "openai.gpt-oss-120b-1:0",
+            Some(ReasoningFields::ReasoningEffort),
+        ),
+        ("deepseek/deepseek-v3.1", "deepseek.v3-v1:0", None),
+        (
+            "meta-llama/llama-3.1-8b-instruct",
+            "meta.llama3-1-8b-instruct-v1:0",
+            None,
+        ),
+    ] {
+        let way = find(model);
+        assert_eq!(
+            (way.upstream_model_id.as_str(), way.tag.as_str()),
+            (id, cloud)
+        );
+        let reasoning = way.reasoning.as_ref();
+        assert_eq!(reasoning.and_then(|can| can.fields), fields, "{model}");
+    }
+    let hour = |model: &str| find(model).prices.cache_write_1h.is_some();
+    assert!(hour("anthropic/claude-sonnet-4.5") && !hour("amazon/nova-pro-v1"));
+    let chooses = |model: &str| find(model).supports(Parameter::ToolChoice);
+    assert!(chooses("amazon/nova-pro-v1") && !chooses("meta-llama/llama-3.1-8b-instruct"));
+    // A profile of one geography serves its regions alone.
+    let bound = |id: &str| {
+        ["us.", "eu.", "jp.", "au."]
+            .iter()
+            .any(|start| id.starts_with(start))
+    };
+    assert!(ways.iter().all(|way| !bound(&way.upstream_model_id)));
 }
 
 #[test]

@@ -42,7 +42,8 @@ pub(super) fn plan(
         dropped: wants,
         ..Plan::default()
     };
-    let Some(reasoning) = &endpoint.reasoning else {
+    // What cannot be asked for cannot be switched off either.
+    let (Some(reasoning), Some(fields)) = (&endpoint.reasoning, fields) else {
         return Ok(dropped);
     };
     let effort = match wish {
@@ -60,9 +61,9 @@ pub(super) fn plan(
         }
     };
     Ok(match fields {
-        Some(ReasoningFields::ReasoningConfig) => nova(request, reasoning, effort),
-        Some(ReasoningFields::ReasoningEffort) => flat(reasoning, effort),
-        Some(ReasoningFields::Thinking) | None => dropped,
+        ReasoningFields::ReasoningConfig => nova(request, reasoning, effort),
+        ReasoningFields::ReasoningEffort => flat(reasoning, effort),
+        ReasoningFields::Thinking => dropped,
     })
 }
 
