@@ -7,13 +7,14 @@ import { Delivery } from './deliver.mjs';
 import { GARBAGE, HTML, ScriptError, arrange, encode, mergePlans, planOf, planOfScript, rechunk } from './faults.mjs';
 import { Rejection } from './formats/common.mjs';
 import * as anthropic from './formats/anthropic.mjs';
+import * as bedrock from './formats/bedrock.mjs';
 import * as gemini from './formats/gemini.mjs';
 import * as openai from './formats/openai.mjs';
 import { Recorder } from './record.mjs';
 import { replay } from './replay.mjs';
 import { PromptCache } from './tokens.mjs';
 
-const FORMATS = [openai, anthropic, gemini];
+const FORMATS = [openai, anthropic, gemini, bedrock];
 const LARGEST_REQUEST = 64 * 1024 * 1024;
 const MEGABYTE = 1024 * 1024;
 const SSE = 'text/event-stream; charset=utf-8';
@@ -86,14 +87,14 @@ export class Upstream {
     const meta = { tag: createHash('sha256').update(`${entry.seq}`).update(bytes).digest('hex').slice(0, 20), created: Math.floor(Date.now() / 1000) };
     try {
       if (req.method !== 'POST') throw new Rejection(405, `Not allowed to ${req.method} on this path.`);
-      format.authenticate(req.headers);
+      format.authenticate(req.headers, { method: req.method, path: url.pathname, query: url.search.slice(1), bytes });
       if (bytes.length > LARGEST_REQUEST) throw new Rejection(413, 'Request exceeds the maximum size');
       if (parsed === undefined) throw new Rejection(400, 'We could not parse the JSON body of your request.');
       await this.#respond(format, found, { ...meta, segment }, parsed, fromPath, delivery);
     } catch (error) {
       if (!(error instanceof Rejection)) throw error;
       this.recorder.update(entry, { rejected: error.message });
-      delivery.send(error.status, { ...JSON_TYPE, ...format.responseHeaders(meta) }, format.errorBody(error.status, error.message, error.details, meta));
+      delivery.send(error.status, { ...JSON_TYPE, ...errorHeaders(format, error.status, meta) }, format.errorBody(error.status, error.message, error.details, meta));
     }
   }
 
@@ -127,7 +128,7 @@ export class Upstream {
     const answered = answer({ ...question, ...(oversized && { maxTokens: undefined }) }, this.#cacheOf(delivery.entry.prefix), { ...plan.wish, ...oversized });
     this.recorder.update(delivery.entry, { usage: answered.usage, finish: answered.choices[0].finish });
     const how = { usage: plan.usage ?? 'normal', whole: Boolean(plan.oversized) };
-    const headers = { ...(!plan.noType && { 'content-type': meta.stream && !meta.asArray ? SSE : 'application/json' }), ...format.responseHeaders(meta) };
+    const headers = { ...(!plan.noType && { 'content-type': meta.stream && !meta.asArray ? (format.streamType ?? SSE) : 'application/json' }), ...format.responseHeaders(meta) };
     const body = meta.stream ? this.#streamBody(format, plan, meta, answered, how) : jsonBody(format, plan, meta, answered, how);
     const isBent = ['cutBytes', 'endBytes', 'delayFirst', 'chunks', 'keepEvents', 'endless', 'gateAfter'].some((field) => plan[field] !== undefined);
     if (!meta.stream && !isBent) return delivery.send(200, headers, body.chunks[0].bytes);
@@ -146,7 +147,7 @@ export class Upstream {
     const events = meta.asArray ? arranged.events.filter((event) => event.data) : arranged.events;
     const between = plan.delayBetween ?? this.eventDelayMs;
     const wire = { newline: plan.newline ?? format.newline, noSpace: plan.noSpace };
-    const toFrame = (event, index) => frame(meta.asArray ? arrayItem(event, index) : encode(event, wire), event.pause ?? (index === 0 ? 0 : between), event.comment ? 0 : 1);
+    const toFrame = (event, index) => frame(meta.asArray ? arrayItem(event, index) : (format.encode ?? encode)(event, wire), event.pause ?? (index === 0 ? 0 : between), event.comment ? 0 : 1);
     const frames = events.map(toFrame);
     if (meta.asArray && !repeat && after === 'end') frames.push(frame(Buffer.from('\n]'), 0, 0));
     return { chunks: rechunk(frames, plan.chunks), repeat: repeat && { ...toFrame(repeat, 1), pause: repeat.pause ?? Math.max(1, between) }, after };
@@ -196,6 +197,8 @@ export class Upstream {
   }
 }
 
+const errorHeaders = (format, status, meta) => ({ ...format.responseHeaders(meta), ...format.errorHeaders?.(status) });
+
 const frame = (bytes, pause, counts = 1) => ({ bytes, pause, counts });
 
 /** An item of the JSON array that Gemini streams without `alt=sse`. */
@@ -219,7 +222,7 @@ function sendFault(format, plan, meta, delivery) {
   const retry = plan.retryAfter === undefined ? {} : { 'retry-after': plan.retryAfter() };
   if (plan.html) return delivery.send(status, { 'content-type': 'text/html; charset=utf-8', ...retry }, HTML);
   const body = format.errorBody(status, `Injected fault with status ${status}.`, {}, meta);
-  delivery.send(status, { ...JSON_TYPE, ...format.responseHeaders(meta), ...retry }, body);
+  delivery.send(status, { ...JSON_TYPE, ...errorHeaders(format, status, meta), ...retry }, body);
 }
 
 function openGate() {

@@ -1,4 +1,4 @@
-// Starts the local upstream: one server that plays OpenAI, Anthropic and Gemini for `npm start`, tests and benchmarks.
+// Starts the local upstream: one server that plays OpenAI, Anthropic, Gemini and Bedrock for `npm start`, tests and benchmarks.
 // Out of scope: being a language model, and being reachable from anywhere but this machine.
 
 import { existsSync } from 'node:fs';
@@ -30,7 +30,7 @@ export async function startUpstream({ port = 0, host = '127.0.0.1', fixturesDir 
   });
   const bound = server.address().port;
   const url = `http://${host}:${bound}`;
-  const versions = { openai: 'openai/v1', anthropic: 'anthropic/v1', gemini: 'gemini/v1beta' };
+  const versions = { openai: 'openai/v1', anthropic: 'anthropic/v1', gemini: 'gemini/v1beta', bedrock: 'bedrock' };
   return {
     url,
     port: bound,
