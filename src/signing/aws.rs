@@ -56,11 +56,11 @@ impl<'a> Secret<'a> {
             return if is_plain(text) {
                 Ok(Self::ApiKey(text))
             } else {
-                Err("it is neither an API key nor JSON")
+                Err("expected an API key or the JSON of access keys")
             };
         }
         let keys: AccessKeys = serde_json::from_str(text).map_err(|_| {
-            "it is not the JSON of accessKeyId, secretAccessKey, region and, if need be, sessionToken"
+            "expected the JSON of accessKeyId, secretAccessKey, region and, if need be, sessionToken"
         })?;
         if !is_plain(&keys.access_key_id) || !is_plain(&keys.secret_access_key) {
             return Err("accessKeyId and secretAccessKey are visible ASCII characters");

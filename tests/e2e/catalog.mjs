@@ -19,6 +19,11 @@ const WIRES = {
   openai: { native: "openai_chat", path: "openai/v1", auth: `{ kind = "bearer" }` },
   anthropic: { native: "anthropic_messages", path: "anthropic", auth: `{ kind = "header", name = "x-api-key" }` },
   gemini: { native: "gemini", path: "gemini/v1beta", auth: `{ kind = "header", name = "x-goog-api-key" }` },
+  bedrock: {
+    native: "bedrock_converse",
+    path: "bedrock",
+    auth: `{ kind = "sig_v4", service = "bedrock", region = "AWS_REGION" }\nkey_format = "aws"`,
+  },
 };
 
 const PARAMETERS = {
@@ -35,12 +40,17 @@ const PARAMETERS = {
     "temperature", "top_p", "top_k", "frequency_penalty", "presence_penalty", "max_tokens", "max_completion_tokens", "seed",
     "response_format", "structured_outputs", "stop", "tools", "tool_choice", "include_reasoning", "reasoning",
   ],
+  bedrock: [
+    "temperature", "top_p", "top_k", "max_tokens", "max_completion_tokens", "response_format", "structured_outputs", "stop",
+    "tools", "tool_choice", "include_reasoning", "reasoning",
+  ],
 };
 
 const REASONING = {
   openai: { efforts: ["high", "medium", "low", "minimal", "none"], history: "reasoning_content" },
   anthropic: { budget: { min: 1024 } },
   gemini: { budget: { min: 0, max: 24576 }, toggle: true },
+  bedrock: { budget: { min: 1024 }, fields: "thinking" },
 };
 
 /** Nano-dollars for a million tokens; odd numbers, so that a charge hardly ever comes out round. */
@@ -63,7 +73,7 @@ const scaled = (prices, factor) =>
   );
 
 /** One provider's row as TOML. */
-function provider({ slug, dialect, secret = "TEST_UPSTREAM_KEY" }) {
+export function provider({ slug, dialect, secret = "TEST_UPSTREAM_KEY" }) {
   const { native, path, auth } = WIRES[dialect];
   const quirks = dialect === "openai" ? `\nquirks = ["developer_role", "max_completion_tokens"]` : "";
   return `[[provider]]

@@ -69,13 +69,13 @@ impl<'a> Prompt<'a> {
     }
 }
 
-/// Reads the conversation. `takes_signed`: the model takes its signed reasoning back.
+/// Reads the conversation. Claude alone takes its signed reasoning back, and is told which results are failures.
 ///
 /// # Errors
 /// 400 with the path of a part that has no native form.
-pub(super) fn prompt(messages: &[Message], takes_signed: bool) -> Result<Prompt<'_>> {
+pub(super) fn prompt(messages: &[Message], is_claude: bool) -> Result<Prompt<'_>> {
     let mut writer = Writer {
-        takes_signed,
+        is_claude,
         ids: Ids::default(),
         names: Names::default(),
     };
@@ -208,7 +208,7 @@ fn instructions<'a>(message: &'a Message, path: &str, out: &mut Content<Block<'a
 /// The state of writing one conversation.
 #[derive(Debug)]
 struct Writer<'a> {
-    takes_signed: bool,
+    is_claude: bool,
     ids: Ids<'a>,
     names: Names,
 }
@@ -259,7 +259,7 @@ impl<'a> Writer<'a> {
                     let result = ToolResult {
                         tool_use_id,
                         content: result,
-                        status: is_error.then_some("error"),
+                        status: (*is_error && self.is_claude).then_some("error"),
                     };
                     content.push(Block::ToolResult(result), mark);
                 }
@@ -316,7 +316,7 @@ impl<'a> Writer<'a> {
         for part in &message.parts {
             match part {
                 Part::Reasoning(detail) => {
-                    if let Some(block) = reasoning(detail).filter(|_| self.takes_signed) {
+                    if let Some(block) = reasoning(detail).filter(|_| self.is_claude) {
                         content.push(Block::ReasoningContent(block), None);
                     }
                     continue;
