@@ -70,6 +70,7 @@ pub async fn answer<W: World>(world: &W, request: Request, ids: &Ids) -> Result<
         affinity: prepared.affinity,
         wishes,
         kit: prepared.kit,
+        ask: None,
     };
     let mut response = relayed(world, job, filling).await?;
     if let Some(router) = router {
@@ -129,7 +130,7 @@ async fn relayed<W: World>(world: &W, job: Job, mut filling: Option<Filling>) ->
 }
 
 /// Who served, after how many attempts, and where the time went: the gateway's own is what is left after waiting upstream.
-fn describe(response: &mut Response, head: &Head, total_ms: u64) {
+pub(super) fn describe(response: &mut Response, head: &Head, total_ms: u64) {
     if let Some(provider) = &head.provider {
         response.header("x-patchbay-provider", provider.clone());
     }
@@ -156,7 +157,7 @@ fn describe(response: &mut Response, head: &Head, total_ms: u64) {
     );
 }
 
-fn origin(request: &Request, key: &KeyRecord, request_id: &str) -> Origin {
+pub(super) fn origin(request: &Request, key: &KeyRecord, request_id: &str) -> Origin {
     Origin {
         account: key.account.clone(),
         key_hash: key.hash.clone(),

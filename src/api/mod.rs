@@ -11,6 +11,7 @@ mod chat;
 mod conversation;
 pub mod http;
 mod models;
+mod operations;
 mod prepare;
 mod presets;
 mod response_cache;
@@ -27,7 +28,7 @@ use serde_json::json;
 
 use crate::{
     access::token::Tokens,
-    catalog::{CatalogCache, CatalogStore, Provider},
+    catalog::{CatalogCache, CatalogStore, Modality, Operation, Provider},
     credits::accounts::Accounts,
     database::Database,
     dialects::Surface,
@@ -144,8 +145,24 @@ pub fn surface(path: &str) -> Surface {
     }
 }
 
+/// The operation beside conversation that a path asks for.
+fn operation(segments: &[&str]) -> Option<Operation> {
+    Some(match segments {
+        ["embeddings"] => Operation::Embeddings,
+        ["rerank"] => Operation::Rerank,
+        // OpenAI's SDKs know the longer path only.
+        ["images"] | ["images", "generations"] => Operation::Images,
+        ["audio", "speech"] => Operation::Speech,
+        ["audio", "transcriptions"] => Operation::Transcription,
+        _ => return None,
+    })
+}
+
 /// The methods that a path knows; `None` where there is no such path.
 fn methods(segments: &[&str]) -> Option<&'static [&'static str]> {
+    if operation(segments).is_some() {
+        return Some(&["POST"]);
+    }
     Some(match segments {
         ["chat", "completions"] | ["messages"] | ["route"] => &["POST"],
         ["models" | "providers" | "key" | "credits" | "generation"]
@@ -154,6 +171,7 @@ fn methods(segments: &[&str]) -> Option<&'static [&'static str]> {
         | ["model", _, _]
         | ["models", _, _]
         | ["models", _, _, "endpoints"]
+        | ["embeddings" | "images", "models"]
         | ["admin", "accounts", _] => &["GET"],
         ["presets"] | ["presets", _] => &["GET"],
         ["presets", _, "chat", "completions"] => &["POST"],
@@ -235,13 +253,20 @@ async fn route<W: World>(world: &W, request: Request, ids: &Ids) -> Result<Respo
     if !allowed.contains(&method.as_str()) {
         return Ok(wrong_method(&path, allowed));
     }
+    if let Some(operation) = operation(&segments) {
+        return operations::answer(world, request, ids, operation).await;
+    }
     match (method.as_str(), segments.as_slice()) {
         (_, ["chat", "completions"] | ["messages"]) => chat::answer(world, request, ids).await,
         (_, ["presets"]) => presets::show(world, &request, None).await,
         (_, ["presets", slug]) => presets::show(world, &request, Some(slug)).await,
         (_, ["presets", slug, ..]) => presets::keep(world, request, slug).await,
         (_, ["route"]) => route::explain(world, request, &ids.generation).await,
-        (_, ["models"]) => models::list(world, &request).await,
+        (_, ["models"]) => models::list(world, &request, None).await,
+        (_, ["embeddings", "models"]) => {
+            models::list(world, &request, Some(Modality::Embeddings)).await
+        }
+        (_, ["images", "models"]) => models::list(world, &request, Some(Modality::Image)).await,
         (_, ["models", "count"]) => models::count(world, &request).await,
         (_, ["model", author, slug]) => models::one(world, author, slug).await,
         (_, ["models", author, slug]) => models::retrieve(world, author, slug).await,

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     catalog::{
+        Modality,
         listing::{self, ListEntry},
         publish::{index_key, list_key},
         query::ListQuery,
@@ -20,9 +21,16 @@ use crate::{
     usage::statistics::LISTING_AGE_MS,
 };
 
-/// `GET /models`: pre-rendered where nothing is filtered.
-pub async fn list<W: World>(world: &W, request: &Request) -> Result<Response> {
-    let query = query(request)?;
+/// `GET /models`: pre-rendered where nothing is filtered. `output`: only models that write this.
+pub async fn list<W: World>(
+    world: &W,
+    request: &Request,
+    output: Option<Modality>,
+) -> Result<Response> {
+    let mut query = query(request)?;
+    if let Some(output) = output {
+        query.output = Some(vec![output]);
+    }
     let memory = world.memory();
     let now_ms = world.now_ms();
     if query.is_plain() {

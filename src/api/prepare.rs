@@ -61,6 +61,8 @@ pub struct Prepared {
     pub own: Vec<OwnCandidate>,
     /// Where the gateway runs, for a client that wants to be told how its request was routed.
     pub metadata: Option<Region>,
+    /// What is asked for, where it is no conversation.
+    pub wanted: Option<routing::Wanted>,
 }
 
 /// The place where the gateway runs, if the platform says.
@@ -80,10 +82,7 @@ pub async fn prepare<W: World>(
     let started_ms = world.now_ms();
     let session = request.header("x-session-id");
     let header = request.header("x-provider");
-    let wants_metadata = request
-        .header("x-openrouter-metadata")
-        .is_some_and(|word| word.eq_ignore_ascii_case("enabled"));
-    let metadata = wants_metadata.then(|| request.header("cf-ray").as_deref().and_then(region));
+    let metadata = metadata(&request);
     let betas = request
         .header("anthropic-beta")
         .or_else(|| request.header("x-anthropic-beta"));
@@ -142,6 +141,7 @@ pub async fn prepare<W: World>(
         prompt_tokens,
         kit,
         metadata,
+        wanted: None,
     })
 }
 
@@ -153,6 +153,14 @@ fn kit<W: World>(world: &W, wanted: Wanted) -> Result<Option<Rc<Kit>>> {
     let report = |problem: &str| world.report(problem);
     let deployment = Deployment::of(&|name| world.var(name), &report);
     Ok(Kit::of(wanted, &deployment)?.map(Rc::new))
+}
+
+/// Where the gateway runs, where the client wants to be told how its request was routed.
+pub(super) fn metadata(request: &Request) -> Option<Region> {
+    let wants = request
+        .header("x-openrouter-metadata")
+        .is_some_and(|word| word.eq_ignore_ascii_case("enabled"));
+    wants.then(|| request.header("cf-ray").as_deref().and_then(region))
 }
 
 /// The airport code at the end of the platform's ray id.
@@ -180,6 +188,7 @@ impl Prepared {
             affinity: &self.affinity,
             own: &self.own,
             has_credentials: &|provider| world.can_call(provider),
+            wanted: self.wanted.clone(),
         })
     }
 

@@ -7,6 +7,7 @@ pub mod cache;
 pub mod listing;
 pub mod model;
 pub mod names;
+pub mod operation;
 pub mod pattern;
 pub mod provider;
 pub mod publish;
@@ -19,6 +20,7 @@ pub use model::{
     Budget, Endpoint, Modality, Model, ModelEntry, Parameter, Quantization, Reasoning,
     ReasoningFields, ReasoningHistory, ServiceTier, Status,
 };
+pub use operation::{Operation, OperationDialect, OperationQuirk, OperationWire};
 pub use provider::{
     AuthScheme, DataPolicy, Dialect, KeyFormat, PathStyle, Provider, Quirk, ReasoningStyle,
 };

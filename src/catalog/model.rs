@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::operation::Operation;
 use super::provider::{Dialect, Provider};
 use crate::chat::Effort;
 use crate::credits::pricing::PriceTable;
@@ -23,16 +24,28 @@ pub enum Modality {
     Audio,
     /// Moving pictures.
     Video,
+    /// Vectors (written only).
+    Embeddings,
+    /// An order of documents (written only).
+    Rerank,
+    /// A text spoken (written only).
+    Speech,
+    /// What was said (written only).
+    Transcription,
 }
 
 impl Modality {
     /// Every modality, in the order in which they are listed.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 9] = [
         Self::Text,
         Self::Image,
         Self::File,
         Self::Audio,
         Self::Video,
+        Self::Embeddings,
+        Self::Rerank,
+        Self::Speech,
+        Self::Transcription,
     ];
 
     /// The word on the wire.
@@ -43,6 +56,10 @@ impl Modality {
             Self::File => "file",
             Self::Audio => "audio",
             Self::Video => "video",
+            Self::Embeddings => "embeddings",
+            Self::Rerank => "rerank",
+            Self::Speech => "speech",
+            Self::Transcription => "transcription",
         }
     }
 
@@ -365,6 +382,9 @@ pub struct Endpoint {
     pub tag: String,
     /// The id that the provider wants in the request.
     pub upstream_model_id: String,
+    /// What it does.
+    #[serde(default, skip_serializing_if = "Operation::is_chat")]
+    pub operation: Operation,
     /// The wire format of this model, where its provider serves it in another one than its others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dialect: Option<Dialect>,
@@ -402,6 +422,9 @@ pub struct Endpoint {
     /// How settled it is.
     #[serde(default, skip_serializing_if = "Status::is_active")]
     pub status: Status,
+    /// Where its prices were read, and on which day; absent for imported rows, whose record says it for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
 }
 
 impl Endpoint {

@@ -3,10 +3,11 @@
 //! Out of scope: the models a provider serves (`model`), the rows themselves (`catalog/providers.toml`).
 //! A provider is data: a new compatible host is a new row, never new code.
 
-use std::{collections::BTreeMap, fmt};
+use std::{borrow::Cow, collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
+use super::operation::{Operation, OperationDialect, OperationWire};
 use crate::chat::ReasoningFormat;
 
 /// The wire format a provider speaks. It decides the path that is appended to [`Provider::base_url`].
@@ -312,6 +313,9 @@ pub struct Provider {
     /// Deviations from the plain host of the dialect.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub quirks: Vec<Quirk>,
+    /// How operations beside conversation are asked for, where that differs from the plain host of the dialect.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub operations: BTreeMap<Operation, OperationWire>,
     /// Whether closing the connection stops the work and its billing upstream.
     #[serde(default)]
     pub can_cancel: bool,
@@ -333,6 +337,20 @@ impl Provider {
     /// Whether the provider has this quirk.
     pub fn has(&self, quirk: Quirk) -> bool {
         self.quirks.contains(&quirk)
+    }
+
+    /// How to ask it for an operation beside conversation; `None` where its dialect has no such thing.
+    pub fn wire(&self, operation: Operation) -> Option<Cow<'_, OperationWire>> {
+        if let Some(wire) = self.operations.get(&operation) {
+            return Some(Cow::Borrowed(wire));
+        }
+        let dialect = match self.dialect {
+            Dialect::OpenaiChat | Dialect::OpenaiResponses => OperationDialect::Openai,
+            Dialect::CohereV2 => OperationDialect::Cohere,
+            Dialect::Gemini => OperationDialect::Google,
+            Dialect::AnthropicMessages | Dialect::BedrockConverse => return None,
+        };
+        Some(Cow::Owned(OperationWire::plain(dialect)))
     }
 
     /// Whether its models go on with an answer whose beginning they are given.

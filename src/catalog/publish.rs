@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use super::listing::ListEntry;
 use super::model::{Endpoint, Model, ModelEntry, Status};
 use super::provider::Provider;
+use super::query::ListQuery;
 use super::skills::{Candidate, Skills};
 use super::{listing, wire};
 
@@ -288,7 +289,7 @@ impl Snapshot {
         }
         writes.push((
             list_key(version),
-            listing::body(&index.iter().collect::<Vec<_>>(), index.len(), None),
+            listing::page(&index, &ListQuery::default(), 0).body(None),
         ));
         writes.push((index_key(version), serde_json::to_string(&index)?));
         writes.push((names_key(version), serde_json::to_string(&self.names())?));

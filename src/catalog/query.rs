@@ -13,13 +13,7 @@ pub const DEFAULT_LIMIT: usize = 500;
 pub const MAX_LIMIT: usize = 1_000;
 
 /// Outputs that clients may ask for although no model of this catalog has them: an empty list, not an error.
-const FOREIGN_OUTPUTS: [&str; 5] = [
-    "embeddings",
-    "rerank",
-    "decisions",
-    "speech",
-    "transcription",
-];
+const FOREIGN_OUTPUTS: [&str; 1] = ["decisions"];
 /// Orders for which the catalog has no figures: all models sort last, so the published order stays.
 const ORDERS_WITHOUT_FIGURES: [&str; 8] = [
     "most-popular",
@@ -166,14 +160,9 @@ impl ListQuery {
         Ok(query)
     }
 
-    /// Whether the query asks for the list exactly as it was pre-rendered: every published model writes text.
+    /// Whether the query asks for the list exactly as it was pre-rendered: the models that write text.
     pub fn is_plain(&self) -> bool {
         *self == Self::default()
-            || *self
-                == Self {
-                    output: None,
-                    ..Self::default()
-                }
     }
 
     fn set(&mut self, key: &str, value: &str) -> Result<(), String> {

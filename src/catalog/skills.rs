@@ -103,7 +103,9 @@ impl Candidate {
     pub fn of(entry: &ModelEntry, skills: Option<Skills>) -> Option<Self> {
         let usable = || {
             let endpoints = entry.endpoints.iter();
-            endpoints.filter(|endpoint| endpoint.status != Status::Deprecated)
+            endpoints.filter(|endpoint| {
+                endpoint.status != Status::Deprecated && endpoint.operation.is_chat()
+            })
         };
         let cheapest = usable().next()?;
         let mut parameters: Vec<Parameter> = usable()

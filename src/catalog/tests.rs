@@ -9,7 +9,8 @@ use super::publish::{self, POINTER};
 use super::query::ListQuery;
 use super::{
     AuthScheme, Budget, DataPolicy, Dialect, Endpoint, KeyFormat, Modality, Model, Names,
-    Parameter, PathStyle, Provider, Quirk, Reasoning, ReasoningStyle, Snapshot, Status, wire,
+    Operation, Parameter, PathStyle, Provider, Quirk, Reasoning, ReasoningStyle, Snapshot, Status,
+    wire,
 };
 use crate::chat::Effort;
 use crate::credits::pricing::{Price, PriceTable, Tier};
@@ -39,6 +40,7 @@ fn provider(slug: &str, name: &str, quirks: &[Quirk]) -> Provider {
         },
         reasoning_style: ReasoningStyle::Effort,
         quirks: quirks.to_vec(),
+        operations: BTreeMap::new(),
         can_cancel: false,
         privacy_policy_url: Some(format!("https://{slug}.example/privacy")),
         terms_of_service_url: None,
@@ -72,6 +74,8 @@ fn endpoint(model: &str, provider: &str, prompt: &str, completion: &str) -> Endp
         provider: provider.into(),
         tag: provider.into(),
         upstream_model_id: format!("{model}-upstream"),
+        operation: Operation::Chat,
+        source: None,
         dialect: None,
         context_length: 100_000,
         max_prompt_tokens: None,
@@ -381,6 +385,7 @@ fn prices_are_written_exactly() {
         audio_out: Some(dollars("5")),
         image_out: Some(dollars("6")),
         request: Some("0.005".parse().unwrap()),
+        units: None,
         tiers: Vec::new(),
     };
     assert_eq!(

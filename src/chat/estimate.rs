@@ -39,7 +39,8 @@ pub fn prompt_tokens(request: &ChatRequest) -> u64 {
     messages.chain(tools).fold(0, u64::saturating_add)
 }
 
-fn part_tokens(part: &Part) -> u64 {
+/// Tokens of one part.
+pub fn part_tokens(part: &Part) -> u64 {
     match part {
         Part::Text { text, .. } | Part::Refusal(text) => text_tokens(text.len()),
         Part::Image { .. } => IMAGE_TOKENS,

@@ -8,6 +8,7 @@ mod event;
 mod reasoning;
 mod request;
 mod server_tool;
+mod units;
 mod usage;
 
 pub use completion::{Choice, Completion, ToolCall};
@@ -20,4 +21,5 @@ pub use request::{
     Sampling, Tool, ToolChoice,
 };
 pub use server_tool::{ServerTool, ServerToolKind};
+pub use units::{Quality, Units};
 pub use usage::Usage;

@@ -6,6 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::units::Units;
+
 /// Token counts as the provider reported them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -33,6 +35,9 @@ pub struct Usage {
     /// The provider counted the answer but not the prompt: `prompt` is 0 because it is absent, not because it is nothing.
     #[serde(skip)]
     pub prompt_unknown: bool,
+    /// What was used besides tokens. The usage row keeps it as the lines of its charge.
+    #[serde(skip)]
+    pub units: Units,
     /// The counts are the gateway's estimate because the provider reported none (P31).
     pub estimated: bool,
 }

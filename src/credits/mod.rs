@@ -9,3 +9,4 @@ pub mod periods;
 pub mod pricing;
 pub mod share;
 pub mod sql;
+pub mod units;

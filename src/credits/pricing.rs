@@ -10,10 +10,14 @@ use serde::{Deserialize, Serialize};
 use super::decimal::{self, Excess};
 use super::money::{MAX_NANOS, MoneyError, Nanos};
 use super::share::{Share, WHOLE};
+use super::units::UnitPrices;
 use crate::chat::Usage;
 
 /// Units that a [`Price`] buys.
 pub const UNITS_PER_PRICE: u64 = 1_000_000;
+
+/// Every number of units that a price is for divides this: a million, the milliseconds of an hour, one.
+const COMMON: u64 = 18_000_000;
 
 /// Output that a hold covers when neither the request nor the model's history says how much is usual.
 pub const DEFAULT_TYPICAL_OUTPUT: u64 = 1_024;
@@ -133,6 +137,9 @@ pub struct PriceTable {
     /// A fixed amount per request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<Nanos>,
+    /// Prices of what is not counted in tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub units: Option<Box<UnitPrices>>,
     /// Long-context prices, applied in order: a later one wins.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tiers: Vec<Tier>,
@@ -196,6 +203,18 @@ pub enum Part {
     AudioOut,
     /// Image completion tokens.
     ImageOut,
+    /// Images made, at a price each.
+    Images,
+    /// Pixels of images made.
+    Pixels,
+    /// Milliseconds of sound listened to.
+    AudioInMs,
+    /// Milliseconds of sound made.
+    AudioOutMs,
+    /// Characters spoken.
+    Characters,
+    /// Search units of a rerank.
+    SearchUnits,
     /// The request itself.
     Request,
     /// Searches of the web.
@@ -217,7 +236,7 @@ pub struct Line {
     pub quantity: u64,
     /// Nano-dollars for `per` units.
     pub price: i64,
-    /// Units that `price` buys: a million tokens, or one request.
+    /// Units that `price` buys: a million tokens, an hour of milliseconds, or one request.
     pub per: u64,
     /// The share of it that is charged, where the account's own provider key served; absent for the whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -232,9 +251,9 @@ impl Line {
         )
     }
 
-    /// The line in nano-dollars per million: what the charge sums before it divides.
+    /// The line in parts of a nano-dollar, [`COMMON`] of them: what the charge sums before it divides.
     fn scaled(&self) -> Option<i128> {
-        let factor = UNITS_PER_PRICE.checked_div(self.per)?;
+        let factor = COMMON.checked_div(self.per)?;
         i128::from(self.quantity)
             .checked_mul(i128::from(self.price))?
             .checked_mul(i128::from(factor))
@@ -394,13 +413,13 @@ impl Charge {
             Part::MaxCost => Some(0),
             _ => line.scaled(),
         })?;
-        Nanos::from_wide(decimal::div_ceil(scaled, i128::from(UNITS_PER_PRICE)))
+        Nanos::from_wide(decimal::div_ceil(scaled, i128::from(COMMON)))
     }
 }
 
 fn sum(lines: &[Line]) -> Result<Nanos, MoneyError> {
     let parts = total(lines, Line::charged)?;
-    let divisor = i128::from(UNITS_PER_PRICE) * i128::from(WHOLE);
+    let divisor = i128::from(COMMON) * i128::from(WHOLE);
     Nanos::from_wide(decimal::div_ceil(parts, divisor))
 }
 
@@ -453,6 +472,7 @@ impl PriceTable {
             .all(is_free)
         });
         tiers_free
+            && self.units.as_ref().is_none_or(|units| units.is_free())
             && self.prompt == Price::FREE
             && self.completion == Price::FREE
             && self.request.is_none_or(|request| request == Nanos::ZERO)
@@ -516,6 +536,9 @@ impl PriceTable {
             }
         }
         lines.tokens(Part::Completion, text, rates.completion);
+        if let Some(units) = &self.units {
+            units.lines(&usage.units, &mut lines.0);
+        }
         if let Some(request) = rates.request {
             lines.0.push(Line {
                 what: Part::Request,

@@ -18,6 +18,7 @@ pub mod eventstream;
 pub mod gemini;
 pub mod openai_chat;
 pub mod openai_responses;
+pub mod operations;
 mod options;
 pub mod paths;
 mod patterns;

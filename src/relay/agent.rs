@@ -234,7 +234,7 @@ impl<P: Platform> Running<'_, P> {
                     Over::Failed(self.verdict(job, unsayable))
                 }))
             }
-            Raced::Answered => Ok(Err(Over::Failed(Error::internal(
+            Raced::Answered | Raced::Sound(_) => Ok(Err(Over::Failed(Error::internal(
                 "an answer of a loop was told",
             )))),
             Raced::Turn(events) => {

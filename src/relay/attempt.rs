@@ -12,6 +12,7 @@ use super::{
     job::Job,
     limits::{ERROR_BODY_MS, MAX_ANSWER_BYTES, MAX_ERROR_BYTES, Patience, WHOLE_ANSWER_MS},
     max_cost::Allowance,
+    operation::{self, Calls},
     pipe::Pipe,
     ports::{Platform, UpstreamCall, UpstreamResponse},
     resume::Draft,
@@ -43,6 +44,8 @@ pub enum Opened {
     Whole(Vec<u8>),
     /// A stream with its first content, or one that ended in order without any.
     Stream,
+    /// Sound with its first bytes.
+    Sound,
 }
 
 /// One call of a provider.
@@ -59,6 +62,10 @@ pub struct Attempt<'a, P: Platform> {
     shape: Box<Shape>,
     patience: Patience,
     state: State<P>,
+    /// Calls to be made once the one under way is answered.
+    pub(super) rest: Calls,
+    /// The answers to those that were.
+    pub(super) answers: Vec<Vec<u8>>,
 }
 
 enum State<P: Platform> {
@@ -76,6 +83,8 @@ enum State<P: Platform> {
     Whole { body: P::Body, bytes: Vec<u8> },
     /// Reads a stream.
     Stream { body: P::Body, flow: Box<Flow> },
+    /// Waits for the first bytes of a sound, or has them.
+    Sound { body: P::Body, first: Vec<u8> },
 }
 
 impl<'a, P: Platform> Attempt<'a, P> {
@@ -97,6 +106,9 @@ impl<'a, P: Platform> Attempt<'a, P> {
             route: route.clone(),
             ..planned.clone()
         };
+        if job.ask.is_some() {
+            return Self::operate(around, job, &planned, credential);
+        }
         let target = target(&route);
         let prompt_tokens = draft.map_or(job.prompt_tokens, |draft| draft.prompt_tokens);
         let spent = draft.map_or(Default::default(), |draft| draft.spent);
@@ -125,7 +137,33 @@ impl<'a, P: Platform> Attempt<'a, P> {
             patience: Patience::of(may_think(job, &route), is_last, prompt_tokens),
             route,
             state: State::Called(call),
+            rest: Calls::default(),
+            answers: Vec::new(),
         })
+    }
+
+    /// An operation's attempt, whose first call is under way.
+    pub(super) fn called(
+        at: usize,
+        dispatched: u64,
+        job: &'a Job,
+        route: &Route,
+        call: LocalBoxFuture<'static, Result<UpstreamResponse<P::Body>>>,
+        rest: Calls,
+    ) -> Self {
+        Self {
+            at,
+            dispatched,
+            job,
+            draft: None,
+            route: route.clone(),
+            allowance: None,
+            shape: Box::default(),
+            patience: Patience::of(false, true, 0),
+            state: State::Called(call),
+            rest,
+            answers: Vec::new(),
+        }
     }
 
     /// Who is called.
@@ -147,7 +185,9 @@ impl<'a, P: Platform> Attempt<'a, P> {
     pub fn deadline(&self) -> u64 {
         let (from, limit) = match &self.state {
             State::Called(_) if self.streams() => (self.dispatched, self.patience.headers_ms),
-            State::Called(_) | State::Whole { .. } => (self.dispatched, WHOLE_ANSWER_MS),
+            State::Called(_) | State::Whole { .. } | State::Sound { .. } => {
+                (self.dispatched, WHOLE_ANSWER_MS)
+            }
             State::Refused { since, .. } => (*since, ERROR_BODY_MS),
             State::Stream { flow, .. } => return flow.deadline(),
         };
@@ -177,13 +217,31 @@ impl<'a, P: Platform> Attempt<'a, P> {
                 let is_end = next.is_none();
                 match append(bytes, next, MAX_ANSWER_BYTES) {
                     Ok(true) => None,
-                    Ok(false) if is_end => Some(Opened::Whole(std::mem::take(bytes))),
+                    Ok(false) if is_end => {
+                        let whole = std::mem::take(bytes);
+                        match self.rest.next(&around.platform) {
+                            Some(call) => {
+                                self.answers.push(whole);
+                                self.state = State::Called(call);
+                                None
+                            }
+                            None => Some(Opened::Whole(whole)),
+                        }
+                    }
                     Ok(false) => Some(Opened::Failed(unusable(format!(
                         "The provider answered with more than {MAX_ANSWER_BYTES} bytes"
                     )))),
                     Err(error) => Some(Opened::Failed(error)),
                 }
             }
+            State::Sound { body, first } => match body.next().await {
+                Some(Ok(bytes)) => {
+                    first.extend_from_slice(&bytes);
+                    (!first.is_empty()).then_some(Opened::Sound)
+                }
+                Some(Err(error)) => Some(Opened::Failed(error)),
+                None => Some(Opened::Failed(unusable("The provider sent no sound"))),
+            },
             State::Stream { body, flow } => {
                 let next = body.next().await;
                 let now = around.platform.now_ms();
@@ -204,6 +262,7 @@ impl<'a, P: Platform> Attempt<'a, P> {
             }
             State::Called(_) => Some(Opened::Failed(timed_out("its response headers"))),
             State::Whole { .. } => Some(Opened::Failed(timed_out("the end of its answer"))),
+            State::Sound { .. } => Some(Opened::Failed(timed_out("the first bytes of its sound"))),
             State::Refused { .. } => Some(self.refused()),
             State::Stream { flow, .. } => {
                 let piece = flow.late(is_out_of_time);
@@ -216,6 +275,14 @@ impl<'a, P: Platform> Attempt<'a, P> {
     pub fn into_stream(self) -> Option<(Box<Flow>, P::Body)> {
         match self.state {
             State::Stream { flow, body } => Some((flow, body)),
+            _ => None,
+        }
+    }
+
+    /// The sound behind [`Opened::Sound`], with its first bytes.
+    pub(super) fn into_sound(self) -> Option<(P::Body, Vec<u8>)> {
+        match self.state {
+            State::Sound { body, first } => Some((body, first)),
             _ => None,
         }
     }
@@ -251,6 +318,11 @@ impl<'a, P: Platform> Attempt<'a, P> {
                 body,
                 bytes: Vec::new(),
                 since: now,
+            }
+        } else if operation::is_sound(self.job) && !response.content_type.contains("json") {
+            State::Sound {
+                body,
+                first: Vec::new(),
             }
         } else if !self.streams() || response.content_type.contains("json") {
             State::Whole {
@@ -294,7 +366,8 @@ impl<'a, P: Platform> Attempt<'a, P> {
         else {
             return Opened::Failed(Error::internal("no refusal to read"));
         };
-        let mut error = dialects::error(self.route.dialect(), *status, bytes);
+        let dialect = operation::error_dialect(self.job, &self.route);
+        let mut error = dialects::error(dialect, *status, bytes);
         error.retry_after = retry_after.or(error.retry_after);
         Opened::Failed(error)
     }

@@ -19,7 +19,7 @@ use super::{
     tab::{Tab, Try, signed},
 };
 use crate::{
-    chat::{ChatRequest, FinishReason, Usage, estimate},
+    chat::{ChatRequest, FinishReason, Units, Usage, estimate},
     credits::{
         money::{MoneyError, Nanos},
         ops,
@@ -67,7 +67,10 @@ impl Tab {
                 .kit
                 .as_ref()
                 .map_or(prompt, |kit| kit.expected_prompt(prompt));
-            let needed = endpoint.prices.estimate_hold(prompt, output);
+            let needed = match &self.expected {
+                Some(usage) => endpoint.prices.cost(usage).map(|charge| charge.total),
+                None => endpoint.prices.estimate_hold(prompt, output),
+            };
             let needed = match step.credential {
                 Credential::Operator => needed,
                 Credential::Own(_) => needed.and_then(|list| job.own_key_fee.of(list)),
@@ -248,6 +251,7 @@ impl Tab {
             output_bounds(1, None, cap).realistic()
         };
         let usage = counted(seen.usage, one.prompt_tokens, written);
+        let usage = self.expected.unwrap_or(usage);
         let charge = one.route.endpoint.prices.cost(&usage);
         charge.map_or(Nanos::ZERO, |charge| charge.total)
     }
@@ -292,7 +296,7 @@ impl Tab {
         let row = UsageRow {
             request_id: self.origin.request_id.clone(),
             created_at: signed(self.started_ms),
-            api_type: "completions".into(),
+            api_type: self.operation.api_type().into(),
             model: self.meta().model,
             provider: route.map(|route| route.provider.name.clone()),
             endpoint: route.map(|route| route.endpoint.tag.clone()),
@@ -363,6 +367,7 @@ fn prompt_cost(prices: &PriceTable, usage: &Usage) -> Result<Nanos, MoneyError> 
         reasoning: 0,
         audio_out: 0,
         image_out: 0,
+        units: Units::default(),
         ..*usage
     };
     prices.cost(&prompt_only).map(|charge| charge.total)
@@ -384,6 +389,7 @@ fn sum(a: &Usage, b: &Usage) -> Usage {
         audio_out: a.audio_out.saturating_add(b.audio_out),
         image_out: a.image_out.saturating_add(b.image_out),
         upstream_cost,
+        units: a.units.plus(&b.units),
         estimated: a.estimated || b.estimated,
         prompt_unknown: a.prompt_unknown || b.prompt_unknown,
     }

@@ -7,6 +7,7 @@ use crate::{
     credits::{money::Nanos, share::Share},
     dialects::{Surface, report::Meta, surface::Recipient},
     error::Error,
+    operations::Ask,
     routing::{
         Plan,
         sticky::{Affinity, Served},
@@ -45,7 +46,7 @@ pub struct Job {
     pub surface: Surface,
     /// The canonical request.
     pub request: ChatRequest,
-    /// The client's own bytes.
+    /// The client's own bytes; empty where an operation was read out of them.
     pub raw: Vec<u8>,
     /// Estimated prompt tokens.
     pub prompt_tokens: u64,
@@ -63,6 +64,8 @@ pub struct Job {
     pub wishes: Wishes,
     /// The tools that the gateway runs for it; their functions are among the request's tools.
     pub kit: Option<Rc<Kit>>,
+    /// What is asked for, where it is no conversation: the request then has no messages.
+    pub ask: Option<Rc<Ask>>,
 }
 
 impl Job {

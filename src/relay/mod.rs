@@ -29,6 +29,7 @@ mod flow;
 mod guard;
 mod job;
 mod measure;
+mod operation;
 mod own_key;
 mod pipe;
 mod race;

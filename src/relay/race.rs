@@ -28,6 +28,8 @@ use crate::{
 pub enum Raced<'a, P: Platform> {
     /// A stream is to be carried to its end.
     Stream(Attempt<'a, P>),
+    /// Sound is to be carried to its end.
+    Sound(Attempt<'a, P>),
     /// The client has its whole answer.
     Answered,
     /// An answer of a loop of tools came in one piece; nobody has been told.
@@ -93,6 +95,20 @@ impl<P: Platform> Running<'_, P> {
                 Opened::Stream => {
                     self.win(&attempt, racing);
                     return Ok(Raced::Stream(attempt));
+                }
+                Opened::Sound => {
+                    self.win(&attempt, racing);
+                    return Ok(Raced::Sound(attempt));
+                }
+                Opened::Whole(body) if job.ask.is_some() => {
+                    match self.operated(job, &attempt, body) {
+                        Ok(answer) => {
+                            self.win(&attempt, racing);
+                            self.hand_over_operation(job, &answer).await?;
+                            return Ok(Raced::Answered);
+                        }
+                        Err(error) => error,
+                    }
                 }
                 Opened::Whole(_) if draft.is_some_and(Draft::is_rest) => unusable(
                     "The provider answered in one piece where the rest of a stream was asked for",

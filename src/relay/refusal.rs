@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     catalog::Endpoint,
+    chat::Usage,
     credits::{money::Nanos, ops::Refusal},
     error::{Error, ErrorType, Next, Source},
 };
@@ -17,6 +18,8 @@ pub struct Words {
     max_tokens: Option<u64>,
     answers: u64,
     prompt_tokens: u64,
+    /// What an operation beside conversation will probably use.
+    expected: Option<Usage>,
     /// The endpoints that may serve, and those that may once the request asks for fewer tokens.
     endpoints: Vec<Rc<Endpoint>>,
 }
@@ -32,6 +35,7 @@ impl Words {
             max_tokens: job.request.max_tokens,
             answers: answers(&job.request),
             prompt_tokens: job.prompt_tokens,
+            expected: job.ask.as_ref().map(|ask| ask.expected()),
             endpoints: routes.map(|route| Rc::clone(&route.endpoint)).collect(),
         }
     }
@@ -91,6 +95,17 @@ impl Words {
     }
 
     fn payment(&self, available: Nanos, remedy: &str) -> Error {
+        if let Some(expected) = &self.expected {
+            let costs = self
+                .endpoints
+                .iter()
+                .filter_map(|one| one.prices.cost(expected).ok());
+            let needed = costs.map(|charge| charge.total).max().unwrap_or_default();
+            let message = format!(
+                "Insufficient credits: this request may cost ${needed}, and ${available} is left. {remedy}."
+            );
+            return refused(ErrorType::PaymentRequired, message);
+        }
         let affordable = self.affordable(available);
         let message = match (self.max_tokens, affordable) {
             (Some(wanted), Some(afford)) => format!(
@@ -115,6 +130,7 @@ pub fn explain(refusal: &Refusal) -> Error {
         max_tokens: None,
         answers: 1,
         prompt_tokens: 0,
+        expected: None,
         endpoints: Vec::new(),
     };
     words.explain(refusal)

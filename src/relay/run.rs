@@ -103,6 +103,10 @@ impl<'a, P: Platform> Running<'a, P> {
             Raced::Answered | Raced::Turn(_) => return Ok(None),
             Raced::Nobody(unsayable) => return Ok(Some(self.verdict(job, unsayable))),
             Raced::Stream(attempt) => attempt,
+            Raced::Sound(attempt) => {
+                self.carry_sound(job, attempt).await?;
+                return Ok(None);
+            }
         };
         match self.carry(attempt, None).await? {
             Some((flow, Some(error))) => self.go_on(job, queue, flow, error).await?,
@@ -202,7 +206,8 @@ impl<'a, P: Platform> Running<'a, P> {
                     }
                     return Ok(());
                 }
-                Raced::Nobody(_) => {}
+                // Only operations have sound, and they have no drafts.
+                Raced::Sound(_) | Raced::Nobody(_) => {}
             }
         }
         self.end(&mut flow, Some(error)).await;

@@ -15,7 +15,7 @@ use super::{
     tools::Used,
 };
 use crate::{
-    catalog::Route,
+    catalog::{Operation, Route},
     chat::{Completion, Delta, Event, FinishReason, Usage},
     credits::{money::Nanos, share::Share},
     dialects::report::Meta,
@@ -89,6 +89,15 @@ impl Seen {
             Event::Done => self.done = true,
             Event::Error(_) => {}
         }
+    }
+
+    /// Notes what an operation's answer used so far; `is_whole`: it is at its end.
+    pub(super) fn operated(&mut self, usage: Usage, is_whole: bool, now: u64) {
+        self.usage = Some(usage);
+        self.content = true;
+        self.done = is_whole;
+        self.first_content_ms.get_or_insert(now);
+        self.last_ms = now;
     }
 
     /// The gateway ends every choice that has not ended; the events that say so.
@@ -173,6 +182,10 @@ pub struct Tab {
     pub(super) started_ms: u64,
     pub(super) streamed: bool,
     pub(super) asked_model: String,
+    /// What is asked for.
+    pub(super) operation: Operation,
+    /// What it will probably use, where it is no conversation.
+    pub(super) expected: Option<Usage>,
     /// The most that may be charged.
     pub(super) max_cost: Option<Nanos>,
     pub(super) own_key_fee: Share,
@@ -207,6 +220,11 @@ impl Tab {
             started_ms: job.started_ms,
             streamed: job.request.stream,
             asked_model: job.request.model.clone(),
+            operation: job
+                .ask
+                .as_ref()
+                .map_or(Operation::Chat, |ask| ask.operation()),
+            expected: job.ask.as_ref().map(|ask| ask.expected()),
             max_cost: job.wishes.max_cost,
             own_key_fee: job.own_key_fee,
             origin: job.origin.clone(),

@@ -145,7 +145,7 @@ impl Teller<'_> {
 
     fn endpoint(&self, Route { endpoint, provider }: &Route) -> Map<String, Value> {
         let situation = self.situation;
-        let cost = expected_cost(self.request, situation.prompt_tokens, endpoint);
+        let cost = expected_cost(self.request, situation, endpoint);
         let seen = situation.statistics.of(endpoint);
         let standing = situation.health.standing(endpoint, situation.now_ms);
         let median = |of: fn(&Window) -> Option<Percentiles>| {

@@ -28,7 +28,7 @@ pub use plan::{Exclusion, MAX_ATTEMPTS, Plan, Step, attempts, plan};
 pub use preferences::{
     Cutoffs, DataCollection, Hedge, MaxPrice, ProviderPreferences, Sort, SortBy,
 };
-pub use situation::{Asked, Situation, Suffix, seed};
+pub use situation::{Asked, Situation, Suffix, Wanted, seed};
 
 #[cfg(test)]
 mod planner_tests;

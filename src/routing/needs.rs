@@ -5,9 +5,12 @@
 use super::{
     plan::Exclusion,
     preferences::{DataCollection, ProviderPreferences},
+    situation::{Situation, Wanted},
 };
 use crate::{
-    catalog::{Endpoint, Modality, Model, Parameter, Provider, Quantization, Route, ServedModel},
+    catalog::{
+        Endpoint, Modality, Model, Operation, Parameter, Provider, Quantization, Route, ServedModel,
+    },
     chat::{ChatRequest, Part, ResponseFormat, estimate},
     credits::{
         money::Nanos,
@@ -18,6 +21,7 @@ use crate::{
 /// What the request needs of an endpoint.
 pub(super) struct Needs<'a> {
     preferences: &'a ProviderPreferences,
+    operation: Operation,
     prompt_tokens: u64,
     max_tokens: Option<u64>,
     inputs: Vec<Modality>,
@@ -26,16 +30,15 @@ pub(super) struct Needs<'a> {
 }
 
 impl<'a> Needs<'a> {
-    pub(super) fn of(
-        request: &ChatRequest,
-        prompt_tokens: u64,
-        preferences: &'a ProviderPreferences,
-    ) -> Self {
+    pub(super) fn of(request: &ChatRequest, situation: &Situation<'a>) -> Self {
+        let wanted = situation.wanted.as_ref();
         Self {
-            preferences,
-            prompt_tokens,
+            preferences: situation.preferences,
+            operation: wanted.map_or(Operation::Chat, |wanted| wanted.operation),
+            prompt_tokens: situation.prompt_tokens,
             max_tokens: request.max_tokens,
-            inputs: input_modalities(request),
+            inputs: wanted
+                .map_or_else(|| input_modalities(request), |wanted| wanted.inputs.clone()),
             outputs: request
                 .modalities
                 .iter()
@@ -58,6 +61,11 @@ impl<'a> Needs<'a> {
             .filter(|parameter| self.parameters.contains(parameter))
             .filter(|parameter| model.routes.iter().any(|r| r.endpoint.supports(*parameter)))
             .collect()
+    }
+
+    /// Whether the endpoint does something else than what is asked for.
+    pub(super) fn is_of_another_operation(&self, endpoint: &Endpoint) -> bool {
+        endpoint.operation != self.operation
     }
 
     /// Why the endpoint may not serve, if it may not. `is_tier_admitted`: something else than its own name admits the tier
@@ -184,10 +192,18 @@ pub(super) fn is_named(
 /// What a request probably costs at an endpoint's list prices; `None` beyond any price.
 pub fn expected_cost(
     request: &ChatRequest,
-    prompt_tokens: u64,
+    situation: &Situation<'_>,
     endpoint: &Endpoint,
 ) -> Option<Nanos> {
+    if let Some(Wanted { expected, .. }) = &situation.wanted {
+        return endpoint
+            .prices
+            .cost(expected)
+            .ok()
+            .map(|charge| charge.total);
+    }
     let output = output_bounds(request, endpoint);
+    let prompt_tokens = situation.prompt_tokens;
     endpoint.prices.estimate_hold(prompt_tokens, output).ok()
 }
 

@@ -49,6 +49,8 @@ macro_rules! exclusions {
 }
 
 exclusions! {
+    /// It does something else than what is asked for.
+    Operation = "operation",
     /// The operator has no key for the provider, nor has the account.
     NoCredentials = "no_credentials",
     /// The account wants the provider called with its own keys only, and none of them serves this model.
@@ -149,7 +151,7 @@ pub fn attempts(request: &ChatRequest, models: &[Asked], situation: &Situation<'
     let planner = Planner {
         request,
         situation,
-        needs: Needs::of(request, situation.prompt_tokens, situation.preferences),
+        needs: Needs::of(request, situation),
     };
     let preferences = situation.preferences;
     let across = preferences.sort.is_some_and(|sort| sort.across_models);
@@ -219,6 +221,10 @@ impl<'a> Planner<'a> {
         let tiers = Tiers::of(self.request, served, asked.suffix, preferences);
         for route in &served.routes {
             let Route { endpoint, provider } = route;
+            if self.needs.is_of_another_operation(endpoint) {
+                excluded.push((route.clone(), Exclusion::Operation));
+                continue;
+            }
             let has_operators = || (self.situation.has_credentials)(provider);
             let slug = &served.model.slug;
             let access = Access::of(self.situation.own, slug, provider, has_operators);
@@ -238,7 +244,7 @@ impl<'a> Planner<'a> {
                     continue;
                 }
             };
-            let cost = needs::expected_cost(self.request, self.situation.prompt_tokens, endpoint);
+            let cost = needs::expected_cost(self.request, self.situation, endpoint);
             let candidate = Candidate {
                 route,
                 cost: cost.map_or(i64::MAX, |cost| cost.get()),
@@ -384,6 +390,7 @@ fn nothing_left(
         )
     };
     let code = match reasons.as_slice() {
+        [Exclusion::Operation] => "wrong_endpoint",
         [] | [Exclusion::NoCredentials] => "no_endpoints",
         reasons if reasons.iter().all(is_private) => "privacy_restricted",
         _ => "constraint_filtered",
@@ -395,8 +402,12 @@ fn nothing_left(
         "excluded_by": codes,
     });
     let message = message(&names.join(", "), situation, excluded, &reasons);
-    let mut error = Error::new(Source::Client, Next::Final, ErrorType::NotFound, message)
-        .with("excluded_by", codes);
+    let kind = match code {
+        "wrong_endpoint" => ErrorType::InvalidRequest,
+        _ => ErrorType::NotFound,
+    };
+    let mut error =
+        Error::new(Source::Client, Next::Final, kind, message).with("excluded_by", codes);
     error.availability = Some(Box::new(availability));
     error
 }
@@ -408,6 +419,14 @@ fn message(
     reasons: &[Exclusion],
 ) -> String {
     match (reasons, &situation.preferences.only) {
+        ([Exclusion::Operation], _) => {
+            let mut paths: Vec<&str> = excluded
+                .iter()
+                .map(|(route, _)| route.endpoint.operation.path())
+                .collect();
+            paths.dedup();
+            format!("{models} is served at {}, not here.", paths.join(", "))
+        }
         ([Exclusion::NoCredentials], _) => format!(
             "No endpoints found for {models}: this deployment holds no key of a provider that serves it."
         ),

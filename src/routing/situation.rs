@@ -11,7 +11,10 @@ use super::{
     statistics::Statistics,
     sticky::Affinity,
 };
-use crate::catalog::{Provider, ServedModel};
+use crate::{
+    catalog::{Modality, Operation, Provider, ServedModel},
+    chat::Usage,
+};
 
 /// The world as one request finds it.
 pub struct Situation<'a> {
@@ -35,6 +38,19 @@ pub struct Situation<'a> {
     pub own: &'a [OwnCandidate],
     /// Whether the operator can call a provider.
     pub has_credentials: &'a dyn Fn(&Provider) -> bool,
+    /// What is asked for, where it is no conversation.
+    pub wanted: Option<Wanted>,
+}
+
+/// What an operation beside conversation needs of an endpoint, and what it will probably use there.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// The operation.
+    pub operation: Operation,
+    /// Kinds of content that are read.
+    pub inputs: Vec<Modality>,
+    /// What is charged for.
+    pub expected: Usage,
 }
 
 /// A model that the request names.
@@ -109,6 +125,7 @@ impl Default for Situation<'_> {
             affinity: &NOTHING_STICKS,
             own: &[],
             has_credentials: &|_| true,
+            wanted: None,
         }
     }
 }

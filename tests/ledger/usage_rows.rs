@@ -24,8 +24,8 @@ fn full_row() -> UsageRow {
         audio_out: 8,
         image_out: 9,
         upstream_cost: Some(MAX_NANOS),
-        prompt_unknown: false,
         estimated: true,
+        ..Usage::default()
     };
     let table = PriceTable {
         completion: Price::new(3_000_000).unwrap(),

@@ -84,6 +84,7 @@ pub fn job(body: Value, attempts: Vec<Route>) -> Job {
         on_served: None,
         wishes: Wishes::default(),
         kit: None,
+        ask: None,
     }
 }
 

@@ -227,6 +227,16 @@ fn provider(provider: &Provider, report: &mut Report<'_>) {
             format!("base_url ends with {operation}, which the dialect adds"),
         );
     }
+    for (operation, wire) in &provider.operations {
+        let is_plain = |url: &String| url.starts_with("https://") && !url.ends_with('/');
+        report.unless(
+            wire.base_url.as_ref().is_none_or(is_plain),
+            format!(
+                "{}: base_url is not https, or ends with a slash",
+                operation.api_type()
+            ),
+        );
+    }
     let quirks: BTreeSet<_> = provider.quirks.iter().collect();
     report.unless(
         quirks.len() == provider.quirks.len(),
@@ -256,6 +266,7 @@ fn model(model: &Model, context: Option<u64>, report: &mut Report<'_>) {
     );
     report.unless(model.created > 0, "no release date");
     modalities(&model.input_modalities, &model.output_modalities, report);
+    report.unless(!model.output_modalities.is_empty(), "it writes nothing");
     match context {
         None => report.unless(false, "model without endpoints"),
         Some(context) => report.unless(
@@ -303,6 +314,18 @@ fn endpoint(endpoint: &Endpoint, provider: Option<&Provider>, report: &mut Repor
     );
     let context = endpoint.context_length;
     report.unless(context > 0, "context_length is 0");
+    let operation = endpoint.operation;
+    report.unless(
+        endpoint.output_modalities.contains(&operation.output()),
+        format!("it does not write what {} makes", operation.api_type()),
+    );
+    report.unless(
+        operation.is_chat() || provider.is_none_or(|p| p.wire(operation).is_some()),
+        format!(
+            "its provider's row does not say how {} is asked for",
+            operation.api_type()
+        ),
+    );
     for limit in [endpoint.max_prompt_tokens, endpoint.max_completion_tokens]
         .into_iter()
         .flatten()
@@ -357,7 +380,6 @@ fn modalities(input: &[Modality], output: &[Modality], report: &mut Report<'_>) 
         is_ordered(input) && is_ordered(output),
         "modalities are not in order, or one is there twice",
     );
-    report.unless(output.contains(&Modality::Text), "it writes no text");
     report.unless(!input.is_empty(), "it reads nothing");
 }
 

@@ -103,6 +103,10 @@ fn listed(modalities: &[Modality]) -> String {
             Modality::File => "PDF",
             Modality::Audio => "sound",
             Modality::Video => "video",
+            Modality::Embeddings => "vectors",
+            Modality::Rerank => "an order of documents",
+            Modality::Speech => "speech",
+            Modality::Transcription => "transcripts",
         })
         .collect();
     match names.split_last() {

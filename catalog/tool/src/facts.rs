@@ -58,6 +58,7 @@ pub fn prices(cost: Option<&Cost>, import: &Import) -> Result<PriceTable, String
     }
     tiers.sort_by_key(|tier| tier.min_prompt_tokens);
     Ok(PriceTable {
+        units: None,
         prompt,
         completion,
         cache_read: price(cost.cache_read.as_deref())?,

@@ -4,7 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use patchbay::catalog::{Dialect, Endpoint, Modality, Model, Quantization, pattern::matches};
+use patchbay::catalog::{
+    Dialect, Endpoint, Modality, Model, Operation, Quantization, pattern::matches,
+};
 use patchbay::credits::pricing::Price;
 
 use crate::describe;
@@ -298,6 +300,8 @@ fn endpoint(
             .get(candidate.id)
             .map_or(candidate.id, String::as_str)
             .to_owned(),
+        operation: Operation::Chat,
+        source: None,
         dialect: own_dialect,
         context_length,
         max_prompt_tokens: facts.limit.input.filter(|n| *n > 0 && *n < context_length),

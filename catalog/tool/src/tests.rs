@@ -399,8 +399,8 @@ fn a_wrong_row_is_refused_with_its_file_and_line() {
             "mute",
             "local/models.jsonl",
             r#""output_modalities":["text"]"#,
-            r#""output_modalities":["audio"]"#,
-            "it writes no text",
+            r#""output_modalities":[]"#,
+            "it writes nothing",
         ),
         (
             "model",

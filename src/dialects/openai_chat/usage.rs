@@ -157,7 +157,7 @@ pub(super) fn read(json: &str, reasoning_outside: bool) -> Option<Usage> {
             .min(completion),
         upstream_cost: cost(wire.cost, wire.cost_in_usd_ticks),
         prompt_unknown,
-        estimated: false,
+        ..Usage::default()
     })
 }
 

@@ -1,0 +1,149 @@
+//! Operations beside conversation: `/embeddings`, `/rerank`, `/images`, `/audio/speech`, `/audio/transcriptions`.
+//!
+//! A request is planned, run and charged as a conversation in one piece is. `session_id`, `user` and `trace` are for the record only: they
+//! never decide who serves. Out of scope: lists of models (`models`).
+
+use std::rc::Rc;
+
+use futures::{StreamExt, future::join, future::ready};
+
+use super::{
+    Ids, World, asked, byok,
+    chat::{describe, origin},
+    conversation,
+    http::{Body, Request, Response, check_depth},
+    know_statistics,
+    prepare::{Prepared, metadata},
+    principal,
+};
+use crate::{
+    catalog::Operation,
+    dialects::{
+        Surface,
+        operations::client::{self, Parsed},
+    },
+    error::{Error, Result},
+    identity::KeyRecord,
+    operations::Ask,
+    relay::{self, Job, Output},
+    routing::{self, ProviderPreferences, Wanted},
+    transforms::Plugins,
+    usage::statistics,
+};
+
+/// Answers a request for an operation.
+pub async fn answer<W: World>(
+    world: &W,
+    request: Request,
+    ids: &Ids,
+    operation: Operation,
+) -> Result<Response> {
+    let key = principal(world, &request).await?;
+    let origin = origin(&request, &key, &ids.request);
+    let (prepared, ask) = prepare(world, request, operation, &key, &ids.generation).await?;
+    let plan = prepared.plan(world)?;
+    let wishes = prepared.wishes(world, &plan)?;
+    let ask = Rc::new(ask);
+    let job = Job {
+        id: ids.generation.clone(),
+        started_ms: prepared.started_ms,
+        surface: Surface::default(),
+        request: prepared.chat,
+        raw: Vec::new(),
+        prompt_tokens: ask.expected().prompt,
+        own_key_fee: byok::fee(world, &plan),
+        plan,
+        origin,
+        on_served: None,
+        affinity: prepared.affinity,
+        wishes,
+        kit: None,
+        ask: Some(Rc::clone(&ask)),
+    };
+    relayed(world, job, &ask).await
+}
+
+async fn prepare<W: World>(
+    world: &W,
+    request: Request,
+    operation: Operation,
+    key: &KeyRecord,
+    generation: &str,
+) -> Result<(Prepared, Ask)> {
+    let started_ms = world.now_ms();
+    let session = request.header("x-session-id");
+    let header = request.header("x-provider");
+    let content_type = request.header("content-type").unwrap_or_default();
+    let metadata = metadata(&request);
+    let known = know_statistics(world, statistics::MAX_AGE_MS);
+    let (raw, ()) = join(request.body, known).await;
+    let raw = raw?;
+    if !content_type.starts_with("multipart/") {
+        check_depth(&raw)?;
+    }
+    let Parsed { mut envelope, ask } = client::parse(operation, &content_type, &raw)?;
+    // What was read is kept once.
+    drop(raw);
+    conversation::session_id(session, &mut envelope)?;
+    let (models, strategy, online) = asked::models(world, &mut envelope, None, started_ms).await?;
+    if let Some(path) = online {
+        return Err(Error::invalid(
+            path,
+            "The web is searched for conversations only",
+        ));
+    }
+    let preferences =
+        ProviderPreferences::parse(envelope.provider.as_deref())?.with_header(header.as_deref())?;
+    let prepared = Prepared {
+        started_ms,
+        seed: routing::seed(generation),
+        chat: envelope,
+        raw: Vec::new(),
+        models,
+        choice: None,
+        plugins: Plugins::default(),
+        kit: None,
+        strategy,
+        preferences,
+        prompt_tokens: ask.longest_input(),
+        affinity: Rc::default(),
+        own: byok::usable(world, key).await?,
+        metadata,
+        wanted: Some(Wanted {
+            operation,
+            inputs: ask.inputs(),
+            expected: ask.expected(),
+        }),
+    };
+    Ok((prepared, ask))
+}
+
+async fn relayed<W: World>(world: &W, job: Job, ask: &Ask) -> Result<Response> {
+    let started_ms = job.started_ms;
+    let mut outputs = relay::run(world.clone(), job);
+    let (mut response, head) = match outputs.next().await {
+        Some(Output::Answer { head, body, .. }) => (Response::json_bytes(200, body), head),
+        Some(Output::Begin(head)) => {
+            let chunks = outputs.filter_map(|output| {
+                ready(match output {
+                    Output::Chunk(bytes) => Some(bytes),
+                    _ => None,
+                })
+            });
+            let mut response = Response {
+                status: 200,
+                headers: Vec::new(),
+                body: Body::Stream(chunks.boxed_local()),
+            };
+            if let Ask::Speech(speech) = ask {
+                response.header("content-type", speech.format.mime());
+            }
+            (response, head)
+        }
+        Some(Output::Failed(error)) => return Err(*error),
+        Some(Output::Chunk(_)) | None => return Err(Error::internal("the relay sent no head")),
+    };
+    let total_ms = world.now_ms().saturating_sub(started_ms);
+    describe(&mut response, &head, total_ms);
+    Ok(response)
+}

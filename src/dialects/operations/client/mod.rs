@@ -1,0 +1,168 @@
+//! The clients' own spelling: OpenRouter's, which is OpenAI's for embeddings, images, speech and transcription, and Cohere's for
+//! rerank.
+//!
+//! `parse` reads a body into what routing needs and what is asked; `write` makes an answer of what came back. A wrong field is
+//! named by its path. Spec: <https://openrouter.ai/docs/api-reference>.
+
+mod embeddings;
+mod images;
+mod rerank;
+mod speech;
+mod transcription;
+
+#[cfg(test)]
+mod tests;
+
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Map, Value, value::RawValue};
+
+use crate::{
+    catalog::Operation,
+    chat::ChatRequest,
+    credits::money::Nanos,
+    dialects::{
+        report::{Meta, UsageReport},
+        splice::ObjectWriter,
+    },
+    error::{Error, Result},
+    operations::{Answer, Answered, Ask},
+};
+
+/// The most characters of a session id and of a user.
+const MAX_NAME: usize = 256;
+
+/// A request as the rest of the gateway takes it.
+#[derive(Debug)]
+pub struct Parsed {
+    /// Models, preferences and names: a request without a conversation.
+    pub envelope: ChatRequest,
+    /// What is asked.
+    pub ask: Ask,
+}
+
+/// Reads a client's body. `content_type` is the whole header.
+///
+/// # Errors
+/// 400 with the path of the first field that is wrong.
+pub fn parse(operation: Operation, content_type: &str, raw: &[u8]) -> Result<Parsed> {
+    if operation == Operation::Transcription && transcription::is_form(content_type) {
+        return transcription::parse_form(content_type, raw);
+    }
+    let envelope = envelope(json(raw)?)?;
+    let ask = match operation {
+        Operation::Embeddings => Ask::Embeddings(embeddings::parse(raw)?),
+        Operation::Rerank => Ask::Rerank(rerank::parse(raw)?),
+        Operation::Images => Ask::Images(images::parse(raw)?),
+        Operation::Speech => Ask::Speech(speech::parse(raw)?),
+        Operation::Transcription => Ask::Transcription(transcription::parse(raw)?),
+        Operation::Chat => {
+            return Err(Error::internal("conversations have a surface of their own"));
+        }
+    };
+    Ok(Parsed { envelope, ask })
+}
+
+/// Writes an answer in one piece, which is one to what was asked.
+pub fn write(ask: &Ask, answered: &Answered, meta: &Meta, report: &UsageReport) -> Vec<u8> {
+    match (ask, &answered.answer) {
+        (Ask::Rerank(ask), Answer::Rerank(ranked)) => rerank::write(ask, ranked, meta, report),
+        (Ask::Images(ask), Answer::Images(images)) => images::write(ask, images, meta, report),
+        (Ask::Transcription(ask), Answer::Transcription(transcript)) => {
+            transcription::write(ask, transcript, report)
+        }
+        (_, Answer::Embeddings(vectors)) => embeddings::write(vectors, meta, report),
+        _ => Vec::new(),
+    }
+}
+
+/// What all operations share.
+#[derive(Debug, Default, Deserialize)]
+struct Common {
+    model: Option<String>,
+    models: Option<Vec<String>>,
+    provider: Option<Box<RawValue>>,
+    max_cost: Option<Box<RawValue>>,
+    user: Option<String>,
+    session_id: Option<String>,
+}
+
+fn envelope(common: Common) -> Result<ChatRequest> {
+    let mut models = common.models.unwrap_or_default();
+    let model = match common.model {
+        Some(model) => model,
+        None if models.is_empty() => return Err(Error::invalid("model", "missing field `model`")),
+        None => models.remove(0),
+    };
+    for (name, text) in [("user", &common.user), ("session_id", &common.session_id)] {
+        let length = text.as_ref().map_or(0, |text| text.chars().count());
+        if length > MAX_NAME {
+            return Err(Error::invalid(
+                name,
+                format!("longer than {MAX_NAME} characters"),
+            ));
+        }
+    }
+    Ok(ChatRequest {
+        model,
+        models,
+        provider: common.provider.filter(|raw| raw.get() != "null"),
+        max_cost: common.max_cost,
+        user: common.user,
+        session_id: common.session_id,
+        ..ChatRequest::default()
+    })
+}
+
+/// Reads JSON of a known shape; an error names its path.
+fn json<T: DeserializeOwned>(raw: &[u8]) -> Result<T> {
+    serde_json::from_slice(raw).map_err(|error| {
+        let mut deserializer = serde_json::Deserializer::from_slice(raw);
+        match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
+            Err(error) if error.inner().is_data() => {
+                let mut message = error.inner().to_string();
+                if let Some(at) = message.rfind(" at line ") {
+                    message.truncate(at);
+                }
+                let mut path = error.path().to_string();
+                if let Some(field) = message.strip_prefix("missing field `") {
+                    let field = field.trim_end_matches('`');
+                    path = match path.as_str() {
+                        "." => field.to_owned(),
+                        path => format!("{path}.{field}"),
+                    };
+                }
+                Error::invalid(path, message)
+            }
+            _ => {
+                let message = format!("The body is not valid JSON: {error}");
+                let mut invalid = Error::invalid("", message);
+                invalid.param = None;
+                invalid
+            }
+        }
+    })
+}
+
+/// A field of a JSON value as text.
+fn text<'a>(object: &'a Map<String, Value>, key: &str) -> Option<&'a str> {
+    object.get(key).and_then(Value::as_str)
+}
+
+/// Appends what every `usage` ends with: cost and its details.
+fn put_cost(object: &mut ObjectWriter<'_>, report: &UsageReport) {
+    put_dollars(object.key("cost"), report.cost);
+    object.field("is_byok", &report.is_byok);
+    let mut details = ObjectWriter::new(object.key("cost_details"));
+    put_dollars(details.key("upstream_inference_cost"), report.list_cost);
+    details.end();
+}
+
+/// An amount as an exact decimal JSON number.
+fn put_dollars(out: &mut Vec<u8>, amount: Nanos) {
+    out.extend_from_slice(amount.to_string().as_bytes());
+}
+
+/// Appends the routing, for a client that wants to be told.
+fn put_routing(object: &mut ObjectWriter<'_>, report: &UsageReport) {
+    object.optional("openrouter_metadata", report.routing.as_ref());
+}

@@ -1,0 +1,154 @@
+//! Images: `POST /images/generations`, and `/images/edits` with images to start from.
+//!
+//! Only base64 is asked for: an address at a provider would be gone, or out of the client's reach, when it is looked up.
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::{
+    super::{images, post, put, read, unsayable},
+    Counts,
+};
+use crate::{
+    catalog::{OperationQuirk, OperationWire},
+    dialects::NativeRequest,
+    error::Result,
+    operations::{Answer, Answered, images::Images},
+};
+
+/// Writes the request for `n` of the images.
+pub fn request(ask: &Images, n: u32, wire: &OperationWire, id: &str) -> Result<NativeRequest> {
+    let mut body = Map::new();
+    body.insert("model".into(), id.into());
+    body.insert("prompt".into(), ask.prompt.as_str().into());
+    if n != 1 {
+        body.insert("n".into(), n.into());
+    }
+    let has_shape = ask.size.is_some() || ask.aspect_ratio.is_some();
+    let size = ask.pixels();
+    if wire.has(OperationQuirk::AspectRatio) {
+        let shape = ask.size.map(|size| size.shape());
+        put(
+            &mut body,
+            "aspect_ratio",
+            ask.aspect_ratio.clone().or(shape),
+        );
+    } else if wire.has(OperationQuirk::WidthAndHeight) && has_shape {
+        body.insert("width".into(), size.width.into());
+        body.insert("height".into(), size.height.into());
+    } else if has_shape {
+        let size = match ask.size {
+            Some(size) => size.to_string(),
+            None => nearest(size.width, size.height).to_owned(),
+        };
+        body.insert("size".into(), size.into());
+    }
+    let mut dropped = Vec::new();
+    if wire.has(OperationQuirk::ImageFinish) {
+        put(&mut body, "quality", quality(ask));
+        put(&mut body, "background", ask.background.clone());
+        put(&mut body, "output_format", ask.output_format.clone());
+        put(&mut body, "output_compression", ask.output_compression);
+    } else {
+        let finish = [
+            ("quality", ask.quality.is_some()),
+            ("background", ask.background.is_some()),
+            ("output_format", ask.output_format.is_some()),
+            ("output_compression", ask.output_compression.is_some()),
+        ];
+        dropped.extend(
+            finish
+                .iter()
+                .filter(|(_, is_sent)| *is_sent)
+                .map(|(name, _)| *name),
+        );
+        put(&mut body, "seed", ask.seed);
+    }
+    if !wire.has(OperationQuirk::AlwaysBase64) {
+        let word = if wire.has(OperationQuirk::Base64Word) {
+            "base64"
+        } else {
+            "b64_json"
+        };
+        body.insert("response_format".into(), word.into());
+    }
+    let path = if ask.references.is_empty() {
+        "/images/generations"
+    } else if wire.has(OperationQuirk::ImageEdits) {
+        body.insert("images".into(), references(ask, wire));
+        "/images/edits"
+    } else {
+        return Err(unsayable(
+            "input_references",
+            "This provider makes images of a prompt only",
+        ));
+    };
+    let mut request = post(path, body);
+    request.dropped = dropped;
+    Ok(request)
+}
+
+fn references(ask: &Images, wire: &OperationWire) -> Value {
+    let one = |url: &String| {
+        if wire.has(OperationQuirk::AspectRatio) {
+            json!({"type": "image_url", "url": url})
+        } else {
+            json!({"image_url": url})
+        }
+    };
+    ask.references.iter().map(one).collect()
+}
+
+/// Sizes come from a short list here: the one of the same orientation.
+fn nearest(width: u32, height: u32) -> &'static str {
+    if width.saturating_mul(5) > height.saturating_mul(6) {
+        "1536x1024"
+    } else if height.saturating_mul(5) > width.saturating_mul(6) {
+        "1024x1536"
+    } else {
+        "1024x1024"
+    }
+}
+
+fn quality(ask: &Images) -> Option<&str> {
+    ask.quality.as_deref().map(|word| match word {
+        "hd" | "xhigh" | "max" => "high",
+        "standard" => "medium",
+        word => word,
+    })
+}
+
+#[derive(Deserialize)]
+struct Body<'a> {
+    id: Option<String>,
+    data: Option<Vec<Item>>,
+    /// Hyperbolic.
+    images: Option<Vec<Item>>,
+    #[serde(borrow)]
+    usage: Option<Counts<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Item {
+    #[serde(alias = "image", alias = "image_base64")]
+    b64_json: Option<String>,
+    url: Option<String>,
+}
+
+/// Reads the answer.
+pub fn answer(body: &[u8], _ask: &Images) -> Result<Answered> {
+    let body: Body<'_> = read(body)?;
+    let items = body.data.or(body.images).unwrap_or_default();
+    let inline = |item: &'_ Item| -> Option<String> {
+        let url = item.url.clone().filter(|url| url.starts_with("data:"));
+        item.b64_json.clone().or(url)
+    };
+    let found: Vec<String> = items.iter().filter_map(inline).collect();
+    let mut usage = body.usage.unwrap_or_default().usage();
+    usage.image_out = usage.completion;
+    Ok(Answered {
+        answer: Answer::Images(images(found.iter().map(String::as_str))),
+        usage,
+        upstream_id: body.id,
+    })
+}
