@@ -61,6 +61,8 @@ pub(super) struct Body<'a> {
     pub(super) images: Option<Vec<Image>>,
     pub(super) audio: Option<Value>,
     pub(super) annotations: Option<Vec<Value>>,
+    /// What the host's own tools did (Groq).
+    pub(super) executed_tools: Option<Vec<Value>>,
 }
 
 /// A tool call or a piece of one.
@@ -83,6 +85,12 @@ pub(super) struct Function<'a> {
 }
 
 impl Function<'_> {
+    /// Some hosts send the old form empty beside the new one.
+    pub(super) fn is_empty(&self) -> bool {
+        let is_named = self.name.as_ref().is_some_and(|name| !name.0.is_empty());
+        !is_named && self.arguments().is_empty()
+    }
+
     /// Are the arguments what the specification wants, a string or nothing?
     pub(super) fn is_regular(&self) -> bool {
         self.arguments

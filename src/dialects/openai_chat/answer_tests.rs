@@ -377,3 +377,53 @@ fn odd_values_in_side_fields_do_not_fail_an_answer() {
     assert!(response(b"{\"choices\":7}", &[]).is_err());
     assert!(response(b"<html>", &[]).is_err());
 }
+
+#[test]
+fn sources_of_every_host_become_annotations() {
+    let urls = |choice: &Choice| -> Vec<Value> {
+        let annotations = choice.annotations.iter();
+        annotations
+            .map(|annotation| annotation["url_citation"].clone())
+            .collect()
+    };
+    let named = json!({"url": "https://a.example", "title": "A"});
+    let bare = json!({"url": "https://b.example", "title": "https://b.example"});
+    let mut end = end("stop");
+    end["citations"] = json!(["https://b.example"]);
+    assert_eq!(
+        urls(&fold(&[delta(json!({"content": "x"})), end.clone()])),
+        [bare]
+    );
+    end["search_results"] = json!([named]);
+    assert_eq!(
+        urls(&fold(&[delta(json!({"content": "x"})), end])),
+        [named.clone()]
+    );
+    let tools = json!([{"index": 0, "type": "search", "search_results": {"results": [named]}}]);
+    let streamed = fold(&[
+        delta(json!({"executed_tools": tools})),
+        delta(json!({"content": "x"})),
+    ]);
+    assert_eq!(urls(&streamed), [named]);
+    let message = json!({"role": "assistant", "content": "x", "executed_tools": tools});
+    assert_eq!(urls(&whole(message, "stop")), urls(&streamed));
+}
+
+#[test]
+fn fields_that_a_host_fills_with_nothing_are_nothing() {
+    let message = json!({
+        "role": "assistant", "content": "x", "refusal": "", "function_call": {"name": "", "arguments": ""},
+        "audio": {"id": "", "data": "", "transcript": "", "expires_at": 0},
+    });
+    let body = json!({"choices": [{"index": 0, "message": message, "finish_reason": "",
+        "logprobs": {"content": null, "refusal": null}}]});
+    let events = response(body.to_string().as_bytes(), &[]).unwrap();
+    let choice = Completion::from_events(events).choices.swap_remove(0);
+    let expected = Choice {
+        content: Some("x".into()),
+        finish: Some(FinishReason::Stop),
+        native_finish: Some(String::new()),
+        ..Choice::default()
+    };
+    assert_eq!(choice, expected);
+}

@@ -32,7 +32,7 @@ pub(super) struct Calls(Vec<Seen>);
 impl Calls {
     /// Was there any call?
     pub(super) fn any(&self) -> bool {
-        !self.0.is_empty()
+        self.0.iter().any(|seen| seen.name.is_some())
     }
 
     /// Reads one delta, or one whole call (which needs no index).

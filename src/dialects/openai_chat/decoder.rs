@@ -9,7 +9,7 @@ use super::{
     answer::{self, Body, Choice, Content, Part, Thinking, filled},
     calls::{Calls, Form},
     error::in_band,
-    stop,
+    sources, stop,
     think::{Piece, Think},
     usage,
 };
@@ -39,6 +39,8 @@ pub(super) struct Decoder {
     usage: Option<Usage>,
     choices: Vec<ChoiceState>,
     notes: Vec<Note>,
+    /// The host said that it failed.
+    has_failed: bool,
 }
 
 /// What one choice of the last frame was like, for those who pass it on as it came.
@@ -90,6 +92,7 @@ impl Decoder {
         self.count(fields, events);
         if let Some(error) = fields.get("error") {
             let error: Value = serde_json::from_str(error).map_err(unreadable)?;
+            self.has_failed = true;
             events.push(Event::Error(in_band(&error)));
         }
         Ok(())
@@ -193,8 +196,10 @@ impl Decoder {
             &mut note,
             &mut emit,
         );
-        if let Some(logprobs @ Value::Object(_)) = choice.logprobs {
-            emit(Delta::Logprobs(logprobs));
+        if let Some(Value::Object(logprobs)) = choice.logprobs
+            && logprobs.values().any(|list| !list.is_null())
+        {
+            emit(Delta::Logprobs(Value::Object(logprobs)));
         }
         if let Some(native) = filled(choice.finish_reason)
             && !state.has_ended
@@ -202,7 +207,9 @@ impl Decoder {
             state.has_ended = true;
             state.end(&mut note, &mut emit);
             if index == 0 {
-                note.is_irregular |= cited(fields, &mut emit);
+                let found = sources::beside(fields);
+                note.is_irregular |= !found.is_empty();
+                found.into_iter().for_each(&mut emit);
             }
             let reason = stop::with_calls(&native, state.calls.any());
             note.ended = Some((reason, native.clone()));
@@ -215,16 +222,35 @@ impl Decoder {
         }
         self.notes.push(note);
         if let Some(error @ Value::Object(_)) = choice.error {
+            self.has_failed = true;
             events.push(Event::Error(in_band(&error)));
         }
     }
 
-    /// The answer broke off without a finish reason: gives out what was held back.
+    /// The answer has no finish reason: gives out what was held back. A stream broke off; an answer in one piece is there to
+    /// its end, whatever its host calls that.
     pub(super) fn flush(&mut self, events: &mut Vec<Event>) {
         for (index, state) in (0_u32..).zip(&mut self.choices) {
-            if state.has_begun && !state.has_ended {
-                state.flush_text(&mut |delta| events.push(Event::delta(index, delta)));
+            if !state.has_begun || state.has_ended {
+                continue;
             }
+            let mut emit = |delta| events.push(Event::delta(index, delta));
+            if !self.whole || self.has_failed {
+                state.flush_text(&mut emit);
+                continue;
+            }
+            let mut unused = Note::default();
+            let noted = self.notes.iter_mut().find(|note| note.index == index);
+            let note = noted.unwrap_or(&mut unused);
+            note.is_irregular = true;
+            state.has_ended = true;
+            state.end(note, &mut emit);
+            events.push(Event::Finish {
+                choice: index,
+                reason: stop::with_calls("stop", state.calls.any()),
+                native: String::new(),
+                stop_sequence: None,
+            });
         }
     }
 }
@@ -280,17 +306,27 @@ impl ChoiceState {
             emit(Delta::Image { url });
         }
         if let Some(audio @ Value::Object(_)) = body.audio {
-            emit(Delta::Audio(audio));
+            if is_sound(&audio) {
+                emit(Delta::Audio(audio));
+            } else {
+                note.is_irregular = true;
+            }
         }
         for annotation in body.annotations.into_iter().flatten() {
             emit(Delta::Annotation(annotation));
+        }
+        for source in sources::of_tools(&body.executed_tools.unwrap_or_default()) {
+            note.is_irregular = true;
+            emit(source);
         }
         for call in body.tool_calls.into_iter().flatten() {
             note.is_irregular |= self.calls.feed(call, whole, emit) == Form::Irregular;
         }
         if let Some(function) = body.function_call {
             note.is_irregular = true;
-            self.calls.feed_function(function, emit);
+            if !function.is_empty() {
+                self.calls.feed_function(function, emit);
+            }
         }
     }
 
@@ -359,22 +395,14 @@ fn thought(words: String) -> Delta {
     Delta::Reasoning(ReasoningDetail::text(ReasoningFormat::Unknown, 0, words))
 }
 
-/// Sources that a host lists beside the answer (Perplexity) as annotations. Were there any?
-fn cited(fields: &Fields<'_>, emit: &mut impl FnMut(Delta)) -> bool {
-    let results = fields.get("search_results").unwrap_or("[]");
-    let results: Vec<Value> = serde_json::from_str(results).unwrap_or_default();
-    let mut any = false;
-    for result in results {
-        if let Some(url) = result.get("url").and_then(Value::as_str) {
-            any = true;
-            let title = result.get("title").and_then(Value::as_str);
-            emit(Delta::Annotation(serde_json::json!({
-                "type": "url_citation",
-                "url_citation": {"url": url, "title": title.unwrap_or(url)},
-            })));
-        }
-    }
-    any
+/// Some hosts send the sound of an answer without any, as empty text in every field.
+fn is_sound(audio: &Value) -> bool {
+    let texts = audio
+        .as_object()
+        .into_iter()
+        .flat_map(|audio| audio.values());
+    let mut texts = texts.filter_map(Value::as_str).peekable();
+    texts.peek().is_none() || texts.any(|text| !text.is_empty())
 }
 
 /// An answer that is not JSON, or not of this form.

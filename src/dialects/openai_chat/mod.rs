@@ -21,6 +21,7 @@ mod request;
 #[cfg(test)]
 mod request_tests;
 mod response;
+mod sources;
 mod stop;
 mod stream;
 mod think;
