@@ -14,6 +14,9 @@ mod golden {
     mod bedrock_requests;
     mod cohere_requests;
     mod coverage;
+    mod estimates;
+    #[path = "../golden_gemini/reader.rs"]
+    mod gemini_reader;
     mod openai_requests;
     mod responses;
     mod summary;

@@ -12,7 +12,7 @@ use super::{
     know_statistics, presets,
 };
 use crate::{
-    chat::{ChatRequest, estimate},
+    chat::{ChatRequest, estimate::PromptSize},
     dialects::Surface,
     error::Result,
     identity::KeyRecord,
@@ -102,17 +102,21 @@ pub async fn prepare<W: World>(
     // The tools that the gateway runs are functions like the client's own for everybody who looks at the request from here on.
     chat.tools
         .extend(wanted.functions().map(server_tools::function));
-    let mut prompt_tokens = estimate::prompt_tokens(&chat);
+    let size = PromptSize::of(&chat);
     let seed = routing::seed(generation);
     let account = &key.account;
-    let choice =
-        asked::choice(world, account, &chat, &own, prompt_tokens, seed, started_ms).await?;
+    let usual = size.tokens("");
+    let choice = asked::choice(world, account, &chat, &own, usual, seed, started_ms).await?;
     let (models, strategy, online) =
         asked::models(world, &mut chat, choice.as_ref(), started_ms).await?;
     if let Some(path) = online {
         wanted.search_first(path);
     }
     let kit = kit(world, wanted)?;
+    let tokenizer = models
+        .first()
+        .map(|asked| asked.model.model.tokenizer.as_str());
+    let mut prompt_tokens = size.tokens(tokenizer.unwrap_or_default());
     prompt_tokens += kit.as_ref().map_or(0, |kit| kit.added_prompt());
     let preferences = ProviderPreferences::parse(chat.provider.as_deref())?
         .with_header(header.as_deref())?

@@ -5,6 +5,7 @@
 mod completion;
 pub mod estimate;
 mod event;
+mod image_size;
 mod reasoning;
 mod request;
 mod server_tool;

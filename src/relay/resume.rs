@@ -74,7 +74,7 @@ impl Draft {
         Self {
             surface: Surface::default(),
             raw: None,
-            prompt_tokens: estimate::prompt_tokens(&request),
+            prompt_tokens: estimate::prompt_tokens(&request, ""),
             request,
             repeated: String::new(),
             spent,

@@ -15,6 +15,10 @@ use serde_json::Value;
 pub struct Case {
     /// Its name, unique within its API.
     pub name: String,
+    /// The model that was asked for.
+    pub model: String,
+    /// What the exchange shows.
+    pub features: Vec<String>,
     /// The answer's HTTP status.
     pub status: u16,
     /// The answer is a stream.
@@ -86,6 +90,13 @@ fn read(root: &Path, row: &Value) -> Case {
         .unwrap_or_default();
     Case {
         name: text("case"),
+        model: text("model"),
+        features: row["features"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|feature| feature.as_str().map(str::to_owned))
+            .collect(),
         status: row["http_status"]
             .as_u64()
             .unwrap_or(200)

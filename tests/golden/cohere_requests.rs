@@ -30,7 +30,7 @@ fn host() -> (Provider, Endpoint) {
 }
 
 /// The same request in chat completions.
-fn said_in_chat_completions(native: &Value) -> Value {
+pub fn said_in_chat_completions(native: &Value) -> Value {
     let mut out = Map::new();
     for (key, value) in native.as_object().unwrap() {
         let (key, value) = match (key.as_str(), value) {

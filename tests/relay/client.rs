@@ -65,7 +65,7 @@ pub fn job(body: Value, attempts: Vec<Route>) -> Job {
     Job {
         id: ID.to_owned(),
         started_ms: NOON as u64,
-        prompt_tokens: estimate::prompt_tokens(&request),
+        prompt_tokens: estimate::prompt_tokens(&request, "Other"),
         surface: Default::default(),
         request,
         raw,

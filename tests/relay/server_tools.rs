@@ -44,7 +44,7 @@ fn asks(body: Value, routes: &[&str]) -> Job {
     let deployment = Deployment::of(&var, &|problem| panic!("{problem}"));
     let kit = Kit::of(wanted, &deployment).unwrap().map(Rc::new);
     Job {
-        prompt_tokens: estimate::prompt_tokens(&job.request),
+        prompt_tokens: estimate::prompt_tokens(&job.request, "Other"),
         kit,
         ..job
     }

@@ -17,6 +17,8 @@ mod import;
 mod naming;
 mod overlay;
 mod own;
+#[cfg(test)]
+mod provider_tests;
 mod rows;
 mod skills;
 mod source;

@@ -19,7 +19,7 @@ fn catalog() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-fn committed() -> Rows {
+pub fn committed() -> Rows {
     files::load(&catalog()).unwrap_or_else(|faults| {
         panic!(
             "{}",

@@ -397,7 +397,7 @@ fn sources_of_every_host_become_annotations() {
     end["search_results"] = json!([named]);
     assert_eq!(
         urls(&fold(&[delta(json!({"content": "x"})), end])),
-        [named.clone()]
+        std::slice::from_ref(&named)
     );
     let tools = json!([{"index": 0, "type": "search", "search_results": {"results": [named]}}]);
     let streamed = fold(&[

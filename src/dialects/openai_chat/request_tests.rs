@@ -630,3 +630,31 @@ fn verbosity_goes_no_further_than_these_hosts_know() {
         ["verbosity"]
     );
 }
+
+#[test]
+fn the_beginning_of_an_answer_is_marked_where_the_host_wants_a_mark() {
+    let begun = messages(json!([
+        {"role": "user", "content": "Count."},
+        {"role": "assistant", "content": "One, "},
+    ]));
+    let answered = messages(json!([
+        {"role": "user", "content": "Count."},
+        {"role": "assistant", "content": "One."},
+        {"role": "user", "content": "On."},
+    ]));
+    for (quirk, flag) in [
+        (Quirk::PrefixFlag, Some("prefix")),
+        (Quirk::PartialFlag, Some("partial")),
+        (Quirk::AcceptsPrefill, None),
+    ] {
+        let host = host(&[quirk]);
+        assert!(host.provider.takes_prefill());
+        let last = host.sent(&begun)["messages"][1].clone();
+        for known in ["prefix", "partial"] {
+            let expected = (flag == Some(known)).then_some(&Value::Bool(true));
+            assert_eq!(last.get(known), expected, "{quirk:?}");
+        }
+        let sent = host.sent(&answered);
+        assert_eq!(sent["messages"], answered["messages"], "{quirk:?}");
+    }
+}

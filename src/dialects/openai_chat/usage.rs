@@ -130,12 +130,22 @@ pub(super) fn read(json: &str, reasoning_outside: bool) -> Option<Usage> {
     if excludes_cache {
         prompt = prompt.saturating_add(cached);
     }
-    let reasoning = completion_details
+    // Mistral counts sound apart from the prompt that it is in.
+    let audio = prompt_details.audio_tokens.unwrap_or_default();
+    if audio > 0 && wire.total_tokens == Some(sum.saturating_add(audio)) {
+        prompt = prompt.saturating_add(audio);
+    }
+    let mut reasoning = completion_details
         .reasoning_tokens
         .or(wire.reasoning_tokens)
         .unwrap_or_default();
+    let is_whole_sum = wire.total_tokens == Some(sum);
+    if is_whole_sum && reasoning <= completion.saturating_add(2 + completion / 50) {
+        // Some hosts count the same reasoning a second time, and a few tokens otherwise.
+        reasoning = reasoning.min(completion);
+    }
     // P12: a host that usually leaves reasoning out is believed only where its own total does not say otherwise.
-    if reasoning > completion || (reasoning_outside && wire.total_tokens != Some(sum)) {
+    if reasoning > completion || (reasoning_outside && !is_whole_sum) {
         completion = completion.saturating_add(reasoning);
     }
     Some(Usage {
@@ -146,7 +156,7 @@ pub(super) fn read(json: &str, reasoning_outside: bool) -> Option<Usage> {
         completion,
         reasoning,
         // A part is never more than the whole, whatever a host says.
-        audio_in: prompt_details.audio_tokens.unwrap_or_default().min(prompt),
+        audio_in: audio.min(prompt),
         audio_out: completion_details
             .audio_tokens
             .unwrap_or_default()
@@ -252,6 +262,31 @@ mod tests {
                 (35, 30, 45)
             );
         }
+    }
+
+    #[test]
+    fn reasoning_that_is_counted_twice_is_charged_once() {
+        // P11: as recorded of MiniMax; and of a gateway whose reasoning is outside although its total leaves it out, too.
+        for (completion, reasoning, charged) in [(365, 369, 365), (20, 21, 20), (10, 37, 47)] {
+            let total = 100 + completion;
+            let usage = usage(&format!(
+                "{{\"prompt_tokens\":100,\"completion_tokens\":{completion},\"total_tokens\":{total},\
+                \"completion_tokens_details\":{{\"reasoning_tokens\":{reasoning}}}}}"
+            ));
+            assert_eq!(usage.completion, charged);
+            assert_eq!(usage.reasoning, reasoning.min(charged));
+        }
+    }
+
+    #[test]
+    fn sound_outside_the_prompt_is_added() {
+        let json = "{\"prompt_tokens\":11,\"completion_tokens\":15,\"total_tokens\":401,\
+            \"prompt_tokens_details\":{\"audio_tokens\":375,\"cached_tokens\":9}}";
+        let usage = usage(json);
+        assert_eq!(
+            (usage.prompt, usage.audio_in, usage.total()),
+            (386, 375, 401)
+        );
     }
 
     #[test]
