@@ -9,6 +9,7 @@ mod asked;
 mod byok;
 mod chat;
 mod conversation;
+mod count_tokens;
 pub mod http;
 mod models;
 mod operations;
@@ -141,6 +142,7 @@ pub fn surface(path: &str) -> Surface {
     let under = path.rsplit_once("/v1/").map_or("", |(_, under)| under);
     match under.split('/').next() {
         Some("messages") => Surface::Messages,
+        Some("completions") => Surface::Completions,
         _ => Surface::ChatCompletions,
     }
 }
@@ -164,7 +166,9 @@ fn methods(segments: &[&str]) -> Option<&'static [&'static str]> {
         return Some(&["POST"]);
     }
     Some(match segments {
-        ["chat", "completions"] | ["messages"] | ["route"] => &["POST"],
+        ["chat", "completions"]
+        | ["completions" | "messages" | "route"]
+        | ["messages", "count_tokens"] => &["POST"],
         ["models" | "providers" | "key" | "credits" | "generation"]
         | ["auth", "key"]
         | ["models", "count"]
@@ -257,7 +261,10 @@ async fn route<W: World>(world: &W, request: Request, ids: &Ids) -> Result<Respo
         return operations::answer(world, request, ids, operation).await;
     }
     match (method.as_str(), segments.as_slice()) {
-        (_, ["chat", "completions"] | ["messages"]) => chat::answer(world, request, ids).await,
+        (_, ["chat", "completions"] | ["completions" | "messages"]) => {
+            chat::answer(world, request, ids).await
+        }
+        (_, ["messages", "count_tokens"]) => count_tokens::count(world, request, ids).await,
         (_, ["presets"]) => presets::show(world, &request, None).await,
         (_, ["presets", slug]) => presets::show(world, &request, Some(slug)).await,
         (_, ["presets", slug, ..]) => presets::keep(world, request, slug).await,

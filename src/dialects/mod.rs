@@ -17,6 +17,7 @@ pub mod cohere_v2;
 pub mod eventstream;
 pub mod gemini;
 pub mod openai_chat;
+pub mod openai_completions;
 pub mod openai_responses;
 pub mod operations;
 mod options;

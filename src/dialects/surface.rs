@@ -5,6 +5,7 @@
 use super::{
     anthropic_messages::client::{self as messages, MessageWriter},
     openai_chat::client::{self, ChunkWriter},
+    openai_completions::{self, TextWriter},
     report::{Meta, UsageReport, WriterOptions},
 };
 use crate::{
@@ -21,6 +22,8 @@ pub enum Surface {
     ChatCompletions,
     /// `POST /messages`, Anthropic's format.
     Messages,
+    /// `POST /completions`, OpenAI's old one.
+    Completions,
 }
 
 impl Surface {
@@ -29,6 +32,7 @@ impl Surface {
         match self {
             Self::ChatCompletions => "chat.completions",
             Self::Messages => "messages",
+            Self::Completions => "completions",
         }
     }
 
@@ -37,6 +41,7 @@ impl Surface {
         match self {
             Self::ChatCompletions => dialect == Dialect::OpenaiChat,
             Self::Messages => dialect == Dialect::AnthropicMessages,
+            Self::Completions => false,
         }
     }
 
@@ -48,13 +53,14 @@ impl Surface {
         match self {
             Self::ChatCompletions => client::parse_request(raw),
             Self::Messages => messages::parse_request(raw),
+            Self::Completions => openai_completions::parse_request(raw),
         }
     }
 
     /// The status and body of a request that failed before its answer began; `id` names the request.
     pub fn error_body(self, error: &Error, id: Option<&str>) -> (u16, Vec<u8>) {
         match self {
-            Self::ChatCompletions => client::error_body(error),
+            Self::ChatCompletions | Self::Completions => client::error_body(error),
             Self::Messages => messages::error_body(error, id),
         }
     }
@@ -62,7 +68,7 @@ impl Surface {
     /// What keeps a silent stream open.
     pub fn keep_alive(self) -> &'static [u8] {
         match self {
-            Self::ChatCompletions => b": PATCHBAY PROCESSING\n\n",
+            Self::ChatCompletions | Self::Completions => b": PATCHBAY PROCESSING\n\n",
             Self::Messages => b"event: ping\ndata: {\"type\":\"ping\"}\n\n",
         }
     }
@@ -91,6 +97,10 @@ impl Recipient<'_> {
                 client::completion(self.meta, &completion, report, options)
             }
             Surface::Messages => messages::message(self.meta, events, report, options),
+            Surface::Completions => {
+                let completion = Completion::from_events(events.iter().cloned());
+                openai_completions::completion(self.meta, &completion, report, options, self.raw)
+            }
         }
     }
 
@@ -102,6 +112,9 @@ impl Recipient<'_> {
                 Writer::ChatCompletions(ChunkWriter::new(self.meta, options))
             }
             Surface::Messages => Writer::Messages(Box::new(MessageWriter::new(self.meta, options))),
+            Surface::Completions => {
+                Writer::Completions(TextWriter::new(self.meta, options, self.raw))
+            }
         }
     }
 }
@@ -113,6 +126,8 @@ pub enum Writer {
     ChatCompletions(ChunkWriter),
     /// Anthropic's messages.
     Messages(Box<MessageWriter>),
+    /// Completions.
+    Completions(TextWriter),
 }
 
 impl Writer {
@@ -121,6 +136,7 @@ impl Writer {
         match self {
             Self::ChatCompletions(writer) => writer.write(event, out),
             Self::Messages(writer) => writer.write(event, out),
+            Self::Completions(writer) => writer.write(event, out),
         }
     }
 
@@ -129,6 +145,7 @@ impl Writer {
         match self {
             Self::ChatCompletions(writer) => writer.finish(report, out),
             Self::Messages(writer) => writer.finish(report, out),
+            Self::Completions(writer) => writer.finish(report, out),
         }
     }
 
@@ -137,6 +154,7 @@ impl Writer {
         match self {
             Self::ChatCompletions(writer) => writer.error(error, Some(report), out),
             Self::Messages(writer) => writer.error(error, Some(report), out),
+            Self::Completions(writer) => writer.error(error, Some(report), out),
         }
     }
 
@@ -145,6 +163,7 @@ impl Writer {
         match self {
             Self::ChatCompletions(writer) => writer.resume(),
             Self::Messages(writer) => writer.resume(),
+            Self::Completions(writer) => writer.resume(),
         }
     }
 }

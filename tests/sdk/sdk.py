@@ -270,13 +270,12 @@ class Report(unittest.TestResult):
     addError = addFailure
 
 
-def main():
-    cases = [per_dialect(case) for case in CASES["models"]] + [Errors, Models]
+def report(cases):
+    """Runs the tests, one line for each."""
     load = unittest.defaultTestLoader.loadTestsFromTestCase
-    suite = unittest.TestSuite(load(case) for case in cases)
-    suite.run(Report())
+    unittest.TestSuite(load(case) for case in cases).run(Report())
     print(json.dumps({"end": True}))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(report([per_dialect(case) for case in CASES["models"]] + [Errors, Models]))

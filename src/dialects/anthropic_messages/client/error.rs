@@ -57,6 +57,7 @@ fn put_error(out: &mut Vec<u8>, error: &Error) {
     object.field("error_type", error.error_type.as_str());
     object.field("code", &error.status);
     object.optional("param", error.param.as_deref());
+    object.optional("details", error.metadata.get("details"));
     put_metadata(object.key("metadata"), error, internal);
     object.optional("availability", error.availability.as_ref());
     object.end();

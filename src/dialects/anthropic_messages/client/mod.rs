@@ -9,6 +9,8 @@ mod error;
 mod foreign;
 #[cfg(test)]
 pub(in crate::dialects::anthropic_messages) mod grammar;
+#[cfg(test)]
+mod recorded_tests;
 mod request;
 #[cfg(test)]
 mod request_tests;

@@ -3,7 +3,7 @@
 //! The body is parsed once, into typed fields; only when that fails is it read again with the path tracked. Out of scope: blocks
 //! (`content`), tools (`tools`), routing preferences (`provider` is kept raw).
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{content, tools, wire};
 use crate::{
@@ -29,6 +29,7 @@ pub fn parse_request(raw: &[u8]) -> Result<ChatRequest> {
 
 fn convert(wire: wire::Request) -> Result<ChatRequest> {
     check_place(wire.inference_geo.as_deref())?;
+    check_thread(wire.thread.as_ref())?;
     let has_container = wire.container.is_some_and(|container| !container.is_null());
     let has_servers = wire.mcp_servers.is_some_and(|servers| !servers.is_empty());
     let (model, models) = models(wire.model, wire.models, wire.fallbacks)?;
@@ -91,6 +92,16 @@ fn check_place(geo: Option<&str>) -> Result<()> {
             "regional inference is not offered: name an endpoint of the region in provider.only",
         )),
     }
+}
+
+/// Nothing is kept between requests. Anthropic's SDKs know this refusal, and send the whole conversation instead.
+fn check_thread(thread: Option<&Value>) -> Result<()> {
+    if thread.is_none_or(Value::is_null) {
+        return Ok(());
+    }
+    let told = "conversations are not kept here: send all of the messages, without thread";
+    let details = json!({"error_code": "thread_unsupported_request", "unsupported": ["thread"]});
+    Err(Error::invalid("thread", told).with("details", details))
 }
 
 /// `fallbacks` are Anthropic's spelling of `models`.

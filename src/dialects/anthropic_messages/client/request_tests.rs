@@ -465,6 +465,7 @@ fn wrong_fields_are_named() {
             "fallbacks",
         ),
         (with(json!({"inference_geo": "us"})), "inference_geo"),
+        (with(json!({"thread": {"type": "create"}})), "thread"),
         (with(json!({"user": "u".repeat(257)})), "user"),
     ] {
         let error = parse_request(body.to_string().as_bytes()).unwrap_err();

@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 
 use super::{
     blocks::{Blocks, Opening, Piece, Sink, Stop},
-    writer::{put_head, put_image},
+    writer::{put_head, put_image, tier},
 };
 use crate::{
     chat::Event,
@@ -23,7 +23,11 @@ pub fn message(
 ) -> Vec<u8> {
     let mut blocks = Blocks::new(options.exclude_reasoning);
     let mut content = Content::default();
+    let mut told = Vec::new();
     for event in events {
+        if let Event::Start { service_tier, .. } = event {
+            told = tier(service_tier.as_deref());
+        }
         blocks.push(event, &mut content);
     }
     blocks.end(&mut content);
@@ -34,7 +38,7 @@ pub fn message(
         out.extend_from_slice(block);
     });
     put_stop(&mut object, &blocks.stop());
-    super::put_usage(object.key("usage"), report, &[]);
+    super::put_usage(object.key("usage"), report, &told);
     object.optional("openrouter_metadata", report.routing.as_ref());
     object.end();
     body

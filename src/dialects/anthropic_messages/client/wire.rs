@@ -35,6 +35,7 @@ pub(super) struct Request {
     pub(super) container: Option<Value>,
     pub(super) mcp_servers: Option<Vec<Value>>,
     pub(super) inference_geo: Option<String>,
+    pub(super) thread: Option<Value>,
     pub(super) user: Option<String>,
     pub(super) session_id: Option<String>,
     pub(super) provider: Option<Box<RawValue>>,

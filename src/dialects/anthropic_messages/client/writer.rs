@@ -24,6 +24,8 @@ pub struct MessageWriter {
     meta: Meta,
     is_started: bool,
     usage: Usage,
+    /// What the provider said of its service tier.
+    tier: Vec<(String, String)>,
     blocks: Blocks,
 }
 
@@ -34,6 +36,7 @@ impl MessageWriter {
             meta: meta.clone(),
             is_started: false,
             usage: Usage::default(),
+            tier: Vec::new(),
             blocks: Blocks::new(options.exclude_reasoning),
         }
     }
@@ -46,7 +49,8 @@ impl MessageWriter {
                 self.start(out);
                 self.blocks.push(event, &mut Stream { out });
             }
-            Event::Start { .. } | Event::Error(_) | Event::Done => {}
+            Event::Start { service_tier, .. } => self.tier = tier(service_tier.as_deref()),
+            Event::Error(_) | Event::Done => {}
         }
     }
 
@@ -60,7 +64,7 @@ impl MessageWriter {
             put_stop(&mut delta, &stop);
             delta.end();
             // P10
-            super::put_usage(object.key("usage"), report, &[]);
+            super::put_usage(object.key("usage"), report, &self.tier);
         });
         stopped(report, out);
     }
@@ -125,6 +129,22 @@ impl MessageWriter {
             message.end();
         });
     }
+}
+
+/// The service tier as a field of `usage`; chat completions' `default` is `standard` here.
+pub(super) fn tier(tier: Option<&str>) -> Vec<(String, String)> {
+    let word = tier.map(|tier| match tier {
+        "default" => "standard",
+        tier => tier,
+    });
+    word.map(|word| {
+        (
+            "service_tier".to_owned(),
+            serde_json::json!(word).to_string(),
+        )
+    })
+    .into_iter()
+    .collect()
 }
 
 /// The gateway's own fields of a message.

@@ -290,6 +290,26 @@ fn usage_counts_fresh_input_apart_and_says_what_it_cost() {
 }
 
 #[test]
+fn the_tier_that_served_is_told() {
+    for (served, told) in [
+        (None, "standard"),
+        (Some("default"), "standard"),
+        (Some("priority"), "priority"),
+    ] {
+        let start = Event::Start {
+            id: None,
+            model: None,
+            service_tier: served.map(str::to_owned),
+            system_fingerprint: None,
+        };
+        assert_eq!(
+            both(&[start, Event::text("x")])["usage"]["service_tier"],
+            told
+        );
+    }
+}
+
+#[test]
 fn citations_and_images_are_blocks() {
     let cited = json!({"type": "url_citation", "url_citation": {"url": "https://a.example", "title": "A", "content": "c"}});
     let answer = both(&[
