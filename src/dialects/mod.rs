@@ -28,6 +28,7 @@ pub mod report;
 pub mod splice;
 pub mod sse;
 pub mod surface;
+pub mod workers_ai;
 
 pub use surface::Surface;
 

@@ -17,6 +17,7 @@ use super::{js, world::Edge};
 use crate::{
     access::{Access, Outgoing, token::TokenPort},
     api::World,
+    dialects::workers_ai,
     error::{Error, ErrorType, Result},
     relay::{UpstreamCall, UpstreamResponse},
     time::retry_after,
@@ -127,6 +128,8 @@ impl Drop for Reader {
 pub struct UpstreamBody {
     source: Source,
     pending: Option<JsFuture>,
+    /// Puts what a binding says into the words of its dialect.
+    words: Option<workers_ai::Answer>,
     abort: AbortOnDrop,
 }
 
@@ -174,11 +177,29 @@ impl Stream for UpstreamBody {
         let Poll::Ready(read) = read else {
             return Poll::Pending;
         };
+        let is_whole = matches!(self.source, Source::Whole(_));
         if !matches!((&self.source, &read), (Source::Chunks(_), Ok(Some(_)))) {
             self.source = Source::Ended;
             self.abort.disarm();
         }
-        Poll::Ready(read.map_err(unreachable_upstream).transpose())
+        let read = read.map_err(unreachable_upstream)?;
+        let Some(words) = &mut self.words else {
+            return Poll::Ready(read.map(Ok));
+        };
+        let mut told = match &read {
+            Some(bytes) => words.feed(bytes)?,
+            None => Vec::new(),
+        };
+        let is_end = read.is_none() || is_whole;
+        if is_end {
+            told.extend(words.finish()?);
+            self.words = None;
+        }
+        match (told.is_empty(), is_end) {
+            (false, _) => Poll::Ready(Some(Ok(told))),
+            (true, true) => Poll::Ready(None),
+            (true, false) => self.poll_next(context),
+        }
     }
 }
 
@@ -214,7 +235,9 @@ async fn run(call: &UpstreamCall, binding: &JsValue) -> Result<UpstreamResponse<
     let body = body.map_err(|error| Error::internal(error.to_string()))?;
     let sent = js::run(binding, body, &controller);
     let abort = AbortOnDrop(Some(controller));
-    answered(sent.map_err(unreachable_upstream)?, abort).await
+    let mut answer = answered(sent.map_err(unreachable_upstream)?, abort).await?;
+    answer.body.words = Some(workers_ai::Answer::new(&answer.content_type));
+    Ok(answer)
 }
 
 async fn post(outgoing: Outgoing, call: &UpstreamCall) -> Result<UpstreamResponse<UpstreamBody>> {
@@ -267,6 +290,7 @@ async fn answered(
         body: UpstreamBody {
             source,
             pending: None,
+            words: None,
             abort,
         },
     })

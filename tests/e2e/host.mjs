@@ -6,7 +6,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import process from "node:process";
 
-const { root, port, vars, persist } = JSON.parse(process.argv[2]);
+const { root, port, vars, persist, ai } = JSON.parse(process.argv[2]);
 const require = createRequire(join(root, "package.json"));
 // miniflare is wrangler's dependency, not ours: the one that wrangler itself would load is meant.
 const { Miniflare, convertV4MiniflareOptions, Log, LogLevel } = createRequire(require.resolve("wrangler"))("miniflare");
@@ -45,6 +45,8 @@ function options(config) {
     d1Databases: named(config.d1_databases, "binding", (row) => row.database_id),
     durableObjects: named(config["durable_objects.bindings"], "name", (row) => ({ className: row.class_name, useSQLite: true })),
     bindings: vars,
+    // The runtime's own class of the binding; its calls go to a server of the test's.
+    ...(ai && { ai: { binding: "AI", remoteProxyConnectionString: new URL(ai) } }),
     host: "127.0.0.1",
     port,
     cf: false,
