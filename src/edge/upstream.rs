@@ -142,6 +142,7 @@ impl UpstreamBody {
         Ok(Self {
             source: Reader::of(answer)?.map_or(Source::Ended, Source::Chunks),
             pending: None,
+            words: None,
             abort,
         })
     }

@@ -16,7 +16,7 @@ export function serviceAccount(project, fields = {}) {
     type: "service_account",
     project_id: project,
     client_email: `${project}@iam.example`,
-    private_key_id: `key-of-${project}`,
+    private_key_id: `the-key-of-${project}`,
     private_key: privateKey.export({ type: "pkcs8", format: "pem" }),
     // A key must not choose where it is exchanged.
     token_uri: "http://127.0.0.1:9/token",

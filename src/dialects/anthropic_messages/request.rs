@@ -26,7 +26,7 @@ use crate::{
 /// The version of the API.
 const VERSION: &str = "2023-06-01";
 /// The same for Vertex, which wants it in the body.
-const VERTEX_VERSION: &str = "vertex-2023-10-16";
+pub(super) const VERTEX_VERSION: &str = "vertex-2023-10-16";
 /// The feature under which the API takes references to uploaded files.
 const FILES_BETA: &str = "files-api-2025-04-14";
 /// The most features that a client may switch on, and the longest name of one.

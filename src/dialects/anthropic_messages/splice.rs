@@ -10,11 +10,13 @@ use serde_json::Value;
 use super::{
     ids::user_id,
     native::Metadata,
-    request::{headers, is_tool_forced, sampling, service_tier, stop_sequences, verbosity},
+    request::{
+        VERTEX_VERSION, headers, is_tool_forced, sampling, service_tier, stop_sequences, verbosity,
+    },
     thinking::{self, Plan, Surroundings},
 };
 use crate::{
-    catalog::Parameter,
+    catalog::{Parameter, PathStyle},
     chat::{ChatRequest, Part, Role},
     dialects::{
         NativeRequest, Target,
@@ -85,12 +87,16 @@ pub(super) fn request(
 
     let mut body = Vec::with_capacity(raw.len() + 256);
     let mut object = ObjectWriter::new(&mut body);
-    object.field("model", &endpoint.upstream_model_id);
+    if target.provider.path_style == PathStyle::RawPredict {
+        object.field("anthropic_version", VERTEX_VERSION);
+    } else {
+        object.field("model", &endpoint.upstream_model_id);
+    }
     object.field("max_tokens", &max_tokens);
     for (key, value) in &fields.0 {
         match key.as_ref() {
-            "model" | "max_tokens" | "stream" | "temperature" | "top_p" | "top_k"
-            | "stop_sequences" | "metadata" | "service_tier" => {}
+            "model" | "anthropic_version" | "max_tokens" | "stream" | "temperature" | "top_p"
+            | "top_k" | "stop_sequences" | "metadata" | "service_tier" => {}
             "speed" if value.get() != "null" => dropped.push("speed"),
             key if GATEWAY.contains(&key) || value.get() == "null" => {}
             "tools" | "tool_choice" if !has_tools => {}
