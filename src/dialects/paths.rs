@@ -37,7 +37,79 @@ fn segment(model: &str) -> Result<&str> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
+    use crate::{
+        catalog::{Endpoint, Provider},
+        dialects::{Inbound, Surface, request},
+    };
+
+    /// The path and the body of a request in this style.
+    fn written(dialect: &str, style: &str, surface: Surface, body: &Value) -> (String, Value) {
+        let provider: Provider = serde_json::from_value(json!({
+            "slug": "p", "name": "P", "dialect": dialect, "base_url": "https://a.example", "path_style": style,
+            "auth": {"kind": "bearer"}, "secret": "KEY",
+        }))
+        .unwrap();
+        let endpoint: Endpoint = serde_json::from_value(json!({
+            "model": "a/b", "provider": "p", "tag": "p", "upstream_model_id": "b@1", "context_length": 100_000,
+            "prices": {"prompt": 0, "completion": 0}, "supported_parameters": [],
+            "input_modalities": ["text"], "output_modalities": ["text"],
+        }))
+        .unwrap();
+        let raw = body.to_string().into_bytes();
+        let inbound = Inbound {
+            request: &surface.parse(&raw).unwrap(),
+            surface,
+            raw: Some(&raw),
+        };
+        let target = Target {
+            endpoint: &endpoint,
+            provider: &provider,
+        };
+        let native = request(&inbound, &target).unwrap();
+        (native.path, serde_json::from_slice(&native.body).unwrap())
+    }
+
+    #[test]
+    fn claude_on_vertex_is_named_by_the_path_alone_whatever_the_client_speaks() {
+        for (stream, path) in [
+            (false, "/models/b@1:rawPredict"),
+            (true, "/models/b@1:streamRawPredict"),
+        ] {
+            let body = json!({
+                "model": "a/b", "max_tokens": 9, "stream": stream, "messages": [{"role": "user", "content": "Hi"}],
+            });
+            for surface in [Surface::ChatCompletions, Surface::Messages] {
+                let told = written("anthropic_messages", "raw_predict", surface, &body);
+                assert_eq!(told.0, path);
+                assert_eq!(told.1["anthropic_version"], "vertex-2023-10-16");
+                assert_eq!(
+                    (told.1.get("model"), told.1["stream"] == true),
+                    (None, stream)
+                );
+                let plain = written("anthropic_messages", "dialect", surface, &body);
+                assert_eq!(
+                    (plain.0.as_str(), &plain.1["model"]),
+                    ("/v1/messages", &json!("b@1"))
+                );
+                assert!(plain.1.get("anthropic_version").is_none());
+            }
+        }
+    }
+
+    #[test]
+    fn a_deployment_stands_before_the_operation() {
+        let body = json!({"model": "a/b", "messages": [{"role": "user", "content": "Hi"}]});
+        let (path, _) = written(
+            "openai_chat",
+            "deployments",
+            Surface::ChatCompletions,
+            &body,
+        );
+        assert_eq!(path, "/deployments/b@1/chat/completions");
+    }
 
     #[test]
     fn a_model_id_stays_one_segment() {
