@@ -15,10 +15,12 @@ mod golden {
     mod cohere_requests;
     mod coverage;
     mod estimates;
+    mod event_order;
     #[path = "../golden_gemini/reader.rs"]
     mod gemini_reader;
     mod openai_requests;
     mod responses;
+    mod responses_requests;
     mod summary;
     mod table;
 }

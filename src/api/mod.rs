@@ -143,6 +143,7 @@ pub fn surface(path: &str) -> Surface {
     match under.split('/').next() {
         Some("messages") => Surface::Messages,
         Some("completions") => Surface::Completions,
+        Some("responses") => Surface::Responses,
         _ => Surface::ChatCompletions,
     }
 }
@@ -167,7 +168,7 @@ fn methods(segments: &[&str]) -> Option<&'static [&'static str]> {
     }
     Some(match segments {
         ["chat", "completions"]
-        | ["completions" | "messages" | "route"]
+        | ["completions" | "messages" | "responses" | "route"]
         | ["messages", "count_tokens"] => &["POST"],
         ["models" | "providers" | "key" | "credits" | "generation"]
         | ["auth", "key"]
@@ -261,7 +262,7 @@ async fn route<W: World>(world: &W, request: Request, ids: &Ids) -> Result<Respo
         return operations::answer(world, request, ids, operation).await;
     }
     match (method.as_str(), segments.as_slice()) {
-        (_, ["chat", "completions"] | ["completions" | "messages"]) => {
+        (_, ["chat", "completions"] | ["completions" | "messages" | "responses"]) => {
             chat::answer(world, request, ids).await
         }
         (_, ["messages", "count_tokens"]) => count_tokens::count(world, request, ids).await,

@@ -6,6 +6,7 @@ use super::{
     anthropic_messages::client::{self as messages, MessageWriter},
     openai_chat::client::{self, ChunkWriter},
     openai_completions::{self, TextWriter},
+    openai_responses::client::{self as responses, ResponseWriter},
     report::{Meta, UsageReport, WriterOptions},
 };
 use crate::{
@@ -24,6 +25,8 @@ pub enum Surface {
     Messages,
     /// `POST /completions`, OpenAI's old one.
     Completions,
+    /// `POST /responses`, OpenAI's newer format.
+    Responses,
 }
 
 impl Surface {
@@ -33,6 +36,7 @@ impl Surface {
             Self::ChatCompletions => "chat.completions",
             Self::Messages => "messages",
             Self::Completions => "completions",
+            Self::Responses => "responses",
         }
     }
 
@@ -42,6 +46,7 @@ impl Surface {
             Self::ChatCompletions => dialect == Dialect::OpenaiChat,
             Self::Messages => dialect == Dialect::AnthropicMessages,
             Self::Completions => false,
+            Self::Responses => dialect == Dialect::OpenaiResponses,
         }
     }
 
@@ -54,6 +59,7 @@ impl Surface {
             Self::ChatCompletions => client::parse_request(raw),
             Self::Messages => messages::parse_request(raw),
             Self::Completions => openai_completions::parse_request(raw),
+            Self::Responses => responses::parse_request(raw),
         }
     }
 
@@ -62,13 +68,16 @@ impl Surface {
         match self {
             Self::ChatCompletions | Self::Completions => client::error_body(error),
             Self::Messages => messages::error_body(error, id),
+            Self::Responses => responses::error_body(error),
         }
     }
 
     /// What keeps a silent stream open.
     pub fn keep_alive(self) -> &'static [u8] {
         match self {
-            Self::ChatCompletions | Self::Completions => b": PATCHBAY PROCESSING\n\n",
+            Self::ChatCompletions | Self::Completions | Self::Responses => {
+                b": PATCHBAY PROCESSING\n\n"
+            }
             Self::Messages => b"event: ping\ndata: {\"type\":\"ping\"}\n\n",
         }
     }
@@ -101,6 +110,7 @@ impl Recipient<'_> {
                 let completion = Completion::from_events(events.iter().cloned());
                 openai_completions::completion(self.meta, &completion, report, options, self.raw)
             }
+            Surface::Responses => responses::whole(self.meta, self.raw, events, report, options),
         }
     }
 
@@ -115,6 +125,10 @@ impl Recipient<'_> {
             Surface::Completions => {
                 Writer::Completions(TextWriter::new(self.meta, options, self.raw))
             }
+            Surface::Responses => {
+                let writer = ResponseWriter::new(self.meta, self.raw, options);
+                Writer::Responses(Box::new(writer))
+            }
         }
     }
 }
@@ -128,6 +142,8 @@ pub enum Writer {
     Messages(Box<MessageWriter>),
     /// Completions.
     Completions(TextWriter),
+    /// OpenAI Responses.
+    Responses(Box<ResponseWriter>),
 }
 
 impl Writer {
@@ -137,6 +153,7 @@ impl Writer {
             Self::ChatCompletions(writer) => writer.write(event, out),
             Self::Messages(writer) => writer.write(event, out),
             Self::Completions(writer) => writer.write(event, out),
+            Self::Responses(writer) => writer.write(event, out),
         }
     }
 
@@ -146,6 +163,7 @@ impl Writer {
             Self::ChatCompletions(writer) => writer.finish(report, out),
             Self::Messages(writer) => writer.finish(report, out),
             Self::Completions(writer) => writer.finish(report, out),
+            Self::Responses(writer) => writer.finish(report, out),
         }
     }
 
@@ -155,15 +173,25 @@ impl Writer {
             Self::ChatCompletions(writer) => writer.error(error, Some(report), out),
             Self::Messages(writer) => writer.error(error, Some(report), out),
             Self::Completions(writer) => writer.error(error, Some(report), out),
+            Self::Responses(writer) => writer.error(error, report, out),
         }
     }
 
-    /// Goes on where another writer of the same answer stopped.
-    pub fn resume(&mut self) {
+    /// Goes on where another writer of the same answer stopped; `meta` says who writes now.
+    pub fn resume(&mut self, meta: &Meta) {
         match self {
             Self::ChatCompletions(writer) => writer.resume(),
             Self::Messages(writer) => writer.resume(),
             Self::Completions(writer) => writer.resume(),
+            Self::Responses(writer) => writer.resume(meta),
+        }
+    }
+
+    /// A writer that knows all that this one has written, where the format needs that for going on.
+    pub fn fork(&self) -> Option<Self> {
+        match self {
+            Self::ChatCompletions(_) | Self::Messages(_) | Self::Completions(_) => None,
+            Self::Responses(writer) => Some(Self::Responses(writer.clone())),
         }
     }
 }

@@ -342,7 +342,7 @@ impl<'a, P: Platform> Attempt<'a, P> {
         let pipe = match self.draft {
             Some(draft) => match draft.turn() {
                 Some(turn) => Pipe::of_turn(&target, filters, turn.clone()),
-                None => Pipe::resuming(self.job, &target, &meta, filters, &draft.repeated),
+                None => Pipe::resuming(self.job, &target, &meta, filters, draft),
             },
             None => Pipe::new(self.job, &target, &meta, filters),
         };

@@ -225,6 +225,11 @@ impl Flow {
         }
     }
 
+    /// A writer that knows what the client has, where going on needs one.
+    pub fn fork(&self) -> Option<Writer> {
+        self.pipe.fork()
+    }
+
     /// The end of the stream for the client.
     pub fn end(&mut self, failure: Option<&Error>, report: &UsageReport) -> Vec<u8> {
         let mut bytes = std::mem::take(&mut self.pending);

@@ -1,6 +1,6 @@
 //! Upstream bytes in, client bytes out: spliced where both speak the same dialect, translated otherwise.
 
-use super::{job::Job, turn::Turn};
+use super::{job::Job, resume::Draft, turn::Turn};
 use crate::{
     catalog::Dialect,
     chat::{Delta, Event},
@@ -59,22 +59,23 @@ impl TurnPipe {
 }
 
 impl Pipe {
-    /// The way of a part that goes on where another provider stopped, after `repeated` white space.
+    /// The way of a part that goes on where another provider stopped.
     pub fn resuming(
         job: &Job,
         target: &Target<'_>,
         meta: &Meta,
         filters: Filters,
-        repeated: &str,
+        draft: &Draft,
     ) -> Self {
         let (dialect, quirks) = (target.dialect(), &target.provider.quirks);
-        let mut writer = Box::new(job.recipient(meta).writer());
-        writer.resume();
+        let known = draft.writer.as_ref().and_then(Writer::fork);
+        let mut writer = Box::new(known.unwrap_or_else(|| job.recipient(meta).writer()));
+        writer.resume(meta);
         Self::Translated {
             reader: Box::new(StreamReader::new(dialect, quirks)),
             filters,
             writer,
-            repeated: repeated.to_owned(),
+            repeated: draft.repeated.clone(),
         }
     }
 
@@ -125,6 +126,14 @@ impl Pipe {
             filters,
             writer: Box::new(job.recipient(meta).writer()),
             repeated: String::new(),
+        }
+    }
+
+    /// A writer that knows what the client has, where going on needs one.
+    pub fn fork(&self) -> Option<Writer> {
+        match self {
+            Self::Same(_) | Self::SameMessages(_) | Self::Turn(_) => None,
+            Self::Translated { writer, .. } => writer.fork(),
         }
     }
 

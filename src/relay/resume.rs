@@ -12,6 +12,7 @@ use crate::{
     dialects::{
         Inbound, Surface,
         splice::{Fields, ObjectWriter, put},
+        surface::Writer,
     },
 };
 
@@ -27,6 +28,8 @@ pub struct Draft {
     pub prompt_tokens: u64,
     /// White space that the client already has and the provider may repeat.
     pub repeated: String,
+    /// The writer of the part before.
+    pub writer: Option<Writer>,
     /// What the parts so far cost.
     pub spent: Nanos,
     /// It is an answer of a loop of tools, not the rest of one.
@@ -66,6 +69,7 @@ impl Draft {
             repeated: text.get(beginning.len()..).unwrap_or_default().to_owned(),
             spent: tab.spent(),
             turn: None,
+            writer: None,
         })
     }
 
@@ -78,6 +82,7 @@ impl Draft {
             request,
             repeated: String::new(),
             spent,
+            writer: None,
             turn: Some(turn),
         }
     }

@@ -188,7 +188,10 @@ impl<'a, P: Platform> Running<'a, P> {
         error: Error,
     ) -> Result<(), Denied> {
         let text = flow.text.take().filter(|_| class(&error).is_passing);
-        let draft = text.and_then(|text| Draft::of(job, &self.tab(), &text));
+        let mut draft = text.and_then(|text| Draft::of(job, &self.tab(), &text));
+        if let Some(draft) = &mut draft {
+            draft.writer = flow.fork();
+        }
         if let Some(draft) = &draft {
             let model = self.tab().meta().model;
             queue.retain(|at| {

@@ -1,12 +1,23 @@
 //! Responses: a stream says the same as the whole answer that its last event repeats.
 
 use patchbay::{
-    chat::{Choice, Completion, ReasoningDetail, ReasoningKind},
-    dialects::openai_responses::{Stream, response},
+    chat::{
+        Choice, Completion, Event, FinishReason, ReasoningDetail, ReasoningFormat, ReasoningKind,
+    },
+    dialects::{
+        self, StreamReader,
+        openai_responses::{
+            Stream,
+            client::{ResponseWriter, whole},
+            response,
+        },
+        report::{Meta, UsageReport, WriterOptions},
+    },
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::table::RESPONSES;
+use super::event_order;
+use super::table::{self, Api, RESPONSES};
 use crate::common::{self, Case};
 
 /// The `response` of the last event, where it repeats the output.
@@ -84,4 +95,103 @@ fn a_stream_folds_to_the_answer_that_it_repeats() {
         wrong.len(),
         wrong.join("\n")
     );
+}
+
+/// What a client of Responses reads of an answer.
+fn told(events: &[Event]) -> Choice {
+    let completion = Completion::from_events(events.iter().cloned());
+    let mut choice = completion.choices.into_iter().next().unwrap_or_default();
+    // The words of reasoning, whatever form they came in; what was signed comes back sealed.
+    let words: String = choice
+        .reasoning
+        .iter()
+        .filter_map(ReasoningDetail::readable)
+        .collect();
+    let words = ReasoningDetail::text(ReasoningFormat::Unknown, 0, words);
+    choice.reasoning = vec![words];
+    choice.content = choice.content.take().filter(|text| !text.is_empty());
+    // These have no place in the format.
+    (choice.native_finish, choice.stop_sequence, choice.audio) = (None, None, None);
+    let has_calls = !choice.tool_calls.is_empty();
+    choice.finish = choice.finish.map(|finish| match finish {
+        FinishReason::Stop | FinishReason::ToolCalls | FinishReason::Error if has_calls => {
+            FinishReason::ToolCalls
+        }
+        FinishReason::ToolCalls | FinishReason::Error => FinishReason::Stop,
+        finish => finish,
+    });
+    let usual = if has_calls {
+        FinishReason::ToolCalls
+    } else {
+        FinishReason::Stop
+    };
+    choice.finish = choice.finish.or(Some(usual));
+    let is_empty = |logprobs: &Value| logprobs["content"].as_array().is_none_or(Vec::is_empty);
+    if choice.logprobs.as_ref().is_some_and(is_empty) {
+        choice.logprobs = None;
+    }
+    if let Some(logprobs) = &mut choice.logprobs {
+        *logprobs = json!({"content": logprobs["content"]});
+    }
+    choice
+}
+
+#[test]
+fn every_recorded_answer_is_told_to_clients_of_responses_in_legal_order() {
+    let (meta, options) = (
+        Meta {
+            id: "gen-1".into(),
+            ..Meta::default()
+        },
+        WriterOptions::default(),
+    );
+    let report = UsageReport::default();
+    let mut compared = 0;
+    for api in table::all() {
+        let recorded = common::recorded(api.name).unwrap_or_default();
+        for case in recorded.into_iter().chain(common::synthetic(api.name)) {
+            let Ok(events) = read_case(api, &case) else {
+                continue;
+            };
+            let failed = events.iter().any(|event| matches!(event, Event::Error(_)));
+            // A stream that is cut ends in a failure, which the gateway adds.
+            let is_cut = !events.contains(&Event::Done);
+            if failed || is_cut || case.status >= 400 {
+                continue;
+            }
+            compared += 1;
+            let mut writer = ResponseWriter::new(&meta, b"{}", options);
+            let mut bytes = Vec::new();
+            for event in &events {
+                writer.write(event, &mut bytes);
+            }
+            writer.finish(&report, &mut bytes);
+            let (_, streamed) = event_order::read(&bytes);
+            let body = whole(&meta, b"{}", &events, &report, options);
+            let body: Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!(
+                streamed, body,
+                "{}: the stream repeats the whole answer",
+                case.name
+            );
+            let mut stream = Stream::new(&[]);
+            let mut again = Vec::new();
+            stream.feed(&bytes, &mut again).unwrap();
+            assert_eq!(told(&again), told(&events), "{}/{}", api.name, case.name);
+            let again = response(body.to_string().as_bytes(), &[]).unwrap();
+            assert_eq!(told(&again), told(&events), "{}/{}", api.name, case.name);
+        }
+    }
+    println!("{compared} answers");
+}
+
+fn read_case(api: &Api, case: &Case) -> Result<Vec<Event>, patchbay::error::Error> {
+    if !case.stream {
+        return dialects::response(api.dialect, &case.response, api.quirks);
+    }
+    let mut reader = StreamReader::new(api.dialect, api.quirks);
+    let mut events = Vec::new();
+    reader.feed(&case.response, &mut events)?;
+    reader.finish(&mut events)?;
+    Ok(events)
 }

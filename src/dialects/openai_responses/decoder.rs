@@ -474,8 +474,12 @@ impl Decoder {
         item.texts.iter_mut().find(|told| told.piece == piece)
     }
 
+    /// What was told of a text, be it nothing.
     fn told(&mut self, at: At<'_>, piece: Piece) -> Option<&mut Told> {
         let slot = self.slot(at);
+        if !self.has_told(slot, piece) {
+            self.open(slot, piece, 0);
+        }
         self.find(slot, piece)
     }
 
@@ -505,7 +509,7 @@ fn nested(annotation: Value) -> Value {
     let Value::Object(mut fields) = annotation else {
         return annotation;
     };
-    let Some(Value::String(kind)) = fields.remove("type") else {
+    let Some(Value::String(kind)) = fields.shift_remove("type") else {
         return Value::Object(fields);
     };
     if fields.get(&kind).is_some_and(Value::is_object) {

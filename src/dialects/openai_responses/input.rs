@@ -47,6 +47,11 @@ impl Rules {
         }
     }
 
+    /// Does it take reasoning in plain words?
+    pub(super) fn takes_words(&self) -> bool {
+        self.takes_words
+    }
+
     /// Does sealed reasoning of this form go back to the target?
     pub(super) fn opens(&self, format: &ReasoningFormat) -> bool {
         *format == self.format

@@ -4,9 +4,13 @@
 //! Spec: <https://platform.openai.com/docs/api-reference/responses>, and the deviations of xAI, Azure, Bedrock, DeepSeek and others.
 
 mod answer;
+pub mod client;
 mod decoder;
 mod input;
+mod passthrough;
 mod request;
+#[cfg(test)]
+mod request_tests;
 mod response;
 mod stop;
 mod stream;

@@ -6,7 +6,7 @@
 
 use serde_json::json;
 
-use super::input;
+use super::{input, passthrough};
 use crate::{
     catalog::{Parameter, Quirk},
     chat::{ChatRequest, Effort, ReasoningWish, ResponseFormat, Tool, ToolChoice},
@@ -14,7 +14,7 @@ use crate::{
         Inbound, NativeRequest, Target,
         openai_chat::hashed_user,
         patterns,
-        splice::{ObjectWriter, put_array},
+        splice::{Fields, ObjectWriter, put_array},
     },
     error::{Error, Next, Result},
 };
@@ -33,23 +33,26 @@ pub(super) const LOGPROBS: &str = "message.output_text.logprobs";
 /// When the client's request cannot be said to this host, with the path of the field.
 pub fn request(inbound: &Inbound<'_>, target: &Target<'_>) -> Result<NativeRequest> {
     let request = inbound.request;
+    let own = passthrough::fields(inbound)?;
     let mut body = Vec::with_capacity(1024);
     let mut writer = Writer {
         request,
         target,
+        own: own.as_ref(),
         dropped: without_native_form(request),
         object: ObjectWriter::new(&mut body),
     };
     writer
         .object
         .field("model", &target.endpoint.upstream_model_id);
-    input::put_input(writer.object.key("input"), request, target)?;
+    writer.input()?;
     writer.tools();
     writer.sampling();
     writer.text();
     writer.reasoning()?;
     writer.account();
     writer.ends();
+    writer.others();
     let dropped = writer.dropped;
     writer.object.end();
     Ok(native(body, dropped))
@@ -91,11 +94,42 @@ fn without_native_form(request: &ChatRequest) -> Vec<&'static str> {
 struct Writer<'a, 'o> {
     request: &'a ChatRequest,
     target: &'a Target<'a>,
+    /// The client's own fields, where it speaks as the host does.
+    own: Option<&'a Fields<'a>>,
     dropped: Vec<&'static str>,
     object: ObjectWriter<'o>,
 }
 
-impl Writer<'_, '_> {
+impl<'a> Writer<'a, '_> {
+    fn input(&mut self) -> Result<()> {
+        match self.own("input") {
+            Some(input) => passthrough::put_input(self.object.key("input"), input, self.target),
+            None => input::put_input(self.object.key("input"), self.request, self.target),
+        }
+    }
+
+    /// The client's own fields that nobody here knows.
+    fn others(&mut self) {
+        let has_cache = self.has(Quirk::PromptCacheKey);
+        for (key, value) in self.own.iter().flat_map(|own| &own.0) {
+            let is_cache = passthrough::CACHE.contains(&key.as_ref());
+            let is_unknown = passthrough::is_unknown(key) && !self.has(Quirk::RefusesUnknownFields);
+            let goes_on = is_unknown || key == "instructions" || (is_cache && has_cache);
+            if goes_on && value.get() != "null" {
+                self.object.raw(key, value.get());
+            }
+        }
+    }
+
+    /// The client's own value of a field.
+    fn own(&self, key: &str) -> Option<&'a str> {
+        self.own.and_then(|own| own.get(key))
+    }
+
+    fn has(&self, quirk: Quirk) -> bool {
+        self.target.provider.has(quirk)
+    }
+
     fn tools(&mut self) {
         let request = self.request;
         // P61: an empty list is no list.
@@ -105,17 +139,23 @@ impl Writer<'_, '_> {
         if !self.supports(Parameter::Tools) {
             return self.drop(Parameter::Tools);
         }
-        let plain = self.target.provider.has(Quirk::PlainPatterns);
-        put_tools(self.object.key("tools"), &request.tools, plain);
+        let plain = self.has(Quirk::PlainPatterns);
+        match self.own("tools").filter(|_| !plain) {
+            Some(tools) => self.object.raw("tools", tools),
+            None => put_tools(self.object.key("tools"), &request.tools, plain),
+        }
         if let Some(choice) = &request.tool_choice {
             if self.supports(Parameter::ToolChoice) {
-                put_choice(&mut self.object, choice);
+                match self.own("tool_choice") {
+                    Some(own) => self.object.raw("tool_choice", own),
+                    None => put_choice(&mut self.object, choice),
+                }
             } else {
                 self.drop(Parameter::ToolChoice);
             }
         }
         if let Some(parallel) = request.parallel_tool_calls {
-            if self.target.provider.has(Quirk::NoParallelToolCalls) {
+            if self.has(Quirk::NoParallelToolCalls) {
                 self.drop(Parameter::ParallelToolCalls);
             } else {
                 self.object.field("parallel_tool_calls", &parallel);
@@ -211,11 +251,19 @@ impl Writer<'_, '_> {
         if asked.is_dropped {
             self.drop(Parameter::Reasoning);
         }
-        let summary = summary(self.request, self.target);
+        let summary = summary(self.request, self.target, self.own.is_some());
         if asked.effort.is_some() || summary.is_some() {
             let mut reasoning = ObjectWriter::new(self.object.key("reasoning"));
             reasoning.optional("effort", asked.effort.as_ref());
             reasoning.optional("summary", summary);
+            // What OpenAI knows beyond that.
+            let own = self.own.and_then(|own| own.get("reasoning"));
+            let own = own.and_then(|own| Fields::parse(own.as_bytes()).ok());
+            for (key, value) in own.iter().flat_map(|own| &own.0) {
+                if matches!(key.as_ref(), "context" | "mode") && value.get() != "null" {
+                    reasoning.raw(key, value.get());
+                }
+            }
             reasoning.end();
         }
         Ok(())
@@ -243,13 +291,15 @@ impl Writer<'_, '_> {
     }
 
     fn ends(&mut self) {
-        let mut include = Vec::new();
+        let own = self.own("include").map(serde_json::from_str::<Vec<String>>);
+        let mut include = own.and_then(std::result::Result::ok).unwrap_or_default();
+        include.retain(|word| word != SEALED_REASONING && word != LOGPROBS);
         if self.target.endpoint.reasoning.is_some() {
-            include.push(SEALED_REASONING);
+            include.push(SEALED_REASONING.to_owned());
         }
         if self.request.logprobs == Some(true) {
             if self.supports(Parameter::Logprobs) {
-                include.push(LOGPROBS);
+                include.push(LOGPROBS.to_owned());
                 self.object
                     .optional("top_logprobs", self.request.top_logprobs.as_ref());
             } else {
@@ -361,13 +411,12 @@ impl Asked {
 }
 
 /// The form in which thoughts are told: as the client said, else, where it wants to read them, as the host likes.
-fn summary<'a>(request: &'a ChatRequest, target: &Target<'_>) -> Option<&'a str> {
+/// A client of Responses says it itself.
+fn summary<'a>(request: &'a ChatRequest, target: &Target<'_>, is_own: bool) -> Option<&'a str> {
     let asked = request.reasoning.as_ref()?;
     let is_wanted =
         !asked.exclude && asked.wish() != ReasoningWish::Off && target.endpoint.reasoning.is_some();
-    let usual = target
-        .provider
-        .has(Quirk::SummarizesReasoning)
-        .then_some("auto");
+    let is_usual = target.provider.has(Quirk::SummarizesReasoning) && !is_own;
+    let usual = is_usual.then_some("auto");
     asked.summary.as_deref().or(usual).filter(|_| is_wanted)
 }

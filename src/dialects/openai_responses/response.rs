@@ -37,3 +37,57 @@ pub fn response(body: &[u8], quirks: &[Quirk]) -> Result<Vec<Event>> {
     }
     Ok(events)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        chat::{Completion, FinishReason},
+        error::ErrorType,
+    };
+
+    #[test]
+    fn text_and_a_call_are_one_answer() {
+        // P79
+        let body = br#"{"status":"completed","output":[
+            {"type":"message","content":[{"type":"output_text","text":"a"}]},
+            {"type":"function_call","call_id":"c","name":"f","arguments":""}]}"#;
+        let completion = Completion::from_events(response(body, &[]).unwrap());
+        let [choice] = completion.choices.as_slice() else {
+            panic!("{completion:?}")
+        };
+        assert_eq!(choice.content.as_deref(), Some("a"));
+        // P55
+        assert_eq!(choice.tool_calls[0].arguments, "{}");
+        assert_eq!(choice.finish, Some(FinishReason::ToolCalls));
+    }
+
+    #[test]
+    fn what_is_no_answer_is_a_failure() {
+        // P112
+        for (body, kind) in [
+            (
+                "{\"status\":\"failed\",\"error\":{\"code\":\"rate_limit_exceeded\",\"message\":\"m\"}}",
+                ErrorType::RateLimitExceeded,
+            ),
+            (
+                "{\"status\":\"failed\",\"output\":[]}",
+                ErrorType::ProviderUnavailable,
+            ),
+            (
+                "{\"status\":\"in_progress\",\"output\":[]}",
+                ErrorType::ProviderUnavailable,
+            ),
+            (
+                "{\"error\":{\"message\":\"m\",\"code\":\"server_error\"}}",
+                ErrorType::ProviderUnavailable,
+            ),
+            ("{}", ErrorType::ProviderUnavailable),
+            ("[]", ErrorType::ProviderUnavailable),
+            ("<html>", ErrorType::ProviderUnavailable),
+        ] {
+            let error = response(body.as_bytes(), &[]).unwrap_err();
+            assert_eq!(error.error_type, kind, "{body}");
+        }
+    }
+}

@@ -17,7 +17,10 @@ mod writer_tests;
 pub(in crate::dialects) use error::{INTERNAL, is_internal, put_metadata, put_told};
 pub use error::{error_body, put_error};
 pub use request::parse_request;
-pub(in crate::dialects) use request::{explain, positive, provider, session_id, under, within};
+pub(in crate::dialects) use request::{
+    explain, metadata, models, positive, provider, session_id, under, within,
+};
 pub use whole::{completion, put_usage};
 pub(in crate::dialects) use whole::{put_cost_details, put_dollars, put_parts, put_server_tools};
+pub(in crate::dialects) use wire::media_url;
 pub use writer::{ChunkWriter, put_reasoning};

@@ -147,7 +147,10 @@ fn convert(wire: wire::Request) -> Result<ChatRequest> {
 }
 
 /// `model` may list fallbacks behind commas; `models` adds to them.
-fn models(model: Option<String>, models: Option<Vec<String>>) -> Result<(String, Vec<String>)> {
+pub(in crate::dialects) fn models(
+    model: Option<String>,
+    models: Option<Vec<String>>,
+) -> Result<(String, Vec<String>)> {
     let mut names: Vec<String> = Vec::new();
     let listed = model.iter().flat_map(|model| model.split(','));
     for (at, name) in listed.enumerate() {
@@ -330,7 +333,10 @@ pub(in crate::dialects) fn session_id(id: Option<String>) -> Result<Option<Strin
     Ok(id)
 }
 
-fn metadata(metadata: Option<Map<String, Value>>) -> Result<Option<Map<String, Value>>> {
+/// Metadata of bearable length.
+pub(in crate::dialects) fn metadata(
+    metadata: Option<Map<String, Value>>,
+) -> Result<Option<Map<String, Value>>> {
     let (pairs, key_length, value_length) = MAX_METADATA;
     if metadata.as_ref().is_some_and(|map| map.len() > pairs) {
         let told = format!("expected at most {pairs} pairs");

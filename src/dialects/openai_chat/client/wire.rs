@@ -281,6 +281,14 @@ pub(super) struct OneOrMany(pub(super) Vec<String>);
 #[derive(Debug)]
 pub(super) struct MediaUrl(pub(super) Media);
 
+/// Reads an address.
+///
+/// # Errors
+/// With what is wrong.
+pub(in crate::dialects) fn media_url(url: &str) -> Result<Media, &'static str> {
+    MediaUrl::parse(url)
+}
+
 impl MediaUrl {
     fn parse(url: &str) -> Result<Media, &'static str> {
         if let Some(rest) = url.strip_prefix("data:") {

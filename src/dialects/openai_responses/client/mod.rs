@@ -1,0 +1,24 @@
+//! The surface for clients of OpenAI Responses: their request in, answers, events and errors out.
+//!
+//! Stateless, as OpenRouter's: nothing is stored, so `store: true` and references to earlier answers are refused.
+
+mod echo;
+mod error;
+mod input;
+mod output;
+mod request;
+#[cfg(test)]
+mod request_tests;
+mod sealed;
+mod thinking;
+mod tools;
+mod usage;
+mod wire;
+mod writer;
+#[cfg(test)]
+mod writer_tests;
+
+pub use error::error_body;
+pub use request::parse_request;
+pub(super) use sealed::is_sealed;
+pub use writer::{ResponseWriter, whole};
