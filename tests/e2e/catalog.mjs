@@ -16,6 +16,7 @@ export const DIALECTS = ["openai", "anthropic", "gemini"];
 
 /** How the providers of a dialect are reached: `native` is the dialect's word in the catalog. */
 const WIRES = {
+  responses: { native: "openai_responses", path: "responses/v1", auth: `{ kind = "bearer" }` },
   openai: { native: "openai_chat", path: "openai/v1", auth: `{ kind = "bearer" }` },
   anthropic: { native: "anthropic_messages", path: "anthropic", auth: `{ kind = "header", name = "x-api-key" }` },
   gemini: { native: "gemini", path: "gemini/v1beta", auth: `{ kind = "header", name = "x-goog-api-key" }` },
@@ -27,6 +28,10 @@ const WIRES = {
 };
 
 const PARAMETERS = {
+  responses: [
+    "temperature", "top_p", "max_tokens", "max_completion_tokens", "response_format", "structured_outputs", "tools", "tool_choice",
+    "parallel_tool_calls", "include_reasoning", "reasoning", "reasoning_effort", "verbosity",
+  ],
   openai: [
     "temperature", "top_p", "frequency_penalty", "presence_penalty", "max_tokens", "max_completion_tokens", "logprobs",
     "top_logprobs", "seed", "response_format", "structured_outputs", "stop", "tools", "tool_choice", "parallel_tool_calls",
@@ -47,6 +52,7 @@ const PARAMETERS = {
 };
 
 const REASONING = {
+  responses: { efforts: ["high", "medium", "low", "none"] },
   openai: { efforts: ["high", "medium", "low", "minimal", "none"], history: "reasoning_content" },
   anthropic: { budget: { min: 1024 } },
   gemini: { budget: { min: 0, max: 24576 }, toggle: true },

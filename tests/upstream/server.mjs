@@ -10,11 +10,12 @@ import * as anthropic from './formats/anthropic.mjs';
 import * as bedrock from './formats/bedrock.mjs';
 import * as gemini from './formats/gemini.mjs';
 import * as openai from './formats/openai.mjs';
+import * as responses from './formats/responses.mjs';
 import { Recorder } from './record.mjs';
 import { replay } from './replay.mjs';
 import { PromptCache } from './tokens.mjs';
 
-const FORMATS = [openai, anthropic, gemini, bedrock];
+const FORMATS = [openai, anthropic, gemini, bedrock, responses];
 const LARGEST_REQUEST = 64 * 1024 * 1024;
 const MEGABYTE = 1024 * 1024;
 const SSE = 'text/event-stream; charset=utf-8';
