@@ -88,7 +88,7 @@ class PerDialect:
         with client().messages.stream(**asked) as stream:
             message = stream.get_final_message()
         self.assertEqual(message.content[0].type, "thinking")
-        call = message.content[-1]
+        (call,) = [block for block in message.content if block.type == "tool_use"]
         results = [{"type": "tool_result", "tool_use_id": call.id, "content": "rain"}]
         turns = [*asked["messages"], {"role": "assistant", "content": message.content}, user(results)]
         self.assertIn("rain", words(client().messages.create(**{**asked, "messages": turns})))
