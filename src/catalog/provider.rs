@@ -199,6 +199,8 @@ pub enum Quirk {
     NoJsonSchema,
     /// Reasoning arrives between `<think>` tags in the content.
     ThinkTags,
+    /// Lets its models' own way of writing tool calls through into the text.
+    LeaksToolMarkup,
     /// Thinking blocks carry no signature, and are accepted back without one. Elsewhere an unsigned block is dropped.
     UnsignedThinking,
     /// Takes cache markers (`cache_control`) inside chat-completion content parts.

@@ -7,7 +7,7 @@
 
 use super::{
     image_size,
-    request::{ChatRequest, Media, Part, ResponseFormat},
+    request::{ChatRequest, Media, Message, Part, ResponseFormat},
 };
 
 /// Bytes of text that make about one token.
@@ -123,6 +123,12 @@ pub fn prompt_tokens(request: &ChatRequest, tokenizer: &str) -> u64 {
     PromptSize::of(request).tokens(tokenizer)
 }
 
+/// Tokens of one message, for a model whose tokenizer is not known.
+pub fn message_tokens(message: &Message) -> u64 {
+    let parts = message.parts.iter().map(part_tokens);
+    parts.fold(Framing::of("").message, u64::saturating_add)
+}
+
 /// Tokens of one part.
 pub fn part_tokens(part: &Part) -> u64 {
     match part {
@@ -175,7 +181,7 @@ fn stream_tokens(base64_bytes: usize, bytes_per_token: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::{Message, Role};
+    use crate::chat::Role;
 
     #[test]
     fn media_do_not_count_as_their_base64_text() {

@@ -389,7 +389,7 @@ fn native(
             raw: Some(&job.raw),
         },
     };
-    let (shaped, shape) = transforms::shape(&Setting {
+    let (shaped, mut shape) = transforms::shape(&Setting {
         request: asked.request,
         plugins: &job.wishes.plugins,
         endpoint: target.endpoint,
@@ -409,7 +409,9 @@ fn native(
         raw,
         ..asked
     };
-    Ok((dialects::request(&inbound, target)?, shape))
+    let native = dialects::request(&inbound, target)?;
+    shape.tell_dropped(&native.dropped);
+    Ok((native, shape))
 }
 
 /// The endpoint and its provider as the dialects take them.

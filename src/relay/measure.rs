@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::de::IgnoredAny;
+use serde_json::Value;
 
 use super::{
     ports::{AttemptEnd, Platform},
@@ -12,8 +12,9 @@ use super::{
     tab::{Tab, signed},
 };
 use crate::{
-    chat::{Delta, Event, FinishReason},
+    chat::{Delta, Event, FinishReason, Tool},
     error::Error,
+    transforms::schema,
     usage::measured::{Measured, Verdict},
 };
 
@@ -52,15 +53,20 @@ impl Calls {
         }
     }
 
-    /// Whether all calls name a tool of the request and have JSON for arguments; `None` without calls.
-    fn are_valid(&self, tools: &[String]) -> Option<bool> {
+    /// Whether all calls name a tool of the request and have arguments of its schema; `None` without calls.
+    fn are_valid(&self, tools: &[Tool]) -> Option<bool> {
         if self.calls.is_empty() || self.bytes > MAX_CALL_BYTES {
             return None;
         }
-        Some(self.calls.values().all(|call| {
-            tools.contains(&call.name)
-                && serde_json::from_str::<IgnoredAny>(&call.arguments).is_ok()
-        }))
+        let fits = |call: &Call| {
+            let tool = tools.iter().find(|tool| tool.name == call.name)?;
+            let arguments = serde_json::from_str::<Value>(&call.arguments).ok()?;
+            let schema = tool.parameters.as_ref();
+            schema
+                .is_none_or(|schema| schema::check(schema, &arguments).is_none())
+                .then_some(())
+        };
+        Some(self.calls.values().all(|call| fits(call).is_some()))
     }
 }
 
@@ -75,7 +81,7 @@ pub(super) enum Ended<'e> {
 
 impl Tab {
     /// Measures a call.
-    pub(super) fn measure(&mut self, at: usize, ended: Ended<'_>, now: u64) {
+    pub(super) fn measure(&mut self, at: usize, ended: Ended<'_>, tools: &[Tool], now: u64) {
         let measured = match (ended, self.tries.get(at)) {
             (_, None) => return,
             (Ended::Failed(error), Some(one)) => Measured {
@@ -85,7 +91,7 @@ impl Tab {
             (Ended::Answered { as_stream }, Some(_)) => {
                 // As the bill will see it.
                 self.conclude();
-                self.measure_answer(at, as_stream)
+                self.measure_answer(at, as_stream, tools)
             }
         };
         if let Some(one) = self.tries.get_mut(at) {
@@ -96,7 +102,7 @@ impl Tab {
         }
     }
 
-    fn measure_answer(&self, at: usize, as_stream: bool) -> Measured {
+    fn measure_answer(&self, at: usize, as_stream: bool, tools: &[Tool]) -> Measured {
         let Some(one) = self.tries.get(at) else {
             return Measured::default();
         };
@@ -112,7 +118,7 @@ impl Tab {
         let since = |at: u64| at.saturating_sub(one.dispatched_ms);
         let cost = one.route.endpoint.prices.cost(&usage);
         // A limit cuts calls short, which is not the provider's fault.
-        let whole = finish != Some(FinishReason::Length) && !self.tools.is_empty();
+        let whole = finish != Some(FinishReason::Length) && !tools.is_empty();
         Measured {
             verdict: Verdict::Ok,
             first_token_ms: seen.first_content_ms.filter(|_| as_stream).map(since),
@@ -121,7 +127,7 @@ impl Tab {
             cache_read: usage.cache_read,
             completion: usage.completion,
             cost: cost.map_or(0, |charge| charge.total.get()),
-            tools_valid: whole.then(|| seen.calls.are_valid(&self.tools)).flatten(),
+            tools_valid: whole.then(|| seen.calls.are_valid(tools)).flatten(),
             ..Measured::default()
         }
     }
@@ -140,7 +146,7 @@ impl<P: Platform> Running<'_, P> {
             // It was set aside, and serves after all.
             return;
         }
-        tab.measure(at, ended, now);
+        tab.measure(at, ended, &self.job.request.tools, now);
         let retry_after_s = match ended {
             Ended::Failed(error) => error.retry_after,
             Ended::Answered { .. } => None,
@@ -195,8 +201,16 @@ mod tests {
     }
 
     #[test]
-    fn a_call_is_valid_when_its_tool_is_known_and_its_arguments_are_json() {
-        let tools = ["look".to_owned(), "go".to_owned()];
+    fn a_call_is_valid_when_its_tool_is_known_and_its_arguments_are_of_its_schema() {
+        let tool = |name: &str, schema: Option<Value>| Tool {
+            name: name.into(),
+            description: None,
+            parameters: schema,
+            strict: None,
+            cache: None,
+        };
+        let schema = serde_json::json!({"properties": {"a": {"type": "integer"}}});
+        let tools = [tool("look", Some(schema)), tool("go", None)];
         for (name, calls, valid) in [
             ("none", calls(&[]), None),
             (
@@ -218,6 +232,11 @@ mod tests {
             (
                 "no arguments at all",
                 calls(&[(0, "look", &[])]),
+                Some(false),
+            ),
+            (
+                "not of its schema",
+                calls(&[(0, "look", &["{\"a\":\"1\"}"])]),
                 Some(false),
             ),
             ("two values", calls(&[(0, "look", &["{}{}"])]), Some(false)),

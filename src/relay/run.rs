@@ -51,6 +51,7 @@ async fn drive<P: Platform>(platform: P, job: &Job, outlet: &Outlet<Output>) {
 /// Everything that one request needs while it runs.
 pub(super) struct Running<'a, P: Platform> {
     pub(super) platform: P,
+    pub(super) job: &'a Job,
     outlet: &'a Outlet<Output>,
     gate: HoldGate,
     timer: Timer<P>,
@@ -69,7 +70,7 @@ pub(super) struct Running<'a, P: Platform> {
 }
 
 impl<'a, P: Platform> Running<'a, P> {
-    fn start(platform: P, job: &Job, outlet: &'a Outlet<Output>, tab: Tab, hold: Hold) -> Self {
+    fn start(platform: P, job: &'a Job, outlet: &'a Outlet<Output>, tab: Tab, hold: Hold) -> Self {
         let words = Words::of(job);
         Self {
             gate: HoldGate::new(
@@ -80,6 +81,7 @@ impl<'a, P: Platform> Running<'a, P> {
             timer: Timer::new(platform.clone()),
             guard: Guard::new(&platform, tab),
             platform,
+            job,
             outlet,
             stream: job.request.stream,
             keep_alive: job.surface.keep_alive(),

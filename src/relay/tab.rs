@@ -192,8 +192,6 @@ pub struct Tab {
     pub(super) origin: Origin,
     pub(super) session_id: Option<String>,
     pub(super) user: Option<String>,
-    /// Names of the request's tools.
-    pub(super) tools: Vec<String>,
     /// Every call, in the order of dispatch.
     pub(super) tries: Vec<Try>,
     /// The calls whose answers the client got, in that order.
@@ -230,12 +228,6 @@ impl Tab {
             origin: job.origin.clone(),
             session_id: job.request.session_id.clone(),
             user: job.request.user.clone(),
-            tools: job
-                .request
-                .tools
-                .iter()
-                .map(|tool| tool.name.clone())
-                .collect(),
             tries: Vec::new(),
             parts: Vec::new(),
             failures: Vec::new(),

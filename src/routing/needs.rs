@@ -16,6 +16,7 @@ use crate::{
         money::Nanos,
         pricing::{OutputBounds, Price, PriceTable, UNITS_PER_PRICE},
     },
+    transforms::{PdfEngine, Plugins, compress, files},
 };
 
 /// What the request needs of an endpoint.
@@ -27,14 +28,34 @@ pub(super) struct Needs<'a> {
     inputs: Vec<Modality>,
     outputs: Vec<Modality>,
     parameters: Vec<Parameter>,
+    plugins: Plugins,
+    /// The gateway can read the request's files itself.
+    reads_files: bool,
+}
+
+/// What a request needs of the endpoints of one model, given what all of them can do.
+pub(super) struct OfModel {
+    parameters: Vec<Parameter>,
+    /// Files are left to the model.
+    wants_files: bool,
+    /// The least window: the whole prompt where some endpoint takes it, else what the prompt may be cut to.
+    window: u64,
 }
 
 impl<'a> Needs<'a> {
     pub(super) fn of(request: &ChatRequest, situation: &Situation<'a>) -> Self {
         let wanted = situation.wanted.as_ref();
+        let operation = wanted.map_or(Operation::Chat, |wanted| wanted.operation);
+        let mut plugins = Plugins::parse(&request.extra).unwrap_or_default();
+        if operation != Operation::Chat {
+            // There is no conversation to cut.
+            plugins.compression = Some(false);
+        }
         Self {
+            plugins,
+            reads_files: plugins.pdf != PdfEngine::Native && files::are_readable(request),
             preferences: situation.preferences,
-            operation: wanted.map_or(Operation::Chat, |wanted| wanted.operation),
+            operation,
             prompt_tokens: situation.prompt_tokens,
             max_tokens: request.max_tokens,
             inputs: wanted
@@ -48,19 +69,45 @@ impl<'a> Needs<'a> {
         }
     }
 
-    /// Parameters that decide among a model's endpoints without being required: where some endpoints support one and
-    /// others do not, only the supporting ones are used; where none does, it is ignored.
-    pub(super) fn soft_parameters(&self, model: &ServedModel) -> Vec<Parameter> {
+    /// What decides among a model's endpoints without being required: where some endpoints can do it and others cannot, only
+    /// those that can are used; where none can, the gateway does it, or it is ignored.
+    pub(super) fn of_model(&self, model: &ServedModel) -> OfModel {
         let soft = [
             Parameter::Tools,
             Parameter::ResponseFormat,
             Parameter::StructuredOutputs,
             Parameter::Verbosity,
         ];
-        soft.into_iter()
-            .filter(|parameter| self.parameters.contains(parameter))
-            .filter(|parameter| model.routes.iter().any(|r| r.endpoint.supports(*parameter)))
-            .collect()
+        let any = |can: &dyn Fn(&Endpoint) -> bool| model.routes.iter().any(|r| can(&r.endpoint));
+        let asks_native = self.plugins.pdf != PdfEngine::Text;
+        let need = self.prompt_tokens;
+        // Tiers that nobody named do not count.
+        let is_usual = |route: &Route| {
+            route.endpoint.service_tier().is_none() || self.preferences.only.is_some()
+        };
+        let is_wanted = |route: &&Route| is_usual(route) && self.by_name(route, false).is_none();
+        let windows = || {
+            model
+                .routes
+                .iter()
+                .filter(is_wanted)
+                .map(|r| window(&r.endpoint))
+        };
+        let takes = |tokens: u64| windows().any(|window| window >= tokens);
+        OfModel {
+            parameters: soft
+                .into_iter()
+                .filter(|parameter| self.parameters.contains(parameter))
+                .filter(|parameter| any(&|endpoint| endpoint.supports(*parameter)))
+                .collect(),
+            wants_files: !self.reads_files
+                || (asks_native && any(&|endpoint| endpoint.reads(Modality::File))),
+            window: match need {
+                need if takes(need) => need,
+                need if takes(need / 2) => need / 2,
+                _ => 0,
+            },
+        }
     }
 
     /// Whether the endpoint does something else than what is asked for.
@@ -73,25 +120,14 @@ impl<'a> Needs<'a> {
     pub(super) fn exclusion(
         &self,
         model: &Model,
-        Route { endpoint, provider }: &Route,
-        soft: &[Parameter],
+        route: &Route,
+        of_model: &OfModel,
         is_tier_admitted: bool,
     ) -> Option<Exclusion> {
+        let Route { endpoint, provider } = route;
         let wants = self.preferences;
-        if let Some(only) = &wants.only
-            && !only
-                .iter()
-                .any(|name| is_named(name, endpoint, provider, is_tier_admitted))
-        {
-            return Some(Exclusion::AllowedProviders);
-        }
-        // Who refuses a provider refuses all its tiers.
-        if let Some(ignored) = &wants.ignore
-            && ignored
-                .iter()
-                .any(|name| is_named(name, endpoint, provider, true))
-        {
-            return Some(Exclusion::IgnoredProviders);
+        if let Some(reason) = self.by_name(route, is_tier_admitted) {
+            return Some(reason);
         }
         if let Some(reason) = self.policy(model, provider) {
             return Some(reason);
@@ -104,22 +140,44 @@ impl<'a> Needs<'a> {
         if self.is_too_dear(&endpoint.prices) {
             return Some(Exclusion::MaxPrice);
         }
-        if !self.inputs.iter().all(|kind| endpoint.reads(*kind)) {
+        let is_read = |kind: &Modality| {
+            let by_gateway = *kind == Modality::File && !of_model.wants_files;
+            by_gateway || endpoint.reads(*kind)
+        };
+        if !self.inputs.iter().all(is_read) {
             return Some(Exclusion::InputModality);
         }
         let writes = &endpoint.output_modalities;
         if !self.outputs.iter().all(|kind| writes.contains(kind)) {
             return Some(Exclusion::OutputModality);
         }
-        self.limits(endpoint).or_else(|| {
+        self.limits(endpoint, of_model.window).or_else(|| {
             let required: &[Parameter] = if wants.require_parameters == Some(true) {
                 &self.parameters
             } else {
-                soft
+                &of_model.parameters
             };
             let supports = |parameter: &Parameter| endpoint.supports(*parameter);
             (!required.iter().all(supports)).then_some(Exclusion::RequireParameters)
         })
+    }
+
+    /// What `provider.only` and `provider.ignore` say.
+    fn by_name(
+        &self,
+        Route { endpoint, provider }: &Route,
+        is_tier_admitted: bool,
+    ) -> Option<Exclusion> {
+        let among = |names: &Option<Vec<String>>, is_tier_admitted| {
+            let mut names = names.iter().flatten();
+            names.any(|name| is_named(name, endpoint, provider, is_tier_admitted))
+        };
+        let wants = self.preferences;
+        if wants.only.is_some() && !among(&wants.only, is_tier_admitted) {
+            return Some(Exclusion::AllowedProviders);
+        }
+        // Who refuses a provider refuses all its tiers.
+        among(&wants.ignore, true).then_some(Exclusion::IgnoredProviders)
     }
 
     fn policy(&self, model: &Model, provider: &Provider) -> Option<Exclusion> {
@@ -135,11 +193,15 @@ impl<'a> Needs<'a> {
         (must_distil && !model.distillable).then_some(Exclusion::Distillable)
     }
 
-    fn limits(&self, endpoint: &Endpoint) -> Option<Exclusion> {
-        let window = endpoint
-            .max_prompt_tokens
-            .unwrap_or(endpoint.context_length);
-        if window > 0 && self.prompt_tokens > window {
+    fn limits(&self, endpoint: &Endpoint, least: u64) -> Option<Exclusion> {
+        let need = self.prompt_tokens;
+        let least = match self.plugins.compression {
+            wanted if !compress::applies(wanted, endpoint) => need,
+            Some(_) => least,
+            // Nobody asked for so much to be left out.
+            None => least.max(need / 2),
+        };
+        if window(endpoint) < least {
             return Some(Exclusion::ContextLength);
         }
         let cap = endpoint.max_completion_tokens.unwrap_or(u64::MAX);
@@ -174,6 +236,18 @@ impl<'a> Needs<'a> {
             .iter()
             .position(|name| is_named(name, endpoint, provider, is_tier_admitted))
             .unwrap_or(order.len())
+    }
+}
+
+/// Tokens of a prompt that an endpoint takes.
+fn window(endpoint: &Endpoint) -> u64 {
+    match endpoint
+        .max_prompt_tokens
+        .unwrap_or(endpoint.context_length)
+    {
+        // Not known.
+        0 => u64::MAX,
+        window => window,
     }
 }
 
@@ -246,7 +320,10 @@ pub(super) fn input_modalities(request: &ChatRequest) -> Vec<Modality> {
 pub(super) fn parameters(request: &ChatRequest) -> Vec<Parameter> {
     let sampling = &request.sampling;
     let structured = matches!(request.response_format, Some(ResponseFormat::JsonSchema(_)));
-    let formatted = matches!(request.response_format, Some(ResponseFormat::JsonObject));
+    let formatted = matches!(
+        request.response_format,
+        Some(ResponseFormat::JsonObject | ResponseFormat::Other(_))
+    );
     [
         (sampling.temperature.is_some(), Parameter::Temperature),
         (sampling.top_p.is_some(), Parameter::TopP),

@@ -217,7 +217,7 @@ impl<'a> Planner<'a> {
             ..
         } = *self.situation;
         let served = &*asked.model;
-        let soft = self.needs.soft_parameters(served);
+        let of_model = self.needs.of_model(served);
         let tiers = Tiers::of(self.request, served, asked.suffix, preferences);
         for route in &served.routes {
             let Route { endpoint, provider } = route;
@@ -234,7 +234,7 @@ impl<'a> Planner<'a> {
                     return Err(Exclusion::ServiceTier);
                 }
                 let model = &served.model;
-                let reason = self.needs.exclusion(model, route, &soft, is_admitted);
+                let reason = self.needs.exclusion(model, route, &of_model, is_admitted);
                 reason.map_or(Ok(access), Err)
             });
             let access = match access {

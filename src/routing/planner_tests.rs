@@ -279,6 +279,39 @@ fn by_price(mut preferences: Value) -> Value {
 /// Tags of endpoints that are left out, with the reasons.
 type Reasons = Vec<(&'static str, &'static str)>;
 
+fn pdf(plugins: Value) -> Value {
+    json!({"plugins": plugins, "messages": [{"role": "user", "content": [
+        {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERi0="}}]}]})
+}
+
+#[test]
+fn a_prompt_that_is_too_long_is_cut_where_that_is_wanted_and_nobody_takes_it_whole() {
+    let on = json!({"plugins": [{"id": "context-compression"}]});
+    for (fields, tokens, only, expected) in [
+        (json!({}), 900, json!(["alpha"]), "alpha"),
+        (json!({}), 1_500, json!(["alpha"]), "alpha"),
+        (json!({}), 2_500, json!(["alpha"]), ""),
+        // A window of up to 8,192 tokens is cut for without being asked, but not beside one that takes the whole prompt.
+        (json!({}), 1_500, json!(["alpha", "gamma"]), "gamma"),
+        (json!({}), 150_000, json!(["alpha", "gamma"]), ""),
+        (on.clone(), 150_000, json!(["alpha", "gamma"]), "gamma"),
+        (on, 900_000, json!(["alpha", "gamma"]), "alpha gamma"),
+        (
+            json!({"transforms": []}),
+            900_000,
+            json!(["alpha", "gamma"]),
+            "",
+        ),
+    ] {
+        let world = World {
+            prompt_tokens: tokens,
+            ..World::default()
+        };
+        let plan = world.plan(&["a/one"], &request(fields.clone()), &json!({"only": only}));
+        assert_eq!(told(&plan).join(" "), expected, "{fields} {tokens}");
+    }
+}
+
 #[test]
 fn preferences_and_requests_decide_as_the_table_says() {
     let image = json!({"messages": [{"role": "user", "content": [
@@ -321,6 +354,9 @@ fn preferences_and_requests_decide_as_the_table_says() {
         (tool, json!({}), "beta delta/turbo", vec![("alpha", "require_parameters")]),
         (schema, json!({}), "beta delta/turbo", vec![("gamma", "require_parameters")]),
         (json!({"top_k": 5}), json!({}), "alpha beta gamma delta/turbo", vec![]),
+        // Nobody reads files: the gateway reads the PDF, unless it is left to the model.
+        (pdf(json!([])), json!({}), "alpha beta gamma delta/turbo", vec![]),
+        (pdf(json!([{"id": "file-parser", "pdf": {"engine": "native"}}])), json!({}), "", vec![("beta", "input_modality")]),
         (json!({"top_k": 5}), json!({"require_parameters": true}), "", vec![("beta", "require_parameters")]),
         (json!({"seed": 5}), json!({"require_parameters": true}), "beta delta/turbo", vec![("alpha", "require_parameters")]),
         (json!({"service_tier": "flex"}), json!({}), "alpha/flex", vec![("alpha", "service_tier"), ("alpha/priority", "service_tier")]),

@@ -16,14 +16,20 @@ use crate::{
     error::{Error, Result},
 };
 
+pub mod compress;
+pub mod files;
 mod filters;
 mod form;
 pub mod heal;
 #[cfg(test)]
 mod heal_tests;
+pub mod pdf;
 mod plugins;
 pub mod schema;
 mod structured;
+#[cfg(test)]
+mod tests;
+mod tools;
 
 pub use filters::{Filter, Filters};
 pub use form::Form;
@@ -84,6 +90,17 @@ impl Shape {
         self.form.as_ref()?.violation()
     }
 
+    /// Tells which parameters the endpoint does not take.
+    pub fn tell_dropped(&mut self, names: &[&'static str]) {
+        if !names.is_empty() {
+            let summary = format!("The provider does not take {}", names.join(", "));
+            self.notes.push(Note {
+                data: Some(json!({"dropped": names})),
+                ..Note::new("plugin", "unsupported-parameters", summary)
+            });
+        }
+    }
+
     /// What was done since this was last asked.
     pub fn take_notes(&mut self) -> Vec<Note> {
         let mut notes = std::mem::take(&mut self.notes);
@@ -138,6 +155,9 @@ pub fn shape(setting: &Setting<'_>) -> Result<(Option<ChatRequest>, Shape)> {
     let mut request = Cow::Borrowed(setting.request);
     let mut shape = Shape::default();
     structured::ask(setting, &mut request, &mut shape);
+    tools::arrange(setting, &mut request, &mut shape);
+    files::read(setting, &mut request, &mut shape)?;
+    compress::fit(setting, &mut request, &mut shape);
     let changed = match request {
         Cow::Owned(request) => Some(request),
         Cow::Borrowed(_) => None,

@@ -100,6 +100,16 @@ fn a_whole_answer_is_mended_and_says_so() {
 }
 
 #[test]
+fn parameters_that_an_endpoint_does_not_take_are_told() {
+    let asks = job(
+        value!({"seed": 5, "temperature": 1}),
+        vec![able("a", &["temperature"])],
+    );
+    let (_, client) = play(asks, [answer("Hello", 1, 2)]);
+    assert_eq!(client.head().pipeline, ["unsupported-parameters"]);
+}
+
+#[test]
 fn a_stream_passes_as_it_is_and_is_told_at_its_end() {
     for (words, warned) in [(GOOD, false), (BAD, true)] {
         let (_, client) = play(
