@@ -161,7 +161,12 @@ impl KeyForm {
                 keys.iter().any(|key| key.is_for(provider, model))
             }
             (KeyFormat::ServiceAccount, Self::ServiceAccount(_)) => true,
-            (KeyFormat::Aws, Self::Plain | Self::Aws(_)) => true,
+            // An API key does not say where it is for: it goes to the deployment's region.
+            (KeyFormat::Aws, Self::Plain) => provider.auth.reaches(""),
+            (KeyFormat::Aws, Self::Aws(keys)) => {
+                let region = keys.region.as_deref();
+                region.is_some_and(|region| provider.auth.reaches(region))
+            }
             (KeyFormat::Azure | KeyFormat::ServiceAccount | KeyFormat::Aws, _) => false,
         }
     }

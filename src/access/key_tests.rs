@@ -194,13 +194,18 @@ fn a_key_for_aws_is_an_api_key_or_access_keys_with_their_region() {
     let bedrock = provider(json!({
         "auth": {"kind": "sig_v4", "service": "bedrock", "region": "AWS_REGION"}, "key_format": "aws",
     }));
+    let in_america = provider(json!({
+        "auth": {"kind": "sig_v4", "service": "bedrock", "region": "AWS_REGION_US", "within": "us-"}, "key_format": "aws",
+    }));
+    let american = KeyForm::read(&keys("us-west-2"), format).unwrap();
+    assert!(american.serves(&in_america, "a/b") && american.serves(&bedrock, "a/b"));
     for (text, tail, secrets) in [
         ("ABSKkey".to_owned(), "ABSKkey", vec![]),
         (keys("eu-west-1"), "AKIDEXAMPLE1", vec!["hidden"]),
     ] {
         let form = KeyForm::read(&text, format).unwrap();
         assert_eq!(form, KeyForm::of(&text));
-        assert!(form.serves(&bedrock, "a/b"));
+        assert!(form.serves(&bedrock, "a/b") && !form.serves(&in_america, "a/b"));
         assert_eq!(form.tail(&text), tail);
         assert_eq!(form.secrets().collect::<Vec<_>>(), secrets);
         assert!(!format!("{form:?}").contains("hidden"));

@@ -110,7 +110,13 @@ impl<'a> Access<'a> {
             (AuthScheme::Query { name }, Some(key), _) => {
                 append_query(&mut url, &format!("{name}={key}"));
             }
-            (AuthScheme::SigV4 { service, region }, Some(key), _) => {
+            (
+                AuthScheme::SigV4 {
+                    service, region, ..
+                },
+                Some(key),
+                _,
+            ) => {
                 let signed = self.signed(service, region, key, &url, request, now_ms)?;
                 let signed = signed.into_iter();
                 headers.extend(signed.map(|(name, value)| (name.to_owned(), value)));
@@ -162,7 +168,9 @@ impl<'a> Access<'a> {
         match (&self.provider.auth, self.key.as_deref()) {
             (AuthScheme::SigV4 { region, .. }, Some(key)) if region == name => {
                 let secret = aws::Secret::read(key).ok()?;
-                secret.region().map(str::to_owned)
+                let own = secret.region();
+                own.filter(|region| self.provider.auth.reaches(region))
+                    .map(str::to_owned)
             }
             _ => None,
         }

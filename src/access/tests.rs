@@ -180,6 +180,8 @@ fn a_key_for_aws_is_sent_or_signs_and_says_for_which_region() {
     let keys = r#"{"accessKeyId": "AKIDEXAMPLE", "secretAccessKey": "s"}"#;
     let of_ireland =
         r#"{"accessKeyId": "AKIDEXAMPLE", "secretAccessKey": "s", "region": "eu-west-1"}"#;
+    let of_oregon =
+        r#"{"accessKeyId": "AKIDEXAMPLE", "secretAccessKey": "s", "region": "us-west-2"}"#;
     let called = |own: Option<&str>, set: &[(&str, &str)]| {
         let outgoing = assembled(&bedrock, own, set)?;
         let header = |wanted: &str| {
@@ -215,6 +217,25 @@ fn a_key_for_aws_is_sent_or_signs_and_says_for_which_region() {
             "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/{region}/bedrock/aws4_request, SignedHeaders=host;x-amz-date;x-version, "
         );
         assert!(authorization.starts_with(&signed), "{authorization}");
+    }
+    let in_america = provider(json!({
+        "base_url": "https://${AWS_REGION_US}.example", "key_format": "aws",
+        "auth": {"kind": "sig_v4", "service": "bedrock", "region": "AWS_REGION_US", "within": "us-"},
+    }));
+    for (key, region) in [
+        (keys, "us-east-2"),
+        (of_ireland, "us-east-2"),
+        (of_oregon, "us-west-2"),
+    ] {
+        let outgoing = assembled(
+            &in_america,
+            None,
+            &[("KEY", key), ("AWS_REGION_US", "us-east-2")],
+        );
+        assert_eq!(
+            outgoing.unwrap().url,
+            format!("https://{region}.example/chat")
+        );
     }
     let bearer = called(Some("ABSKkey"), &[("AWS_REGION", "eu-west-1")]).unwrap();
     assert_eq!(

@@ -72,10 +72,23 @@ pub enum AuthScheme {
         service: String,
         /// The deployment's variable with the region; a secret that names a region goes before it, also in the base URL.
         region: String,
+        /// How the regions begin that serve this provider's models, where not all do: a secret for another region is not for it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        within: Option<String>,
     },
 }
 
 impl AuthScheme {
+    /// Whether a region serves the provider's models.
+    pub fn reaches(&self, of: &str) -> bool {
+        match self {
+            Self::SigV4 { within, .. } => {
+                within.as_deref().is_none_or(|start| of.starts_with(start))
+            }
+            _ => true,
+        }
+    }
+
     /// Where tokens are issued, if calls are made with tokens.
     pub fn token_url(&self) -> Option<&str> {
         match self {
@@ -128,7 +141,7 @@ impl KeyFormat {
             Self::Plain => &[],
             Self::Azure => &["AZURE_RESOURCE_NAME", "AZURE_FOUNDRY_RESOURCE_NAME"],
             Self::ServiceAccount => Self::SERVICE_ACCOUNT,
-            Self::Aws => &["AWS_REGION"],
+            Self::Aws => &["AWS_REGION", "AWS_REGION_EU", "AWS_REGION_US"],
         }
     }
 

@@ -183,6 +183,9 @@ fn a_cloud_serves_models_under_their_usual_names_and_says_how_each_is_asked_to_r
     assert!(hour("anthropic/claude-sonnet-4.5") && !hour("amazon/nova-pro-v1"));
     let chooses = |model: &str| find(model).supports(Parameter::ToolChoice);
     assert!(chooses("amazon/nova-pro-v1") && !chooses("meta-llama/llama-3.1-8b-instruct"));
+    let of_the_eu = snapshot.endpoints.iter();
+    let mut of_the_eu = of_the_eu.filter(|way| way.provider == "amazon-bedrock-eu");
+    assert!(of_the_eu.all(|way| way.upstream_model_id.starts_with("eu.")));
     // A profile of one geography serves its regions alone.
     let bound = |id: &str| {
         ["us.", "eu.", "jp.", "au."]
