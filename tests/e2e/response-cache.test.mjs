@@ -62,6 +62,7 @@ for (const stream of [false, true]) {
   });
 }
 
+// P37: what one key was told, no other is.
 test("the order of properties makes no difference; the way of the answer, the words and the key do", async () => {
   const content = "Same words";
   const first = { model: "test/anthropic", temperature: 1, messages: [{ role: "user", content }], metadata: { a: "1" } };

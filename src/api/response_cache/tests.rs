@@ -193,6 +193,7 @@ fn entry(ttl_s: u64) -> Entry {
 
 #[test]
 fn an_answer_is_given_again_under_a_new_id_and_for_nothing() {
+    // P37
     let kept = Entry::parse(&entry(60).text()).unwrap();
     assert_eq!(kept, entry(60));
     assert_eq!(
