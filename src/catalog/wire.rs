@@ -9,8 +9,9 @@ use serde_json::{Map, Value, json};
 
 use super::model::{Endpoint, Modality, Model, ModelEntry, Parameter};
 use super::provider::{Provider, Quirk};
-use crate::chat::Effort;
+use crate::chat::{Effort, Quality};
 use crate::credits::pricing::{Price, PriceTable};
+use crate::credits::units::UnitPrices;
 
 /// The model object of `/models` and `/model/{author}/{slug}`.
 ///
@@ -191,7 +192,60 @@ pub fn pricing(prices: &PriceTable) -> Value {
     if !overrides.is_empty() {
         object.insert("overrides".to_owned(), overrides.into());
     }
+    if let Some(units) = &prices.units {
+        object.insert("units".to_owned(), unit_prices(units).into());
+    }
     object.into()
+}
+
+/// Prices of what is not counted in tokens, in the form in which the reference lists those of image endpoints.
+fn unit_prices(prices: &UnitPrices) -> Vec<Value> {
+    let mut rows: Vec<Value> = prices
+        .images
+        .iter()
+        .map(|one| {
+            let mut row = json!({
+                "billable": "output_image", "unit": "image", "cost_usd": one.price.to_string(),
+            });
+            let size = one.max_pixels.map(|most| format!("up to {most} pixels"));
+            let quality = one.quality.map(|quality| match quality {
+                Quality::Low => "low".to_owned(),
+                Quality::Medium => "medium".to_owned(),
+                Quality::High => "high".to_owned(),
+            });
+            let words: Vec<String> = quality.into_iter().chain(size).collect();
+            if let (Some(object), false) = (row.as_object_mut(), words.is_empty()) {
+                object.insert("variant".to_owned(), words.join(", ").into());
+            }
+            row
+        })
+        .collect();
+    let hours = [
+        ("input_audio", "hour", prices.audio_in_hour),
+        ("output_audio", "hour", prices.audio_out_hour),
+        ("search", "search_unit", prices.search_unit),
+    ];
+    let hours = hours
+        .into_iter()
+        .map(|(billable, unit, price)| (billable, unit, price.map(|price| price.to_string())));
+    let each = [
+        (
+            "output_image",
+            "megapixel",
+            prices.megapixel.map(|price| price.to_string()),
+        ),
+        (
+            "input_text",
+            "character",
+            prices.characters.map(Price::dollars_per_unit),
+        ),
+    ];
+    for (billable, unit, price) in hours.chain(each) {
+        if let Some(price) = price {
+            rows.push(json!({"billable": billable, "unit": unit, "cost_usd": price}));
+        }
+    }
+    rows
 }
 
 fn put(object: &mut Map<String, Value>, key: &str, price: Option<Price>) {

@@ -172,3 +172,86 @@ export async function compile(rows) {
   renameSync(`${folder}.json`, out);
   return readFileSync(out, "utf8");
 }
+
+/** A provider of operations beside conversation; `wires` are the tables of its operations. */
+const operator = (slug, { dialect = "openai_chat", path = "openai/v1", wires = "" } = {}) => `[[provider]]
+slug = "${slug}"
+name = "Test ${slug}"
+dialect = "${dialect}"
+base_url = "\${TEST_UPSTREAM}/p/${slug}/${path}"
+auth = { kind = "bearer" }
+secret = "TEST_UPSTREAM_KEY"
+data_policy = { training = false, retention_days = 0 }
+can_cancel = true
+${wires}`;
+
+const IMAGE_WIRE = `[provider.operations.images]
+dialect = "openai"
+quirks = ["always_base64", "image_finish", "image_edits"]
+`;
+
+/** What each operation costs at its cheaper endpoint: odd numbers, as above. */
+export const OPERATION_PRICES = {
+  embeddings: { prompt: 20_000_003, completion: 0 },
+  rerank: { prompt: 0, completion: 0, units: { search_unit: 2_000_001 } },
+  images: { prompt: 5_000_000_001, completion: 0, units: { images: [{ max_pixels: 1_048_576, price: 11_000_003 }, { price: 40_000_007 }] } },
+  speech: { prompt: 0, completion: 0, units: { characters: 15_000_000_011 } },
+  transcription: { prompt: 0, completion: 0, units: { audio_in_hour: 40_000_007 } },
+};
+
+/** `test/openai`, two that paint in conversations (`test/painter-…`), and models of every operation, `test/<operation>`, each at `one-ops` and, twice as dear, at `two-ops`; rankings at Cohere's wire first. */
+export function operationsCatalog() {
+  const writes = { embeddings: "embeddings", rerank: "rerank", images: "image", speech: "speech", transcription: "transcription" };
+  const row = (operation, provider, factor, fields = {}) => {
+    const { reasoning, ...plain } = endpoint({ model: `test/${operation}`, provider, dialect: "openai" });
+    return {
+      ...plain,
+      operation,
+      context_length: 8192,
+      max_completion_tokens: 8192,
+      prices: scaledUnits(OPERATION_PRICES[operation], factor),
+      supported_parameters: operation === "transcription" ? ["response_format"] : [],
+      input_modalities: operation === "transcription" ? ["audio"] : ["text", "image"],
+      output_modalities: [writes[operation]],
+      ...fields,
+    };
+  };
+  const operations = Object.keys(writes);
+  const places = operations.flatMap((operation) => {
+    const first = operation === "rerank" ? "one-cohere" : "one-ops";
+    return [row(operation, first, 1), row(operation, "two-ops", 2)];
+  });
+  return {
+    providers: [
+      operator("one-ops", { wires: `[provider.operations.embeddings]\ndialect = "openai"\nmax_inputs = 3\n${IMAGE_WIRE}` }),
+      operator("two-ops", { wires: `[provider.operations.embeddings]\ndialect = "openai"\nquirks = ["numbers_only"]\n${IMAGE_WIRE}` }),
+      operator("one-cohere", { dialect: "cohere_v2", path: "cohere" }),
+      ...["openai", "gemini"].map((dialect) => provider({ slug: `one-${dialect}`, dialect })),
+    ],
+    models: [
+      model("test/openai"),
+      ...["openai", "gemini"].map((dialect) => model(`test/painter-${dialect}`, { output_modalities: ["text", "image"] })),
+      ...operations.map((operation) =>
+        model(`test/${operation}`, {
+          context_length: 8192,
+          input_modalities: operation === "transcription" ? ["audio"] : ["text", "image"],
+          output_modalities: [writes[operation]],
+        }),
+      ),
+    ],
+    endpoints: [
+      endpoint({ model: "test/openai", provider: "one-openai", dialect: "openai" }),
+      ...["openai", "gemini"].map((dialect) =>
+        endpoint({ model: `test/painter-${dialect}`, provider: `one-${dialect}`, dialect, fields: { output_modalities: ["text", "image"] } }),
+      ),
+      ...places,
+    ],
+    aliases: [],
+  };
+}
+
+const scaledUnits = (value, factor, key) => {
+  if (typeof value === "number") return key === "max_pixels" ? value : value * factor;
+  if (Array.isArray(value)) return value.map((each) => scaledUnits(each, factor));
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, scaledUnits(each, factor, name)]));
+};

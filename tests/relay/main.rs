@@ -22,6 +22,7 @@ mod leaving;
 mod limits;
 mod max_cost;
 mod measuring;
+mod operations;
 mod own_keys;
 mod refusals;
 mod resuming;

@@ -10,12 +10,13 @@ import * as anthropic from './formats/anthropic.mjs';
 import * as bedrock from './formats/bedrock.mjs';
 import * as gemini from './formats/gemini.mjs';
 import * as openai from './formats/openai.mjs';
+import * as operations from './formats/operations.mjs';
 import * as responses from './formats/responses.mjs';
 import { Recorder } from './record.mjs';
 import { replay } from './replay.mjs';
 import { PromptCache } from './tokens.mjs';
 
-const FORMATS = [openai, anthropic, gemini, bedrock, responses];
+const FORMATS = [openai, anthropic, gemini, bedrock, responses, operations];
 const LARGEST_REQUEST = 64 * 1024 * 1024;
 const MEGABYTE = 1024 * 1024;
 const SSE = 'text/event-stream; charset=utf-8';
@@ -83,7 +84,7 @@ export class Upstream {
       this.recorder.discard(entry);
       return this.#bench(format, bench, req, res);
     }
-    const parsed = parse(bytes);
+    const parsed = format.parse?.(bytes, req.headers) ?? parse(bytes);
     this.recorder.body(entry, bytes, parsed);
     const meta = { tag: createHash('sha256').update(`${entry.seq}`).update(bytes).digest('hex').slice(0, 20), created: Math.floor(Date.now() / 1000) };
     try {
@@ -112,7 +113,7 @@ export class Upstream {
     const scripted = this.#take(delivery.entry.path, model);
     const plan = [fromPath, planOf(String(model ?? '')), scripted].reduce(mergePlans);
     if (plan.fixture) return this.#replay(plan, delivery);
-    format.check(body, { model: String(model), lax: base.segment.includes('lax') });
+    format.check(body, { model: String(model), lax: base.segment.includes('lax'), found });
     if (/missing-model/.test(model)) throw new Rejection(404, `The model \`${model}\` does not exist or you do not have access to it.`);
     const meta = { ...base, model, body, stream, asArray: found.asArray };
     if (plan.reset) return delivery.reset();
@@ -120,7 +121,20 @@ export class Upstream {
     if (plan.delayHeaders && !(await delivery.sleep(plan.delayHeaders))) return;
     if (plan.raw) return this.#sendRaw(plan, delivery);
     if (plan.status || plan.html) return sendFault(format, plan, meta, delivery);
+    if (format.operate) return this.#operate(format, plan, { ...meta, found }, delivery);
     await this.#answer(format, plan, meta, delivery);
+  }
+
+  /** An operation beside conversation: one piece, or sound piece by piece. */
+  async #operate(format, plan, meta, delivery) {
+    const { usage, type, body, pieces } = format.operate(meta.body, { ...meta, wish: plan.wish });
+    this.recorder.update(delivery.entry, { usage });
+    const headers = { 'content-type': type };
+    if (!pieces && !plan.garbage) return delivery.send(200, headers, body);
+    if (plan.garbage) return delivery.send(200, headers, GARBAGE);
+    delivery.head(200, headers);
+    const kept = pieces.slice(0, plan.keepEvents);
+    await delivery.stream(kept.map((piece) => frame(piece, 0)), { after: plan.after });
   }
 
   async #answer(format, plan, meta, delivery) {

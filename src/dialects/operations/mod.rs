@@ -131,7 +131,9 @@ pub fn answer(ask: &Ask, target: &Target<'_>, bodies: &[Vec<u8>]) -> Result<Answ
             (Ask::Images(ask), OperationDialect::Google) => google::images::answer(body, ask),
             (Ask::Images(ask), _) => openai::images::answer(body, ask),
             (Ask::Transcription(_), _) => openai::transcription::answer(body),
-            (Ask::Speech(_), _) => Err(Error::internal("speech is no answer in one piece")),
+            (Ask::Speech(_), _) => read::<serde::de::IgnoredAny>(body).and(Err(unusable(
+                "The provider answered with JSON where sound was asked for",
+            ))),
         }?;
         joined = Some(match joined {
             None => read,
