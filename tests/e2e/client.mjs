@@ -103,6 +103,7 @@ function fold(message, delta) {
     own.function.name += call.function.name ?? "";
     own.function.arguments += call.function.arguments ?? "";
   }
+  if (delta.annotations) (message.annotations ??= []).push(...delta.annotations);
   if (delta.refusal) message.refusal = (message.refusal ?? "") + delta.refusal;
 }
 

@@ -134,7 +134,7 @@ for (const [name, body, param, words] of [
   ["an unknown suffix", { model: "test/openai:fast" }, "model", /no suffix :fast/],
   ["a catalog suffix that the model does not have", { model: "test/gemini:free" }, "model", /has no :free variant/],
   ["web search by suffix", { model: "test/openai:online" }, "model", /web search/],
-  ["web search by plugin", { model: "test/openai", plugins: [{ id: "web" }] }, "plugins[0]", /web search/],
+  ["web search by plugin", { model: "test/openai", plugins: [{ id: "web" }] }, "plugins[0].engine", /web search/],
   ["an unknown family", { model: "~test/famly-latest" }, "model", /~test\/family-latest/],
   ["a fallback with a wrong suffix", { model: "test/openai", models: ["test/gemini:fast"] }, "models[0]", /no suffix/],
   ["a wrong sort", { model: "test/openai", provider: { sort: "cheap" } }, "provider.sort", /expected price/],

@@ -15,6 +15,7 @@ import * as responses from './formats/responses.mjs';
 import { Recorder } from './record.mjs';
 import { replay } from './replay.mjs';
 import { PromptCache } from './tokens.mjs';
+import * as web from './web.mjs';
 
 const FORMATS = [openai, anthropic, gemini, bedrock, responses, operations];
 const LARGEST_REQUEST = 64 * 1024 * 1024;
@@ -61,6 +62,8 @@ export class Upstream {
         const found = format.route(url.pathname, url.searchParams);
         if (found) return await this.#serve(format, found, url, req, res);
       }
+      const site = web.route(url.pathname);
+      if (site) return await this.#serveWeb(site, url, req, res);
       sendJson(res, 404, { error: { message: `no route ${req.method} ${url.pathname}` } });
     } catch (error) {
       const status = error instanceof ScriptError ? 418 : 500;
@@ -98,6 +101,23 @@ export class Upstream {
       this.recorder.update(entry, { rejected: error.message });
       delivery.send(error.status, { ...JSON_TYPE, ...errorHeaders(format, error.status, meta) }, format.errorBody(error.status, error.message, error.details, meta));
     }
+  }
+
+  /** A search engine or a web site; of the directives it knows those about status and time. */
+  async #serveWeb(found, url, req, res) {
+    const entry = this.recorder.open({ method: req.method, path: url.pathname, query: url.search, format: found.format, headers: req.headers });
+    const delivery = new Delivery(res, this.recorder, entry);
+    const bytes = await readBody(req);
+    if (bytes === null) return;
+    const body = parse(bytes);
+    this.recorder.body(entry, bytes, body);
+    const plan = this.#take(url.pathname, undefined);
+    if (plan.reset) return delivery.reset();
+    if (plan.gateHeaders && !(await delivery.until(this.#gate.opened))) return;
+    if (plan.delayHeaders && !(await delivery.sleep(plan.delayHeaders))) return;
+    if (plan.raw) return this.#sendRaw(plan, delivery);
+    const answer = web.respond(found, { headers: req.headers, query: url.searchParams, body, port: req.socket.localPort });
+    delivery.send(plan.status ?? answer.status, answer.headers, plan.garbage ? GARBAGE : answer.body);
   }
 
   async #bench(format, directive, req, res) {
