@@ -27,7 +27,7 @@ pub async fn answer<W: World>(world: &W, request: Request, ids: &Ids) -> Result<
     origin.account.clone_from(&key.account);
     // What is kept is replayed as chat completions.
     let wish = Wish::of(&request).filter(|_| surface == Surface::ChatCompletions);
-    let prepared = prepare(world, request, surface, &key, generation).await?;
+    let mut prepared = prepare(world, request, surface, &key, generation).await?;
     let mut filling = None;
     if let Some(wish) = wish {
         let asked = Cached {
@@ -43,7 +43,9 @@ pub async fn answer<W: World>(world: &W, request: Request, ids: &Ids) -> Result<
             Lookup::Miss(miss) => filling = Some(miss),
         }
     }
-    let plan = prepared.plan(world)?;
+    let mut plan = prepared.plan(world)?;
+    let kit = prepared.equip(world, &mut plan)?;
+    let is_rewritten = prepared.chat.native_search.is_some();
     let wishes = prepared.wishes(world, &plan)?;
     let remember = conversation::remember(world, &prepared.affinity);
     let witness = filling.as_ref().map(Filling::witness);
@@ -69,7 +71,8 @@ pub async fn answer<W: World>(world: &W, request: Request, ids: &Ids) -> Result<
         })),
         affinity: prepared.affinity,
         wishes,
-        kit: prepared.kit,
+        is_rewritten,
+        kit,
         ask: None,
     };
     let mut response = relayed(world, job, filling).await?;

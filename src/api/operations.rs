@@ -58,6 +58,7 @@ pub async fn answer<W: World>(
         affinity: prepared.affinity,
         wishes,
         kit: None,
+        is_rewritten: false,
         ask: Some(Rc::clone(&ask)),
     };
     relayed(world, job, &ask).await
@@ -102,7 +103,7 @@ async fn prepare<W: World>(
         models,
         choice: None,
         plugins: Plugins::default(),
-        kit: None,
+        tools: Default::default(),
         strategy,
         preferences,
         prompt_tokens: ask.longest_input(),

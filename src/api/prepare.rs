@@ -12,13 +12,14 @@ use super::{
     know_statistics, presets,
 };
 use crate::{
-    chat::{ChatRequest, estimate::PromptSize},
+    catalog::{Dialect, Parameter},
+    chat::{ChatRequest, ServerToolKind, estimate::PromptSize},
     dialects::Surface,
     error::Result,
     identity::KeyRecord,
     relay::{self, Wishes},
     routing::{
-        self, Asked, OwnCandidate, Plan, ProviderPreferences, Situation, SortBy,
+        self, Asked, OwnCandidate, Plan, ProviderPreferences, Situation, SortBy, Step,
         auto::Choice,
         explain::{self, Strategy, Told},
         sticky::Affinity,
@@ -53,8 +54,8 @@ pub struct Prepared {
     pub plugins: Plugins,
     /// Estimated prompt tokens.
     pub prompt_tokens: u64,
-    /// The tools that the gateway runs for it.
-    pub kit: Option<Rc<Kit>>,
+    /// The tools that the gateway is to run for it.
+    pub tools: Wanted,
     /// What the conversation's past speaks for.
     pub affinity: Rc<Affinity>,
     /// The provider keys that its account brought for it.
@@ -112,12 +113,11 @@ pub async fn prepare<W: World>(
     if let Some(path) = online {
         wanted.search_first(path);
     }
-    let kit = kit(world, wanted)?;
     let tokenizer = models
         .first()
         .map(|asked| asked.model.model.tokenizer.as_str());
     let mut prompt_tokens = size.tokens(tokenizer.unwrap_or_default());
-    prompt_tokens += kit.as_ref().map_or(0, |kit| kit.added_prompt());
+    prompt_tokens += wanted.added_prompt();
     let preferences = ProviderPreferences::parse(chat.provider.as_deref())?
         .with_header(header.as_deref())?
         .with_route(chat.extra.get("route"))?;
@@ -143,20 +143,10 @@ pub async fn prepare<W: World>(
         preferences,
         plugins,
         prompt_tokens,
-        kit,
+        tools: wanted,
         metadata,
         wanted: None,
     })
-}
-
-/// Equips the request with the tools that it wants.
-fn kit<W: World>(world: &W, wanted: Wanted) -> Result<Option<Rc<Kit>>> {
-    if wanted.is_empty() {
-        return Ok(None);
-    }
-    let report = |problem: &str| world.report(problem);
-    let deployment = Deployment::of(&|name| world.var(name), &report);
-    Ok(Kit::of(wanted, &deployment)?.map(Rc::new))
 }
 
 /// Where the gateway runs, where the client wants to be told how its request was routed.
@@ -222,6 +212,38 @@ impl Prepared {
                 Err(error)
             }
         }
+    }
+
+    /// The tools that the gateway runs for the request; or the providers of the model search themselves where the first endpoint of
+    /// the plan can, and then only those that can are asked.
+    ///
+    /// # Errors
+    /// 400 where the request wants what neither they nor this deployment can do.
+    pub fn equip<W: World>(&mut self, world: &W, plan: &mut Plan) -> Result<Option<Rc<Kit>>> {
+        let mut wanted = std::mem::take(&mut self.tools);
+        if wanted.is_empty() {
+            return Ok(None);
+        }
+        let others = self.chat.tools.iter();
+        let search = ServerToolKind::WebSearch.function();
+        let has_others = others.filter(|tool| tool.name != search).count() > 0;
+        let can = |Step { route, .. }: &Step| {
+            // Gemini takes either a search or functions.
+            let excludes = route.endpoint.dialect(&route.provider) == Dialect::Gemini;
+            route.endpoint.supports(Parameter::WebSearchOptions) && !(excludes && has_others)
+        };
+        let report = |problem: &str| world.report(problem);
+        let deployment = Deployment::of(&|name| world.var(name), &report);
+        let prefers = wanted.needs_native()
+            || !deployment.has_engines()
+            || plan.attempts.first().is_some_and(can);
+        let is_native = wanted.admits_native() && prefers;
+        if is_native && plan.attempts.iter().any(can) {
+            plan.attempts.retain(can);
+            self.chat.tools.retain(|tool| tool.name != search);
+            self.chat.native_search = Some(wanted.take_native());
+        }
+        Ok(Kit::of(wanted, &deployment)?.map(Rc::new))
     }
 
     /// What the client asks of the way this plan is run.

@@ -21,6 +21,6 @@ pub use request::{
     CacheMark, CacheTtl, ChatRequest, JsonSchema, Media, Message, Part, ResponseFormat, Role,
     Sampling, Tool, ToolChoice,
 };
-pub use server_tool::{ServerTool, ServerToolKind};
+pub use server_tool::{NativeSearch, ServerTool, ServerToolKind};
 pub use units::{Quality, Units};
 pub use usage::Usage;

@@ -7,7 +7,7 @@ use serde_json::{Map, Number, Value, value::RawValue};
 
 use super::{
     reasoning::{ReasoningDetail, ReasoningRequest},
-    server_tool::ServerTool,
+    server_tool::{NativeSearch, ServerTool},
 };
 
 /// Who speaks.
@@ -261,8 +261,10 @@ pub struct ChatRequest {
     pub modalities: Vec<String>,
     /// Output audio options.
     pub audio: Option<Value>,
-    /// Native web-search options.
+    /// Native web-search options, as the client sent them.
     pub web_search_options: Option<Value>,
+    /// A search that the gateway asks of the provider.
+    pub native_search: Option<NativeSearch>,
     /// Service tier.
     pub service_tier: Option<String>,
     /// `low`, `medium`, `high` …

@@ -3,7 +3,11 @@
 //! Every client surface has words of its own for these tools and lifts them into this one form; `server_tools` reads the
 //! parameters and runs the tools. Spec: OpenRouter's server tools.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
+
+use super::request::ChatRequest;
 
 /// Which tool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -65,6 +69,49 @@ pub struct ServerTool {
     pub path: String,
 }
 
+/// A search that the provider of the model is asked to run itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NativeSearch {
+    /// `low`, `medium` or `high`.
+    pub context_size: Option<String>,
+    /// Searches of one answer.
+    pub max_uses: Option<u32>,
+    /// The only domains of interest.
+    pub allowed_domains: Vec<String>,
+    /// Domains of no interest.
+    pub blocked_domains: Vec<String>,
+    /// Where the user is: `type`, `city`, `region`, `country`, `timezone`.
+    pub location: Option<Map<String, Value>>,
+}
+
+impl NativeSearch {
+    /// What a request asks of its provider: the gateway's own wish, else the client's `web_search_options`.
+    pub fn of(request: &ChatRequest) -> Option<Cow<'_, Self>> {
+        if let Some(native) = &request.native_search {
+            return Some(Cow::Borrowed(native));
+        }
+        let options = request.web_search_options.as_ref()?;
+        let size = options.get("search_context_size").and_then(Value::as_str);
+        let location = options.get("user_location");
+        // OpenAI has the place one level deeper here than elsewhere.
+        let place = location
+            .and_then(|location| location.get("approximate"))
+            .or(location);
+        Some(Cow::Owned(Self {
+            context_size: size.map(str::to_owned),
+            location: place.and_then(Value::as_object).cloned(),
+            ..Self::default()
+        }))
+    }
+
+    /// The place, in the form in which most APIs take it.
+    pub fn user_location(&self) -> Option<Map<String, Value>> {
+        let mut location = self.location.clone()?;
+        location.insert("type".to_owned(), "approximate".into());
+        Some(location)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,5 +134,22 @@ mod tests {
         ] {
             assert_eq!(ServerToolKind::parse(word), kind, "{word}");
         }
+    }
+
+    #[test]
+    fn the_options_of_chat_completions_ask_for_the_same_search() {
+        let options = serde_json::json!({
+            "search_context_size": "low",
+            "user_location": {"type": "approximate", "approximate": {"country": "DE"}},
+        });
+        let request = ChatRequest {
+            web_search_options: Some(options),
+            ..ChatRequest::default()
+        };
+        let search = NativeSearch::of(&request).unwrap();
+        assert_eq!(search.context_size.as_deref(), Some("low"));
+        let location = serde_json::json!({"country": "DE", "type": "approximate"});
+        assert_eq!(search.user_location().map(Value::Object), Some(location));
+        assert_eq!(NativeSearch::of(&ChatRequest::default()), None);
     }
 }

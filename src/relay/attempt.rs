@@ -386,7 +386,7 @@ fn native(
         None => Inbound {
             request: &job.request,
             surface: job.surface,
-            raw: Some(&job.raw),
+            raw: (!job.is_rewritten).then_some(job.raw.as_slice()),
         },
     };
     let (shaped, mut shape) = transforms::shape(&Setting {

@@ -23,9 +23,9 @@ use crate::{
     credits::{
         money::{MoneyError, Nanos},
         ops,
-        pricing::{Charge, OutputBounds, PriceTable},
+        pricing::{Charge, OutputBounds, Part, PriceTable},
     },
-    dialects::report::{PartReport, UsageReport},
+    dialects::report::{PartReport, ServerToolUse, UsageReport},
     error::{Error, Result},
     routing::Credential,
     usage::{self, UsageRow},
@@ -75,6 +75,11 @@ impl Tab {
                 Credential::Operator => needed,
                 Credential::Own(_) => needed.and_then(|list| job.own_key_fee.of(list)),
             };
+            let search = step.route.provider.web_search_price.unwrap_or_default();
+            let needed = match self.is_native {
+                true => needed.and_then(|needed| needed.checked_add(search)),
+                false => needed,
+            };
             let needed = needed.map_err(|_| {
                 Error::invalid(
                     "max_tokens",
@@ -84,7 +89,6 @@ impl Tab {
             amount = amount.max(needed);
         }
         if let Some(kit) = &job.kit {
-            // An account that cannot hold both is told of the answer's price first.
             amount = amount.checked_add(kit.expected_fees()).unwrap_or(amount);
         }
         if let Some(cap) = job.wishes.max_cost {
@@ -155,10 +159,19 @@ impl Tab {
             hedge_cost: self.hedge_cost(),
             ..UsageReport::default()
         };
+        let mut native = ServerToolUse::default();
         let mut charges = Vec::with_capacity(parts.len());
         for (one, usage) in parts {
             let prices = &one.route.endpoint.prices;
-            let charge = prices.cost(usage)?;
+            let mut charge = prices.cost(usage)?;
+            let searches = self.native_searches(one);
+            if searches > 0 {
+                let price = one.route.provider.web_search_price.unwrap_or_default();
+                let fee = Charge::of_units(&[(Part::WebSearch, searches, price)])?;
+                native.web_search_requests += searches;
+                native.cost = native.cost.checked_add(fee.total)?;
+                charge = Charge::join(vec![charge, fee])?;
+            }
             // The account paid the provider itself; the operator takes a share (P48).
             let charge = match one.credential {
                 Credential::Operator => charge,
@@ -178,11 +191,17 @@ impl Tab {
             }
             charges.push(charge);
         }
-        let mut fees = Nanos::ZERO;
+        let mut fees = native.cost;
+        if native.web_search_requests > 0 {
+            report.server_tools = Some(native);
+        }
         if let Some(used) = &self.used {
             let charge = used.charge()?;
-            fees = charge.total;
-            report.server_tools = Some(used.report(&charge));
+            fees = fees.checked_add(charge.total)?;
+            let mut told = used.report(&charge);
+            told.web_search_requests += native.web_search_requests;
+            told.cost = fees;
+            report.server_tools = Some(told);
             charges.push(charge);
         }
         let mut charge = Charge::join(charges)?;
@@ -261,6 +280,17 @@ impl Tab {
         let parts = self.payable_parts();
         let charge = self.charge(&parts);
         charge.map_or(Nanos::ZERO, |(charge, _)| charge.total)
+    }
+
+    /// Searches that the provider of a part ran for it. Where it does not tell them one by one, naming sources shows that it did.
+    fn native_searches(&self, one: &Try) -> u64 {
+        let seen = &one.seen;
+        let shown = u64::from(seen.cites && self.used.is_none());
+        if self.is_native {
+            seen.searches.max(shown)
+        } else {
+            0
+        }
     }
 
     /// What the request comes to so far, delivered or not, and its tokens.

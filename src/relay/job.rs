@@ -66,6 +66,8 @@ pub struct Job {
     pub kit: Option<Rc<Kit>>,
     /// What is asked for, where it is no conversation: the request then has no messages.
     pub ask: Option<Rc<Ask>>,
+    /// The client's own bytes do not say what is asked any more.
+    pub is_rewritten: bool,
 }
 
 impl Job {

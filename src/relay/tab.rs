@@ -16,7 +16,9 @@ use super::{
 };
 use crate::{
     catalog::{Operation, Route},
-    chat::{Completion, Delta, Event, FinishReason, Usage},
+    chat::{
+        Completion, Delta, Event, FinishReason, NativeSearch, ReasoningDetail, ReasoningKind, Usage,
+    },
     credits::{money::Nanos, share::Share},
     dialects::report::Meta,
     error::{Error, ErrorType, Source},
@@ -53,6 +55,10 @@ pub(super) struct Seen {
     done: bool,
     /// The gateway ended the answer, not the provider.
     pub(super) cut: bool,
+    /// Searches that the provider ran.
+    pub(super) searches: u64,
+    /// It named sources.
+    pub(super) cites: bool,
     /// The calls of tools that it ended with were run by the gateway.
     pub(super) led_on: bool,
 }
@@ -72,7 +78,9 @@ impl Seen {
                 }
                 if let Delta::Reasoning(detail) = delta {
                     self.signed |= is_signed(detail);
+                    self.searches += u64::from(is_search(detail));
                 }
+                self.cites |= matches!(delta, Delta::Annotation(_));
                 self.last_ms = now;
             }
             Event::Finish {
@@ -196,6 +204,8 @@ pub struct Tab {
     pub(super) tries: Vec<Try>,
     /// The calls whose answers the client got, in that order.
     pub(super) parts: Vec<usize>,
+    /// The provider was asked to search.
+    pub(super) is_native: bool,
     /// What the gateway's tools used up, where the request has any.
     pub(super) used: Option<Used>,
     pub(super) error: Option<String>,
@@ -233,6 +243,7 @@ impl Tab {
             failures: Vec::new(),
             waiting_ms: job.started_ms,
             upstream_ms: 0,
+            is_native: NativeSearch::of(&job.request).is_some(),
             used: job.kit.as_ref().map(|_| Used::default()),
             error: None,
             state: State::Open,
@@ -542,6 +553,15 @@ impl Tab {
         }
         fallback::with_previous(error, &self.failures)
     }
+}
+
+/// Whether a block tells of a search that the provider ran.
+fn is_search(detail: &ReasoningDetail) -> bool {
+    let tool = match &detail.kind {
+        ReasoningKind::ServerToolCall { tool_name, .. } => tool_name.as_str(),
+        _ => return false,
+    };
+    tool.starts_with("web_search")
 }
 
 fn bit(choice: u32) -> u128 {

@@ -15,9 +15,7 @@ use super::{
     web::{WebAnswer, WebRequest},
 };
 use crate::{
-    chat::{
-        ChatRequest, Message, Part, Role, ServerToolKind, Tool, ToolCall, estimate::BYTES_PER_TOKEN,
-    },
+    chat::{ChatRequest, Message, Part, Role, ServerToolKind, Tool, ToolCall},
     credits::money::Nanos,
     error::{Error, Result},
 };
@@ -56,6 +54,11 @@ impl Deployment {
             engines,
             trusted: hosts.filter(|host| !host.is_empty()).collect(),
         }
+    }
+
+    /// Whether it has the key of a search engine.
+    pub fn has_engines(&self) -> bool {
+        !self.engines.is_empty()
     }
 
     fn engine(&self, params: &SearchParams) -> Result<Configured> {
@@ -297,13 +300,6 @@ impl Kit {
         prompt.saturating_mul(1 + steps).saturating_add(results)
     }
 
-    /// Prompt tokens that a search before the model adds.
-    pub fn added_prompt(&self) -> u64 {
-        self.first
-            .as_ref()
-            .map_or(0, |(searcher, _)| result_tokens(searcher))
-    }
-
     /// What one search costs.
     pub fn search_price(&self) -> Nanos {
         let first = self.first.as_ref().map(|(searcher, _)| searcher);
@@ -364,9 +360,7 @@ pub fn function(kind: ServerToolKind) -> Tool {
 }
 
 fn result_tokens(searcher: &Searcher) -> u64 {
-    let characters = u64::from(searcher.params.max_results) * u64::from(searcher.params.characters);
-    let shown = u64::try_from(search::MAX_SHOWN).unwrap_or(u64::MAX);
-    characters.min(shown) / u64::try_from(BYTES_PER_TOKEN).unwrap_or(1)
+    searcher.params.tokens()
 }
 
 fn used_up(what: &str, most: u32) -> String {

@@ -11,7 +11,10 @@ use super::{
     fields::Fields,
     web::{WebAnswer, WebRequest},
 };
-use crate::error::Result;
+use crate::{
+    chat::{NativeSearch, estimate::BYTES_PER_TOKEN},
+    error::Result,
+};
 
 /// Results of a search where the request does not say.
 pub const DEFAULT_RESULTS: u32 = 5;
@@ -105,6 +108,25 @@ impl SearchParams {
             location: fields.object("user_location")?.cloned(),
             path: path.to_owned(),
         })
+    }
+
+    /// Tokens of the results of one search.
+    pub(super) fn tokens(&self) -> u64 {
+        let characters = u64::from(self.max_results) * u64::from(self.characters);
+        let shown = u64::try_from(MAX_SHOWN).unwrap_or(u64::MAX);
+        characters.min(shown) / u64::try_from(BYTES_PER_TOKEN).unwrap_or(1)
+    }
+
+    /// The same wish for the provider of a model.
+    pub(super) fn native(&self) -> NativeSearch {
+        let names = |hosts: Vec<&str>| hosts.into_iter().map(str::to_owned).collect();
+        NativeSearch {
+            context_size: self.context_size.clone(),
+            max_uses: self.max_uses,
+            allowed_domains: names(self.domains.allowed()),
+            blocked_domains: names(self.domains.blocked()),
+            location: self.location.clone(),
+        }
     }
 
     /// The two letters of the user's country.

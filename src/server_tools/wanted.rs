@@ -10,7 +10,7 @@ use super::{
     steps::Stop,
 };
 use crate::{
-    chat::{ChatRequest, ServerTool, ServerToolKind},
+    chat::{ChatRequest, NativeSearch, ServerTool, ServerToolKind},
     error::{Error, Result},
 };
 
@@ -96,6 +96,33 @@ impl Wanted {
     pub fn needs_native(&self) -> bool {
         self.searches()
             .any(|params| params.engine == EngineChoice::Native)
+    }
+
+    /// Whether the provider of the model may search instead of an engine.
+    pub fn admits_native(&self) -> bool {
+        let is_open = |params: &SearchParams| {
+            matches!(params.engine, EngineChoice::Auto | EngineChoice::Native)
+        };
+        self.searches().next().is_some() && self.searches().all(is_open)
+    }
+
+    /// Where searches are asked for in the client's body.
+    pub fn search_path(&self) -> &str {
+        let first = self.searches().next();
+        first.map_or("", |params| params.path.as_str())
+    }
+
+    /// Leaves the searches to the provider of the model: what to ask it for.
+    pub fn take_native(&mut self) -> NativeSearch {
+        let search = self.search.take();
+        let params = search.or(self.first.take().map(|first| first.params));
+        self.first = None;
+        params.map_or_else(NativeSearch::default, |params| params.native())
+    }
+
+    /// Prompt tokens that a search before the model adds.
+    pub fn added_prompt(&self) -> u64 {
+        self.first.as_ref().map_or(0, |first| first.params.tokens())
     }
 
     fn tool(&mut self, tool: &ServerTool) -> Result<()> {

@@ -85,6 +85,7 @@ pub fn job(body: Value, attempts: Vec<Route>) -> Job {
         wishes: Wishes::default(),
         kit: None,
         ask: None,
+        is_rewritten: false,
     }
 }
 

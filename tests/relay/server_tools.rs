@@ -647,3 +647,76 @@ fn max_cost_ends_the_loop_in_order() {
         );
     }
 }
+
+#[test]
+fn a_search_that_the_provider_runs_is_asked_in_its_own_words_and_charged_at_its_price() {
+    let anthropic = json!({
+        "id": "msg_1", "type": "message", "role": "assistant", "model": "m", "stop_reason": "end_turn", "stop_sequence": null,
+        "content": [
+            {"type": "server_tool_use", "id": "srv_1", "name": "web_search", "input": {"query": "q"}},
+            {"type": "web_search_tool_result", "tool_use_id": "srv_1", "content": [{"type": "web_search_result", "url": "https://a.example/", "title": "A"}]},
+            {"type": "text", "text": "It is so."},
+        ],
+        "usage": {"input_tokens": 30, "output_tokens": 10, "server_tool_use": {"web_search_requests": 1}},
+    });
+    let responses = json!({
+        "id": "resp_1", "object": "response", "status": "completed", "model": "m",
+        "output": [
+            {"type": "web_search_call", "id": "ws_1", "status": "completed", "action": {"type": "search", "query": "q"}},
+            {"type": "message", "id": "m_1", "role": "assistant", "status": "completed", "content": [{"type": "output_text", "text": "It is so.", "annotations": []}]},
+        ],
+        "usage": {"input_tokens": 30, "output_tokens": 10, "total_tokens": 40},
+    });
+    let gemini = json!({
+        "candidates": [{
+            "index": 0, "finishReason": "STOP", "content": {"role": "model", "parts": [{"text": "It is so."}]},
+            "groundingMetadata": {"groundingChunks": [{"web": {"uri": "https://a.example/", "title": "A"}}]},
+        }],
+        "usageMetadata": {"promptTokenCount": 30, "candidatesTokenCount": 10, "totalTokenCount": 40},
+    });
+    let location = json!({"type": "approximate", "country": "DE"});
+    for (dialect, answer, asked) in [
+        (
+            "anthropic_messages",
+            anthropic,
+            json!([{"type": "web_search_20250305", "name": "web_search", "max_uses": 2, "allowed_domains": ["a.example"], "user_location": location}]),
+        ),
+        (
+            "openai_responses",
+            responses,
+            json!([{"type": "web_search", "search_context_size": "low", "user_location": location, "filters": {"allowed_domains": ["a.example"]}}]),
+        ),
+        ("gemini", gemini, json!([{"googleSearch": {}}])),
+    ] {
+        let route = route("a", dialect, |provider, endpoint| {
+            provider["web_search_price"] = json!(10_000_000);
+            endpoint["supported_parameters"] = json!(["max_tokens", "web_search_options"]);
+        });
+        let tools = json!([{"type": "web_search", "max_uses": 2, "search_context_size": "low", "user_location": {"country": "DE"}, "allowed_domains": ["a.example"]}]);
+        let mut job = job(json!({"tools": tools}), vec![route]);
+        let mut wanted = Wanted::of(&job.request).unwrap();
+        assert!(wanted.admits_native());
+        job.request.native_search = Some(wanted.take_native());
+        assert!(wanted.is_empty());
+        let job = Job {
+            is_rewritten: true,
+            ..job
+        };
+        let (world, client) = play(job, [whole(200, &answer.to_string())]);
+        assert_eq!(sent(&world, 0)["tools"], asked, "{dialect}");
+        assert_eq!(message(&client, false)["content"], "It is so.", "{dialect}");
+        let charge = world.row().charge.unwrap();
+        assert_eq!(
+            (charge.count(Part::WebSearch), charge.total.get()),
+            (1, 30 * PROMPT + 10 * COMPLETION + 10_000_000),
+            "{dialect}"
+        );
+        assert!(charge.explains_itself());
+        let usage = usage_of(&client, false);
+        assert_eq!(
+            usage["server_tool_use"]["web_search_requests"], 1,
+            "{dialect}"
+        );
+        assert_eq!(usage["cost_details"]["server_tool_cost"], 0.01, "{dialect}");
+    }
+}

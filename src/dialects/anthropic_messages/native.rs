@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use serde::Serialize;
-use serde_json::{Number, Value, value::RawValue};
+use serde_json::{Map, Number, Value, value::RawValue};
 
 /// The body of a request.
 #[derive(Debug, Serialize)]
@@ -17,7 +17,7 @@ pub(super) struct Body<'a> {
     pub system: Vec<Block<'a>>,
     pub messages: Vec<Turn<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub tools: Vec<Tool<'a>>,
+    pub tools: Vec<AnyTool<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tool_choice: Option<ToolChoice<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -159,6 +159,31 @@ pub(super) struct CacheControl {
     pub kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ttl: Option<&'static str>,
+}
+
+/// A tool of either kind.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(super) enum AnyTool<'a> {
+    /// The client's.
+    Function(Tool<'a>),
+    /// A search that the provider runs.
+    Search(SearchTool<'a>),
+}
+
+/// The provider's own search.
+#[derive(Debug, Serialize)]
+pub(super) struct SearchTool<'a> {
+    pub r#type: &'static str,
+    pub name: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_uses: Option<u32>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    pub allowed_domains: &'a [String],
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    pub blocked_domains: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_location: Option<Map<String, Value>>,
 }
 
 /// A client tool.

@@ -12,13 +12,15 @@ use super::{
     cache::{self, control},
     ids::user_id,
     messages::{self, Prompt},
-    native::{Block, Body, Metadata, OutputConfig, OutputFormat, Tool, ToolChoice},
+    native::{
+        AnyTool, Block, Body, Metadata, OutputConfig, OutputFormat, SearchTool, Tool, ToolChoice,
+    },
     schema, splice,
     thinking::{self, Surroundings},
 };
 use crate::{
     catalog::{Endpoint, Parameter, PathStyle, Quirk},
-    chat::{self, ChatRequest, Effort, Media, Part, ResponseFormat},
+    chat::{self, ChatRequest, Effort, Media, NativeSearch, Part, ResponseFormat},
     dialects::{Inbound, NativeRequest, Surface, Target},
     error::{Error, Result},
 };
@@ -77,6 +79,13 @@ pub fn request(inbound: &Inbound<'_>, target: &Target<'_>) -> Result<NativeReque
         request.cache_control,
     );
 
+    let mut tools: Vec<AnyTool<'_>> = tools.into_iter().map(AnyTool::Function).collect();
+    let search =
+        NativeSearch::of(request).filter(|_| endpoint.supports(Parameter::WebSearchOptions));
+    if let Some(search) = search.as_deref() {
+        dropped.retain(|name| *name != "web_search_options");
+        tools.push(AnyTool::Search(search_tool(search)));
+    }
     let in_path = target.provider.path_style == PathStyle::RawPredict;
     let body = Body {
         model: (!in_path).then_some(&endpoint.upstream_model_id),
@@ -224,6 +233,19 @@ fn tools<'a>(
     }
     dropped.dedup();
     Ok((tools, tool_choice(request)))
+}
+
+/// The search that the provider runs itself. Only one of the lists may be sent.
+fn search_tool(search: &NativeSearch) -> SearchTool<'_> {
+    let allows = !search.allowed_domains.is_empty();
+    SearchTool {
+        r#type: "web_search_20250305",
+        name: "web_search",
+        max_uses: search.max_uses,
+        allowed_domains: &search.allowed_domains,
+        blocked_domains: if allows { &[] } else { &search.blocked_domains },
+        user_location: search.user_location(),
+    }
 }
 
 fn tool_choice(request: &ChatRequest) -> Option<ToolChoice<'_>> {

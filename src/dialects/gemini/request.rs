@@ -111,10 +111,7 @@ fn tools<'a>(
     functions: &'a [chat::Tool],
     dropped: &mut Dropped<'_>,
 ) -> Vec<Tool<'a>> {
-    let search = dropped.keep(
-        Parameter::WebSearchOptions,
-        request.web_search_options.as_ref(),
-    );
+    let search = dropped.keep(Parameter::WebSearchOptions, chat::NativeSearch::of(request));
     if functions.is_empty() {
         return search.map(|_| Tool::GoogleSearch {}).into_iter().collect();
     }

@@ -3,7 +3,7 @@
 //! Messages, tools' places, limits and reasoning are the business of `request`, which reads this body like a client's.
 
 use crate::{
-    chat::{ChatRequest, ResponseFormat, ToolChoice},
+    chat::{ChatRequest, NativeSearch, ResponseFormat, ToolChoice},
     dialects::splice::ObjectWriter,
 };
 
@@ -37,7 +37,10 @@ pub(super) fn body(request: &ChatRequest, speaks_alike: bool) -> Vec<u8> {
         object.field("modalities", &request.modalities);
     }
     object.optional("audio", request.audio.as_ref());
-    object.optional("web_search_options", request.web_search_options.as_ref());
+    match &request.native_search {
+        Some(native) => put_search(&mut object, native),
+        None => object.optional("web_search_options", request.web_search_options.as_ref()),
+    }
     object.optional("service_tier", request.service_tier.as_ref());
     object.optional("verbosity", request.verbosity.as_ref());
     object.optional("user", request.user.as_ref());
@@ -47,6 +50,18 @@ pub(super) fn body(request: &ChatRequest, speaks_alike: bool) -> Vec<u8> {
     }
     object.end();
     body
+}
+
+fn put_search(object: &mut ObjectWriter<'_>, native: &NativeSearch) {
+    let mut options = ObjectWriter::new(object.key("web_search_options"));
+    options.optional("search_context_size", native.context_size.as_ref());
+    if let Some(location) = &native.location {
+        let mut place = location.clone();
+        place.remove("type");
+        let location = serde_json::json!({"type": "approximate", "approximate": place});
+        options.field("user_location", &location);
+    }
+    options.end();
 }
 
 fn sampling(object: &mut ObjectWriter<'_>, request: &ChatRequest) {

@@ -4,17 +4,17 @@
 //! canonical form, here. Functions that do not say whether they are strict are not: that is what chat completions mean, and
 //! these hosts would assume the contrary.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{input, passthrough};
 use crate::{
     catalog::{Parameter, Quirk},
-    chat::{ChatRequest, Effort, ReasoningWish, ResponseFormat, Tool, ToolChoice},
+    chat::{ChatRequest, Effort, NativeSearch, ReasoningWish, ResponseFormat, Tool, ToolChoice},
     dialects::{
         Inbound, NativeRequest, Target,
         openai_chat::hashed_user,
         patterns,
-        splice::{Fields, ObjectWriter, put_array},
+        splice::{Fields, ObjectWriter, put, put_array},
     },
     error::{Error, Next, Result},
 };
@@ -84,7 +84,6 @@ fn without_native_form(request: &ChatRequest) -> Vec<&'static str> {
         ("prediction", request.prediction.is_some()),
         ("modalities", modalities.iter().any(|word| word != "text")),
         ("audio", request.audio.is_some()),
-        ("web_search_options", request.web_search_options.is_some()),
     ]
     .into_iter()
     .filter_map(|(name, is_sent)| is_sent.then_some(name))
@@ -132,17 +131,43 @@ impl<'a> Writer<'a, '_> {
 
     fn tools(&mut self) {
         let request = self.request;
+        let search = NativeSearch::of(request);
+        let searches = search.is_some() && self.supports(Parameter::WebSearchOptions);
+        if search.is_some() && !searches {
+            self.drop(Parameter::WebSearchOptions);
+        }
+        let search = search.filter(|_| searches);
         // P61: an empty list is no list.
-        if request.tools.is_empty() {
+        if request.tools.is_empty() && search.is_none() {
             return;
         }
-        if !self.supports(Parameter::Tools) {
-            return self.drop(Parameter::Tools);
+        let takes = self.supports(Parameter::Tools);
+        if !takes && !request.tools.is_empty() {
+            self.drop(Parameter::Tools);
+        }
+        let functions = if takes { &request.tools[..] } else { &[] };
+        if functions.is_empty() && search.is_none() {
+            return;
         }
         let plain = self.has(Quirk::PlainPatterns);
-        match self.own("tools").filter(|_| !plain) {
-            Some(tools) => self.object.raw("tools", tools),
-            None => put_tools(self.object.key("tools"), &request.tools, plain),
+        match (self.own("tools").filter(|_| !plain), search.as_deref()) {
+            (Some(tools), None) => self.object.raw("tools", tools),
+            (_, search) => {
+                let mut list = Vec::new();
+                put_tools(&mut list, functions, plain);
+                if let Some(search) = search {
+                    list.pop();
+                    if !functions.is_empty() {
+                        list.push(b',');
+                    }
+                    put(&mut list, &hosted_search(search));
+                    list.push(b']');
+                }
+                self.object.key("tools").extend_from_slice(&list);
+            }
+        }
+        if functions.is_empty() {
+            return;
         }
         if let Some(choice) = &request.tool_choice {
             if self.supports(Parameter::ToolChoice) {
@@ -322,6 +347,25 @@ impl<'a> Writer<'a, '_> {
     fn drop(&mut self, parameter: Parameter) {
         self.dropped.push(parameter.as_str());
     }
+}
+
+/// The search that these hosts run themselves.
+fn hosted_search(search: &NativeSearch) -> Value {
+    let mut tool = json!({"type": "web_search"});
+    let filters = (!search.allowed_domains.is_empty())
+        .then(|| json!({"allowed_domains": search.allowed_domains}));
+    if let Some(object) = tool.as_object_mut() {
+        let size = search.context_size.as_ref().map(|size| json!(size));
+        let location = search.user_location().map(Value::Object);
+        for (key, value) in [
+            ("search_context_size", size),
+            ("user_location", location),
+            ("filters", filters),
+        ] {
+            object.extend(value.map(|value| (key.to_owned(), value)));
+        }
+    }
+    tool
 }
 
 /// Appends the list of tools; with `plain` patterns where the host reads no others (P77).

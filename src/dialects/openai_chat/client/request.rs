@@ -134,6 +134,7 @@ fn convert(wire: wire::Request) -> Result<ChatRequest> {
         modalities: modalities(wire.modalities),
         audio: wire.audio.map(Value::Object),
         web_search_options: wire.web_search_options.map(Value::Object),
+        native_search: None,
         service_tier: wire.service_tier,
         verbosity: wire.verbosity.map(verbosity),
         user: wire.user,
