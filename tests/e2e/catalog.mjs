@@ -20,6 +20,7 @@ const WIRES = {
   openai: { native: "openai_chat", path: "openai/v1", auth: `{ kind = "bearer" }` },
   anthropic: { native: "anthropic_messages", path: "anthropic", auth: `{ kind = "header", name = "x-api-key" }` },
   gemini: { native: "gemini", path: "gemini/v1beta", auth: `{ kind = "header", name = "x-goog-api-key" }` },
+  cohere: { native: "cohere_v2", path: "cohere", auth: `{ kind = "bearer" }` },
   bedrock: {
     native: "bedrock_converse",
     path: "bedrock",
@@ -45,6 +46,10 @@ const PARAMETERS = {
     "temperature", "top_p", "top_k", "frequency_penalty", "presence_penalty", "max_tokens", "max_completion_tokens", "seed",
     "response_format", "structured_outputs", "stop", "tools", "tool_choice", "include_reasoning", "reasoning",
   ],
+  cohere: [
+    "temperature", "top_p", "top_k", "frequency_penalty", "presence_penalty", "max_tokens", "max_completion_tokens", "seed",
+    "response_format", "structured_outputs", "stop", "tools", "tool_choice", "include_reasoning", "reasoning",
+  ],
   bedrock: [
     "temperature", "top_p", "top_k", "max_tokens", "max_completion_tokens", "response_format", "structured_outputs", "stop",
     "tools", "tool_choice", "include_reasoning", "reasoning",
@@ -56,6 +61,7 @@ const REASONING = {
   openai: { efforts: ["high", "medium", "low", "minimal", "none"], history: "reasoning_content" },
   anthropic: { budget: { min: 1024 } },
   gemini: { budget: { min: 0, max: 24576 }, toggle: true },
+  cohere: { budget: { min: 1 }, toggle: true },
   bedrock: { budget: { min: 1024 }, fields: "thinking" },
 };
 
@@ -78,10 +84,11 @@ const scaled = (prices, factor) =>
     }),
   );
 
+const QUIRKS = { openai: ["developer_role", "max_completion_tokens"] };
+
 /** One provider's row as TOML. */
-export function provider({ slug, dialect, secret = "TEST_UPSTREAM_KEY" }) {
+export function provider({ slug, dialect, secret = "TEST_UPSTREAM_KEY", quirks = QUIRKS[dialect] ?? [] }) {
   const { native, path, auth } = WIRES[dialect];
-  const quirks = dialect === "openai" ? `\nquirks = ["developer_role", "max_completion_tokens"]` : "";
   return `[[provider]]
 slug = "${slug}"
 name = "Test ${slug}"
@@ -89,7 +96,8 @@ dialect = "${native}"
 base_url = "\${TEST_UPSTREAM}/p/${slug}/${path}"
 auth = ${auth}
 secret = "${secret}"
-data_policy = { training = false, retention_days = 0 }${quirks}
+data_policy = { training = false, retention_days = 0 }
+quirks = ${JSON.stringify(quirks)}
 can_cancel = true
 `;
 }

@@ -30,7 +30,7 @@ export async function startUpstream({ port = 0, host = '127.0.0.1', fixturesDir 
   });
   const bound = server.address().port;
   const url = `http://${host}:${bound}`;
-  const versions = { openai: 'openai/v1', anthropic: 'anthropic/v1', gemini: 'gemini/v1beta', bedrock: 'bedrock', responses: 'responses/v1' };
+  const versions = { openai: 'openai/v1', anthropic: 'anthropic/v1', gemini: 'gemini/v1beta', bedrock: 'bedrock', cohere: 'cohere', responses: 'responses/v1' };
   return {
     url,
     port: bound,
