@@ -159,17 +159,16 @@ fn streams() -> Vec<(&'static str, Dialect, Vec<u8>)> {
         ],
         true,
     );
-    let candidate = |finish: Value| {
-        json!({"candidates": [{"content": {"parts": [{"text": PIECE}], "role": "model"}, "finishReason": finish, "index": 0}],
-            "modelVersion": "m", "usageMetadata": {"promptTokenCount": 5, "candidatesTokenCount": 9, "totalTokenCount": 14}})
+    let candidate = |parts: Value, finish: Option<&str>| {
+        let mut candidate = json!({"content": {"parts": parts, "role": "model"}, "index": 0});
+        if let (Some(finish), Some(object)) = (finish, candidate.as_object_mut()) {
+            object.insert("finishReason".to_owned(), finish.into());
+        }
+        json!({"candidates": [candidate], "modelVersion": "m",
+            "usageMetadata": {"promptTokenCount": 5, "candidatesTokenCount": 9, "totalTokenCount": 14}})
     };
-    let mut one = candidate(Value::Null);
-    one["candidates"][0]
-        .as_object_mut()
-        .unwrap()
-        .remove("finishReason");
-    let mut last = candidate(json!("STOP"));
-    last["candidates"][0]["content"]["parts"] = json!([]);
+    let one = candidate(json!([{"text": PIECE}]), None);
+    let last = candidate(json!([]), Some("STOP"));
     let gemini = sse(vec![], one, vec![last], false);
     let item = json!({"id": "msg_1", "type": "message", "role": "assistant", "status": "in_progress", "content": []});
     let response = |status: &str, output: Value| {

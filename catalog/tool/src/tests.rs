@@ -304,7 +304,8 @@ fn demo_models_say_what_they_are_and_cost_something() {
         .map(|row| &row.value)
         .filter(|m| m.slug.starts_with("demo/"))
         .collect();
-    assert_eq!(demo.len(), 4);
+    // Conversations in each demo format, and one model for each other operation.
+    assert_eq!(demo.len(), 9);
     for model in demo {
         assert!(
             model.name.contains("local demo upstream")
@@ -334,7 +335,7 @@ fn demo_models_say_what_they_are_and_cost_something() {
         .unwrap();
     assert_eq!(
         local.models.len(),
-        4,
+        9,
         "without any provider's key only the demo models are offered"
     );
 }
