@@ -102,6 +102,7 @@ fn statistics(model: &ServedModel) -> Statistics {
             p50: at,
             p75: at * 1.5,
             p90: at * 2.0,
+            p95: at * 3.0,
             p99: at * 4.0,
         })
     };

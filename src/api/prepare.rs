@@ -12,7 +12,7 @@ use super::{
     know_statistics, presets,
 };
 use crate::{
-    catalog::{Dialect, Parameter},
+    catalog::{Dialect, Endpoint, Parameter},
     chat::{ChatRequest, ServerToolKind, estimate::PromptSize},
     dialects::Surface,
     error::Result,
@@ -268,17 +268,28 @@ impl Prepared {
     }
 
     /// The plan in words, also where it is empty.
-    pub fn explain<W: World>(&self, world: &W) -> serde_json::Value {
-        self.within(world, |situation| {
-            let plan = routing::attempts(&self.chat, &self.models, situation);
-            let mut told =
-                explain::route(&self.chat, &self.models, situation, &plan, self.strategy);
+    ///
+    /// # Errors
+    /// 400 where `max_cost` is no amount.
+    pub fn explain<W: World>(&self, world: &W) -> Result<serde_json::Value> {
+        let cap = relay::max_cost::parse(self.chat.max_cost.as_deref())?;
+        let told = self.within(world, |situation| {
+            let (chat, models) = (&self.chat, &self.models);
+            let plan = routing::attempts(chat, models, situation);
+            let within = cap.map(|cap| {
+                move |endpoint: &Endpoint| {
+                    relay::max_cost::told(chat, endpoint, cap, situation.prompt_tokens)
+                }
+            });
+            let within = within.as_ref().map(|within| within as &explain::Within<'_>);
+            let mut told = explain::route(chat, models, situation, &plan, self.strategy, within);
             if let (Some(choice), Some(data)) = (&self.choice, told.get_mut("data"))
                 && let Some(data) = data.as_object_mut()
             {
                 data.insert("router".to_owned(), choice.explain());
             }
             told
-        })
+        });
+        Ok(told)
     }
 }

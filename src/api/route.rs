@@ -12,5 +12,5 @@ use crate::{dialects::Surface, error::Result};
 pub async fn explain<W: World>(world: &W, request: Request, generation: &str) -> Result<Response> {
     let key = principal(world, &request).await?;
     let prepared = prepare(world, request, Surface::ChatCompletions, &key, generation).await?;
-    Ok(Response::json(200, &prepared.explain(world)))
+    Ok(Response::json(200, &prepared.explain(world)?))
 }

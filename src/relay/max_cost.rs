@@ -7,7 +7,7 @@
 //!   tokens, so where the provider keeps to a limit of its own the gateway steps in at twice the estimate.
 //! - Whatever a provider counts, no charge exceeds the amount (`bill`).
 
-use serde_json::value::RawValue;
+use serde_json::{Value, json, value::RawValue};
 
 use super::{
     bill::{answers, counted},
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     catalog::{Endpoint, Parameter},
-    chat::estimate,
+    chat::{ChatRequest, estimate},
     credits::{
         money::Nanos,
         pricing::{OutputBounds, PriceTable},
@@ -55,7 +55,7 @@ enum Budget {
 }
 
 /// What `cap` buys at an endpoint.
-fn budget(job: &Job, endpoint: &Endpoint, cap: Nanos, prompt_tokens: u64) -> Budget {
+fn budget(request: &ChatRequest, endpoint: &Endpoint, cap: Nanos, prompt_tokens: u64) -> Budget {
     let prices = &endpoint.prices;
     let nothing = OutputBounds {
         max_tokens: Some(0),
@@ -68,14 +68,25 @@ fn budget(job: &Job, endpoint: &Endpoint, cap: Nanos, prompt_tokens: u64) -> Bud
     let Some(tokens) = prices.affordable_tokens(cap, prompt_tokens) else {
         return Budget::Ample;
     };
-    let each = tokens / answers(&job.request);
-    let asked = job.request.max_tokens.unwrap_or(u64::MAX);
+    let each = tokens / answers(request);
+    let asked = request.max_tokens.unwrap_or(u64::MAX);
     let most = endpoint.max_completion_tokens.unwrap_or(u64::MAX);
     match each {
         0 => Budget::TooDear,
         each if each >= asked.min(most) => Budget::Ample,
         each => Budget::Tokens(each),
     }
+}
+
+/// What an endpoint can do for so much money, as a plan tells it: `{"serves", "max_tokens"}`, where no `max_tokens` means as
+/// many as the request may have anyway.
+pub fn told(request: &ChatRequest, endpoint: &Endpoint, cap: Nanos, prompt_tokens: u64) -> Value {
+    let (serves, max_tokens) = match budget(request, endpoint, cap, prompt_tokens) {
+        Budget::TooDear => (false, None),
+        Budget::Ample => (true, None),
+        Budget::Tokens(tokens) => (true, Some(tokens)),
+    };
+    json!({"serves": serves, "max_tokens": max_tokens})
 }
 
 /// Nobody in the plan can serve the prompt for so little.
@@ -131,7 +142,7 @@ impl Allowance {
         };
         let cap = whole.checked_sub(spent).unwrap_or_default();
         let is_limited = Self::limits(endpoint);
-        let max_tokens = match budget(job, endpoint, cap, prompt_tokens) {
+        let max_tokens = match budget(&job.request, endpoint, cap, prompt_tokens) {
             Budget::TooDear => return Err(refusal(job, whole)),
             Budget::Ample => None,
             Budget::Tokens(tokens) => is_limited.then_some(tokens),

@@ -74,6 +74,9 @@ impl Strategy {
     }
 }
 
+/// What an endpoint can do for the most that the request may cost.
+pub type Within<'a> = dyn Fn(&Endpoint) -> Value + 'a;
+
 /// The answer of `POST /route`: the models in the order of the request, each with all its endpoints, kept ones first.
 pub fn route(
     request: &ChatRequest,
@@ -81,8 +84,13 @@ pub fn route(
     situation: &Situation<'_>,
     plan: &Plan,
     strategy: Strategy,
+    within: Option<&Within<'_>>,
 ) -> Value {
-    let teller = Teller { request, situation };
+    let teller = Teller {
+        request,
+        situation,
+        within,
+    };
     let model = |asked: &Asked| {
         let slug = &asked.model.model.slug;
         let kept = (1..)
@@ -125,6 +133,7 @@ fn seed_text(seed: u64) -> String {
 struct Teller<'a> {
     request: &'a ChatRequest,
     situation: &'a Situation<'a>,
+    within: Option<&'a Within<'a>>,
 }
 
 impl Teller<'_> {
@@ -168,6 +177,9 @@ impl Teller<'_> {
             "tokens_per_second".into(),
             median(|w| w.tokens_per_second).into(),
         );
+        if let Some(within) = self.within {
+            told.insert("max_cost".into(), within(endpoint));
+        }
         if standing != Standing::Steady {
             told.insert("standing".into(), standing.as_str().into());
         }

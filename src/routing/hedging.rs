@@ -1,6 +1,6 @@
 //! After how long a silent endpoint is no longer waited for alone (`provider.hedge`).
 //!
-//! A stream is hedged when its first content is later than nine in ten of this endpoint's; an answer in one piece when it takes
+//! A stream is hedged when its first content is later than nineteen in twenty of the model's at this endpoint; an answer in one piece when it takes
 //! longer than that plus twice the time that a usual answer takes to write. Out of scope: running two attempts (`relay`).
 
 use super::{preferences::Hedge, statistics::EndpointStatistics};
@@ -21,7 +21,7 @@ pub fn after_ms(hedge: Hedge, stream: bool, first: Option<&EndpointStatistics>) 
         let windows = [&first.five_minutes, &first.half_hour, &first.day];
         let known = |window: &&crate::routing::statistics::Window| window.first_token_ms.is_some();
         let window = windows.into_iter().find(known)?;
-        let begins = f64::from(window.first_token_ms?.p90);
+        let begins = f64::from(window.first_token_ms?.p95);
         if stream {
             return Some(begins);
         }
@@ -61,10 +61,10 @@ mod tests {
     use super::*;
     use crate::routing::statistics::{Percentiles, Window};
 
-    fn known(p90: f32, speed: f32, tokens: u64) -> EndpointStatistics {
+    fn known(p95: f32, speed: f32, tokens: u64) -> EndpointStatistics {
         let points = |value| Percentiles {
             p50: value,
-            p90: value,
+            p95: value,
             ..Percentiles::default()
         };
         EndpointStatistics {
@@ -72,7 +72,7 @@ mod tests {
                 attempts: 12,
                 failed: 2,
                 completion_tokens: 10 * tokens,
-                first_token_ms: Some(points(p90)),
+                first_token_ms: Some(points(p95)),
                 tokens_per_second: Some(points(speed)),
                 ..Window::default()
             },

@@ -193,6 +193,7 @@ impl World {
                 p50: at,
                 p75: at,
                 p90: at,
+                p95: tail,
                 p99: tail,
             })
         };

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::Endpoint;
 
-/// Four points of a distribution: p90 is what nine of ten requests did at least as well as. So latencies rise from p50 to
+/// Five points of a distribution: p90 is what nine of ten requests did at least as well as. So latencies rise from p50 to
 /// p99, and speeds fall.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the words are the wire's own")]
@@ -16,6 +16,7 @@ pub struct Percentiles {
     pub p50: f32,
     pub p75: f32,
     pub p90: f32,
+    pub p95: f32,
     pub p99: f32,
 }
 
@@ -52,7 +53,7 @@ pub struct Window {
 }
 
 /// [`Window`] in the order of its fields: counts, cost, minutes, percentiles.
-type Packed = ([u64; 8], i64, [u32; 2], Option<[f32; 4]>, Option<[f32; 4]>);
+type Packed = ([u64; 8], i64, [u32; 2], Option<[f32; 5]>, Option<[f32; 5]>);
 
 impl Window {
     /// The share of minutes in which the endpoint was up, in percent; `None` where no minute tells.
@@ -113,8 +114,14 @@ impl From<Packed> for Window {
             cache_read_tokens,
             completion_tokens,
         ] = counts;
-        let percentiles = |points: Option<[f32; 4]>| {
-            points.map(|[p50, p75, p90, p99]| Percentiles { p50, p75, p90, p99 })
+        let percentiles = |points: Option<[f32; 5]>| {
+            points.map(|[p50, p75, p90, p95, p99]| Percentiles {
+                p50,
+                p75,
+                p90,
+                p95,
+                p99,
+            })
         };
         Self {
             attempts,
@@ -137,7 +144,7 @@ impl From<Packed> for Window {
 impl From<Window> for Packed {
     fn from(window: Window) -> Self {
         let points = |it: Option<Percentiles>| {
-            it.map(|points| [points.p50, points.p75, points.p90, points.p99])
+            it.map(|points| [points.p50, points.p75, points.p90, points.p95, points.p99])
         };
         (
             [
@@ -178,12 +185,14 @@ mod tests {
                 p50: 231.5,
                 p75: 335.5,
                 p90: 719.5,
+                p95: 1_343.5,
                 p99: 2_687.5,
             }),
             tokens_per_second: Some(Percentiles {
                 p50: 87.675,
                 p75: 71.675,
                 p90: 51.195,
+                p95: 31.535,
                 p99: 11.835,
             }),
             minutes: 1_440,

@@ -193,6 +193,17 @@ test("the plan is told and nothing is asked or charged", async () => {
   assert.equal((await call(gateway, "route", { method: "POST", body: {} })).status, 401);
 });
 
+test("a plan tells what max_cost buys at each endpoint", async () => {
+  const endpoints = async (fields) => (await route({ model: "test/openai", provider: price, ...fields })).data.models[0].endpoints;
+  const [cheap, dear] = await endpoints({ max_cost: "0.0005" });
+  assert.ok(cheap.max_cost.serves && dear.max_cost.serves);
+  assert.ok(cheap.max_cost.max_tokens > dear.max_cost.max_tokens && dear.max_cost.max_tokens > 0, JSON.stringify([cheap, dear]));
+  assert.deepEqual((await endpoints({ max_cost: 5, max_tokens: 10 }))[0].max_cost, { serves: true, max_tokens: null });
+  for (const { max_cost: told } of await endpoints({ max_cost: "0.000000001" })) assert.deepEqual(told, { serves: false, max_tokens: null });
+  assert.ok((await endpoints({})).every(({ max_cost: told }) => told === undefined));
+  assert.equal((await route({ model: "test/openai", max_cost: "cheap" })).error.code, 400);
+});
+
 test("a preset is kept, used in three ways, replaced and deleted", async () => {
   const path = "presets/mail/chat/completions";
   const keep = (body) => callJson(gateway, path, { key, body });

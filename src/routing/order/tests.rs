@@ -55,6 +55,7 @@ impl Made {
             p50: x,
             p75: x,
             p90: x,
+            p95: x,
             p99: x,
         };
         let answers = self.attempts - self.failed;

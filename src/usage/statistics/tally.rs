@@ -157,6 +157,7 @@ fn percentiles(at: impl Fn(u64) -> Option<f64>, scale: f64) -> Option<Percentile
         p50: point(50)?,
         p75: point(75)?,
         p90: point(90)?,
+        p95: point(95)?,
         p99: point(99)?,
     })
 }
