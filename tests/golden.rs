@@ -19,6 +19,7 @@ mod golden {
     #[path = "../golden_gemini/reader.rs"]
     mod gemini_reader;
     mod openai_requests;
+    mod operations;
     mod responses;
     mod responses_requests;
     mod summary;

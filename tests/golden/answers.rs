@@ -37,6 +37,11 @@ fn check_against<'a>(name: &str, apis: impl Iterator<Item = (&'a Api, Vec<Case>)
             assert!(twice.is_none(), "two cases {}", case.name);
         }
     }
+    hold_against(name, &seen);
+}
+
+/// Holds what was read against the snapshot `<name>.json`, or writes it.
+pub fn hold_against(name: &str, seen: &BTreeMap<String, Value>) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{name}.json"));
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         let text = serde_json::to_string_pretty(&seen).unwrap();
@@ -51,7 +56,7 @@ fn check_against<'a>(name: &str, apis: impl Iterator<Item = (&'a Api, Vec<Case>)
     });
     let expected: BTreeMap<String, Value> = serde_json::from_slice(&expected).unwrap();
     let mut wrong = Vec::new();
-    for (case, summary) in &seen {
+    for (case, summary) in seen {
         match expected.get(case) {
             Some(known) if known == summary => {}
             Some(known) => wrong.push(format!("{case}:\n  was {known}\n  is  {summary}")),
