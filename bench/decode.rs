@@ -54,7 +54,7 @@ fn main() {
     }
     let (_, dialect, bytes) = streams.first().unwrap();
     let events = events(*dialect, bytes);
-    for surface in SURFACES {
+    for surface in Surface::ALL {
         let (meta, request) = (Meta::default(), ChatRequest::default());
         let recipient = Recipient {
             surface,
@@ -76,14 +76,6 @@ fn main() {
 }
 
 const PIECE: &str = " piece of";
-
-/// What clients speak.
-const SURFACES: [Surface; 4] = [
-    Surface::ChatCompletions,
-    Surface::Completions,
-    Surface::Responses,
-    Surface::Messages,
-];
 
 fn text(answer: &Completion) -> &str {
     let choice = answer.choices.first();

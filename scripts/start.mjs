@@ -127,7 +127,7 @@ async function ensureAccount(base, operator, dev) {
 /** The model for the example: one that needs no provider's key. */
 async function demoModel(base) {
   const { data } = await (await fetch(`${base}/api/v1/models`)).json();
-  return (data.find((model) => model.id.startsWith("demo/")) ?? data[0])?.id ?? "demo/hello";
+  return data.find((model) => model.id.startsWith("demo/")).id;
 }
 
 /** The names, never the values, of what `.dev.vars` brings. */

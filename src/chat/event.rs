@@ -21,6 +21,14 @@ pub enum FinishReason {
 }
 
 impl FinishReason {
+    /// The same for an answer with tool calls: one that ended by itself wants them to run.
+    pub fn with_calls(self, has_calls: bool) -> Self {
+        match self {
+            FinishReason::Stop if has_calls => FinishReason::ToolCalls,
+            reason => reason,
+        }
+    }
+
     /// The word of chat completions.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 use super::request::ChatRequest;
+use crate::error::{Error, Result};
 
 /// Which tool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,6 +68,32 @@ pub struct ServerTool {
     pub parameters: Map<String, Value>,
     /// Where the parameters stand in the client's body: `tools[1].parameters`.
     pub path: String,
+}
+
+impl ServerTool {
+    /// A declaration out of the fields beside its type. The parameters stand in an object of their own (`parameters`), or are
+    /// those fields themselves, as other APIs have them.
+    ///
+    /// # Errors
+    /// 400 where `parameters` is no object; `path` is that of the tool.
+    pub fn of(kind: ServerToolKind, mut fields: Map<String, Value>, path: String) -> Result<Self> {
+        match fields.remove("parameters") {
+            None | Some(Value::Null) => Ok(Self {
+                kind,
+                parameters: fields,
+                path,
+            }),
+            Some(Value::Object(parameters)) => Ok(Self {
+                kind,
+                parameters,
+                path: format!("{path}.parameters"),
+            }),
+            Some(_) => Err(Error::invalid(
+                format!("{path}.parameters"),
+                "expected an object",
+            )),
+        }
+    }
 }
 
 /// A search that the provider of the model is asked to run itself.

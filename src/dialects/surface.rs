@@ -30,6 +30,14 @@ pub enum Surface {
 }
 
 impl Surface {
+    /// Every one.
+    pub const ALL: [Self; 4] = [
+        Self::ChatCompletions,
+        Self::Messages,
+        Self::Completions,
+        Self::Responses,
+    ];
+
     /// Its name in records and keys.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -112,8 +112,6 @@ export async function startGateway({ vars = {}, catalog = testCatalog(), persist
     d1: (sql, ...params) => worker.ask("d1", { sql, params }),
     /** A value in KV, or null. */
     kv: (key) => worker.ask("kv", { key }),
-    /** A value of KV. */
-    kv: (key) => worker.ask("kv", { key }),
     /** Runs the cron; `cron` may name faults instead of a time. */
     scheduled: (cron = "* * * * *") => worker.ask("scheduled", { cron }),
     /** The isolate forgets how endpoints did. */

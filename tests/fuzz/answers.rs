@@ -64,7 +64,7 @@ fn check_writers(events: &[Event]) {
         Meta::default(),
         UsageReport::default(),
     );
-    for surface in [Surface::ChatCompletions, Surface::Messages] {
+    for surface in Surface::ALL {
         let recipient = Recipient {
             surface,
             request: &request,

@@ -76,6 +76,8 @@ fn requests_of_any_bytes_are_written_or_refused() {
     for (number, (surface, api)) in (100_u64..).zip([
         (Surface::ChatCompletions, "openai.chat"),
         (Surface::Messages, "anthropic.messages"),
+        (Surface::Responses, "openai.responses"),
+        (Surface::Completions, "openai.completions"),
     ]) {
         let recorded = common::recorded(api).unwrap_or_default();
         let cases = common::synthetic(api).into_iter().chain(recorded);

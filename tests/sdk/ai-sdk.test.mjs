@@ -6,6 +6,7 @@ import { APICallError, Output, generateText, isStepCount, streamText, tool } fro
 import { z } from "zod";
 import { startGateway } from "../e2e/gateway.mjs";
 import { MODELS } from "./cases.mjs";
+import { faultsOf } from "./faults.mjs";
 
 let gateway;
 let provider;
@@ -16,15 +17,7 @@ before(async () => {
 });
 after(() => gateway?.stop());
 
-const calm = () => {
-  gateway.upstream.release();
-  gateway.upstream.reset();
-};
-
-/** Makes both providers of a dialect answer so. */
-function script(dialect, behaviour, times = null) {
-  for (const name of ["one", "two"]) gateway.upstream.script({ prefix: `/p/${name}-${dialect}`, behaviour, times });
-}
+const { script, calm } = faultsOf(() => gateway);
 
 const numbers = (last) => Array.from({ length: last }, (_, at) => at + 1).join(", ");
 

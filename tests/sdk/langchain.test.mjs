@@ -7,6 +7,7 @@ import { ChatOpenAI } from "@langchain/openai";
 import { z } from "zod";
 import { startGateway } from "../e2e/gateway.mjs";
 import { MODELS } from "./cases.mjs";
+import { faultsOf } from "./faults.mjs";
 
 let gateway;
 let key;
@@ -16,14 +17,7 @@ before(async () => {
 });
 after(() => gateway?.stop());
 
-const calm = () => {
-  gateway.upstream.release();
-  gateway.upstream.reset();
-};
-
-function script(dialect, behaviour, times = null) {
-  for (const name of ["one", "two"]) gateway.upstream.script({ prefix: `/p/${name}-${dialect}`, behaviour, times });
-}
+const { script, calm } = faultsOf(() => gateway);
 
 const city = z.object({ city: z.string() });
 const TOOLS = [

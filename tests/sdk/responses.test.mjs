@@ -6,6 +6,7 @@ import { zodTextFormat } from "openai/helpers/zod";
 import { z } from "zod";
 import { startGateway } from "../e2e/gateway.mjs";
 import { MODELS } from "./cases.mjs";
+import { faultsOf } from "./faults.mjs";
 
 let gateway;
 let openai;
@@ -16,14 +17,7 @@ before(async () => {
 });
 after(() => gateway?.stop());
 
-const calm = () => {
-  gateway.upstream.release();
-  gateway.upstream.reset();
-};
-
-function script(dialect, behaviour, times = null) {
-  for (const name of ["one", "two"]) gateway.upstream.script({ prefix: `/p/${name}-${dialect}`, behaviour, times });
-}
+const { script, calm } = faultsOf(() => gateway);
 
 const CITY = { type: "object", properties: { city: { type: "string" } }, required: ["city"], additionalProperties: false };
 const TOOLS = ["get_weather", "get_time"].map((name) => ({ type: "function", name, description: `Tells ${name.slice(4)}.`, parameters: CITY, strict: true }));

@@ -211,7 +211,9 @@ impl Decoder {
                 note.is_irregular |= !found.is_empty();
                 found.into_iter().for_each(&mut emit);
             }
-            let reason = stop::with_calls(&native, state.calls.any());
+            // Some hosts say `stop` although they want tools to run, and OpenAI says so where a function was forced; only
+            // `stop` is overridden (P52, P54).
+            let reason = stop::stop_reason(&native).with_calls(state.calls.any());
             note.ended = Some((reason, native.clone()));
             events.push(Event::Finish {
                 choice: index,
@@ -247,7 +249,7 @@ impl Decoder {
             state.end(note, &mut emit);
             events.push(Event::Finish {
                 choice: index,
-                reason: stop::with_calls("stop", state.calls.any()),
+                reason: FinishReason::Stop.with_calls(state.calls.any()),
                 native: String::new(),
                 stop_sequence: None,
             });

@@ -21,15 +21,6 @@ pub fn stop_reason(native: &str) -> FinishReason {
     }
 }
 
-/// The same for an answer with tool calls: some hosts say `stop` although they want tools to run, and OpenAI says so where
-/// a function was forced. Only `stop` is overridden (P52, P54).
-pub(super) fn with_calls(native: &str, has_calls: bool) -> FinishReason {
-    match stop_reason(native) {
-        FinishReason::Stop if has_calls => FinishReason::ToolCalls,
-        reason => reason,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,11 +45,14 @@ mod tests {
     #[test]
     fn only_stop_becomes_tool_calls() {
         // P52, P54
-        assert_eq!(with_calls("stop", true), FinishReason::ToolCalls);
-        assert_eq!(with_calls("stop", false), FinishReason::Stop);
-        assert_eq!(with_calls("length", true), FinishReason::Length);
         assert_eq!(
-            with_calls("content_filter", true),
+            stop_reason("stop").with_calls(true),
+            FinishReason::ToolCalls
+        );
+        assert_eq!(stop_reason("stop").with_calls(false), FinishReason::Stop);
+        assert_eq!(stop_reason("length").with_calls(true), FinishReason::Length);
+        assert_eq!(
+            stop_reason("content_filter").with_calls(true),
             FinishReason::ContentFilter
         );
     }

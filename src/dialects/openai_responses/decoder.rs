@@ -147,7 +147,7 @@ impl Decoder {
         let native = answer.native_reason();
         events.push(Event::Finish {
             choice: 0,
-            reason: stop::with_calls(native, self.calls > 0),
+            reason: stop::stop_reason(native).with_calls(self.calls > 0),
             native: native.to_owned(),
             stop_sequence: None,
         });

@@ -13,14 +13,6 @@ pub fn stop_reason(native: &str) -> FinishReason {
     }
 }
 
-/// The same for an answer with calls of the client's tools: a complete one wants them to run.
-pub(super) fn with_calls(native: &str, has_calls: bool) -> FinishReason {
-    match stop_reason(native) {
-        FinishReason::Stop if has_calls => FinishReason::ToolCalls,
-        reason => reason,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -37,7 +29,11 @@ mod tests {
             ("content_filter", false, FinishReason::ContentFilter),
             ("failed", false, FinishReason::Error),
         ] {
-            assert_eq!(with_calls(native, has_calls), reason, "{native}");
+            assert_eq!(
+                stop_reason(native).with_calls(has_calls),
+                reason,
+                "{native}"
+            );
         }
     }
 }

@@ -223,3 +223,31 @@ fn string(json: Option<&RawValue>) -> Cow<'_, str> {
     json.and_then(|json| serde_json::from_str::<Text<'_>>(json.get()).ok())
         .map_or(Cow::Borrowed(""), |text| text.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn usage_does_not_depend_on_sequence_numbers() {
+        // P22
+        let read = |numbers: [&str; 2]| {
+            let stream = format!(
+                "data: {{\"type\":\"response.output_text.delta\"{},\"item_id\":\"m\",\"output_index\":0,\"content_index\":0,\"delta\":\"Hi\"}}\n\n\
+                 data: {{\"type\":\"response.completed\"{},\"response\":{{\"status\":\"completed\",\"output\":[],\"usage\":{{\"input_tokens\":5,\"output_tokens\":2}}}}}}\n\n",
+                numbers[0], numbers[1]
+            );
+            let (mut reader, mut events) = (Stream::new(&[]), Vec::new());
+            reader.feed(stream.as_bytes(), &mut events).unwrap();
+            reader.finish(&mut events).unwrap();
+            events
+        };
+        let ordered = read([",\"sequence_number\":1", ",\"sequence_number\":2"]);
+        assert!(ordered.iter().any(|event| {
+            matches!(event, Event::Usage(usage) if (usage.prompt, usage.completion) == (5, 2))
+        }));
+        assert_eq!(read(["", ""]), ordered);
+        let repeated = [",\"sequence_number\":7", ",\"sequence_number\":7"];
+        assert_eq!(read(repeated), ordered);
+    }
+}

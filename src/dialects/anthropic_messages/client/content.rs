@@ -13,10 +13,8 @@ use super::{
     wire::{self, Block, Content, Source},
 };
 use crate::{
-    chat::{
-        CacheMark, CacheTtl, Media, Message, Part, ReasoningDetail, ReasoningFormat, ReasoningKind,
-        Role,
-    },
+    chat::{Media, Message, Part, ReasoningDetail, ReasoningFormat, ReasoningKind, Role},
+    dialects::cache_control::cache_mark,
     dialects::openai_chat::client::under,
     error::{Error, Result},
 };
@@ -36,16 +34,6 @@ pub(super) struct Conversation {
     ids: BTreeSet<String>,
     /// Server tools that wait for their results.
     server_tools: Vec<(String, ReasoningKind)>,
-}
-
-/// The canonical form of a cache mark.
-pub(super) fn cache_mark(control: Option<wire::CacheControl>) -> Option<CacheMark> {
-    control.map(|control| CacheMark {
-        ttl: control.ttl.map(|ttl| match ttl {
-            wire::Ttl::FiveMinutes => CacheTtl::FiveMinutes,
-            wire::Ttl::OneHour => CacheTtl::OneHour,
-        }),
-    })
 }
 
 /// Reads instructions and turns.

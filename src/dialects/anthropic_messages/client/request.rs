@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{content, tools, wire};
 use crate::{
     chat::{ChatRequest, Effort, ReasoningRequest, Sampling},
+    dialects::cache_control::cache_mark,
     dialects::openai_chat::client::{explain, positive, provider, session_id, within},
     error::{Error, Result},
 };
@@ -69,7 +70,7 @@ fn convert(wire: wire::Request) -> Result<ChatRequest> {
         response_format,
         reasoning,
         verbosity,
-        cache_control: content::cache_mark(wire.cache_control),
+        cache_control: cache_mark(wire.cache_control),
         service_tier: wire.service_tier.map(service_tier),
         user: user(
             wire.user,

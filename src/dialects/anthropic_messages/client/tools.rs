@@ -5,9 +5,10 @@
 
 use serde_json::Value;
 
-use super::{content::cache_mark, wire};
+use super::wire;
 use crate::{
     chat::{JsonSchema, ResponseFormat, ServerTool, ServerToolKind, Tool, ToolChoice},
+    dialects::cache_control::cache_mark,
     error::{Error, Result},
 };
 
@@ -40,7 +41,10 @@ pub(super) fn tools(tools: Option<Vec<wire::Tool>>) -> Result<Tools> {
                 out.functions.push(function(tool, &path)?);
             }
             Some(word) => match ServerToolKind::parse(word) {
-                Some(kind) => out.server_tools.push(server_tool(kind, tool, path)?),
+                Some(kind) => {
+                    let tool = ServerTool::of(kind, tool.options, path)?;
+                    out.server_tools.push(tool);
+                }
                 None => {
                     out.only_native.get_or_insert(path);
                 }
@@ -85,26 +89,6 @@ fn function(tool: wire::Tool, path: &str) -> Result<Tool> {
         strict: function.strict,
         cache: cache_mark(tool.cache_control),
     })
-}
-
-/// The parameters stand in an object of their own, or beside the type as Anthropic has them.
-fn server_tool(kind: ServerToolKind, mut tool: wire::Tool, path: String) -> Result<ServerTool> {
-    match tool.options.remove("parameters") {
-        None | Some(Value::Null) => Ok(ServerTool {
-            kind,
-            parameters: tool.options,
-            path,
-        }),
-        Some(Value::Object(parameters)) => Ok(ServerTool {
-            kind,
-            parameters,
-            path: format!("{path}.parameters"),
-        }),
-        Some(_) => Err(Error::invalid(
-            format!("{path}.parameters"),
-            "expected an object",
-        )),
-    }
 }
 
 /// Reads the choice among the tools, and whether several may be called in one turn.

@@ -10,6 +10,8 @@ use serde::{
 };
 use serde_json::{Map, Number, Value, value::RawValue};
 
+use crate::dialects::cache_control::CacheControl;
+
 /// The body. Fields without a name here stay in `extra`.
 #[derive(Debug, Deserialize)]
 pub(super) struct Request {
@@ -101,27 +103,6 @@ pub(super) struct SourceObject {
     pub(super) url: Option<String>,
     pub(super) file_id: Option<String>,
     pub(super) content: Option<Box<Content>>,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum CacheType {
-    Ephemeral,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-pub(super) enum Ttl {
-    #[serde(rename = "5m")]
-    FiveMinutes,
-    #[serde(rename = "1h")]
-    OneHour,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-pub(super) struct CacheControl {
-    #[serde(rename = "type")]
-    _type: CacheType,
-    pub(super) ttl: Option<Ttl>,
 }
 
 #[derive(Debug, Deserialize)]

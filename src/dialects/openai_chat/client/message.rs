@@ -5,11 +5,12 @@
 use serde::de::IgnoredAny;
 
 use super::{
-    request::{cache_mark, under},
+    request::under,
     wire::{self, PartType},
 };
 use crate::{
     chat::{CacheMark, Media, Message, Part, ReasoningDetail, ReasoningFormat, Role},
+    dialects::cache_control::cache_mark,
     dialects::openai_chat::answer::reasoning_detail,
     error::{Error, Result},
 };

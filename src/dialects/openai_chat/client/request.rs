@@ -13,10 +13,8 @@ use super::{
     wire,
 };
 use crate::{
-    chat::{
-        CacheMark, CacheTtl, ChatRequest, Completion, Effort, Message, ReasoningRequest, Role,
-        Sampling,
-    },
+    chat::{ChatRequest, Completion, Effort, Message, ReasoningRequest, Role, Sampling},
+    dialects::cache_control::cache_mark,
     error::{Error, Result},
 };
 
@@ -388,14 +386,4 @@ fn verbosity(verbosity: wire::Verbosity) -> String {
         wire::Verbosity::Max => "max",
     };
     word.to_owned()
-}
-
-/// The canonical form of a cache mark.
-pub(super) fn cache_mark(control: Option<wire::CacheControl>) -> Option<CacheMark> {
-    control.map(|control| CacheMark {
-        ttl: control.ttl.map(|ttl| match ttl {
-            wire::Ttl::FiveMinutes => CacheTtl::FiveMinutes,
-            wire::Ttl::OneHour => CacheTtl::OneHour,
-        }),
-    })
 }

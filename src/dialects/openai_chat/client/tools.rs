@@ -2,12 +2,10 @@
 
 use serde_json::Value;
 
-use super::{
-    request::{cache_mark, under},
-    wire,
-};
+use super::{request::under, wire};
 use crate::{
     chat::{JsonSchema, ResponseFormat, ServerTool, ServerToolKind, Tool, ToolChoice},
+    dialects::cache_control::cache_mark,
     error::{Error, Result},
 };
 
@@ -16,7 +14,9 @@ pub(super) fn tools(tools: Option<Vec<wire::Tool>>) -> Result<(Vec<Tool>, Vec<Se
     let (mut functions, mut server_tools) = (Vec::new(), Vec::new());
     for (at, tool) in tools.into_iter().flatten().enumerate() {
         match ServerToolKind::parse(&tool.r#type) {
-            Some(kind) => server_tools.push(server_tool(kind, tool, at)?),
+            Some(kind) => {
+                server_tools.push(ServerTool::of(kind, tool.others, format!("tools[{at}]"))?);
+            }
             None => functions.push(function(tool, at)?),
         }
     }
@@ -50,27 +50,6 @@ fn function(tool: wire::Tool, at: usize) -> Result<Tool> {
         strict: function.strict,
         cache: cache_mark(tool.cache_control),
     })
-}
-
-/// The parameters stand in an object of their own, or beside the type where it is one of another API.
-fn server_tool(kind: ServerToolKind, mut tool: wire::Tool, at: usize) -> Result<ServerTool> {
-    let path = format!("tools[{at}]");
-    match tool.others.remove("parameters") {
-        None | Some(Value::Null) => Ok(ServerTool {
-            kind,
-            parameters: tool.others,
-            path,
-        }),
-        Some(Value::Object(parameters)) => Ok(ServerTool {
-            kind,
-            parameters,
-            path: format!("{path}.parameters"),
-        }),
-        Some(_) => Err(Error::invalid(
-            format!("{path}.parameters"),
-            "expected an object",
-        )),
-    }
 }
 
 /// Reads the choice among the tools.

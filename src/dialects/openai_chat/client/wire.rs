@@ -11,7 +11,10 @@ use serde::{
 };
 use serde_json::{Map, Number, Value, value::RawValue};
 
-use crate::chat::{Effort, Media};
+use crate::{
+    chat::{Effort, Media},
+    dialects::cache_control::CacheControl,
+};
 
 /// The body. Fields without a name here stay in `extra`.
 #[derive(Debug, Deserialize)]
@@ -189,27 +192,6 @@ pub(super) struct Function {
     pub(super) name: String,
     #[serde(default)]
     pub(super) arguments: String,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum CacheType {
-    Ephemeral,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-pub(super) enum Ttl {
-    #[serde(rename = "5m")]
-    FiveMinutes,
-    #[serde(rename = "1h")]
-    OneHour,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-pub(super) struct CacheControl {
-    #[serde(rename = "type")]
-    _type: CacheType,
-    pub(super) ttl: Option<Ttl>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -11,9 +11,9 @@ use super::{
 };
 use crate::{
     chat::{
-        CacheMark, CacheTtl, Media, Message, Part, ReasoningDetail, ReasoningFormat, ReasoningKind,
-        Role,
+        CacheMark, Media, Message, Part, ReasoningDetail, ReasoningFormat, ReasoningKind, Role,
     },
+    dialects::cache_control::cache_mark,
     dialects::openai_chat::client::{media_url, under},
     error::{Error, Result},
 };
@@ -355,14 +355,4 @@ fn media(url: Option<String>, file_id: Option<String>, field: &str) -> Result<Me
 
 fn missing(field: &str) -> Error {
     Error::invalid(field, format!("an item of this type needs {field}"))
-}
-
-/// The canonical form of a cache mark.
-pub(super) fn cache_mark(control: Option<wire::CacheControl>) -> Option<CacheMark> {
-    control.map(|control| CacheMark {
-        ttl: control.ttl.map(|ttl| match ttl {
-            wire::Ttl::FiveMinutes => CacheTtl::FiveMinutes,
-            wire::Ttl::OneHour => CacheTtl::OneHour,
-        }),
-    })
 }

@@ -5,12 +5,10 @@
 
 use serde_json::Value;
 
-use super::{
-    input::{self, cache_mark},
-    tools, wire,
-};
+use super::{input, tools, wire};
 use crate::{
     chat::{ChatRequest, ReasoningRequest, Sampling},
+    dialects::cache_control::cache_mark,
     dialects::openai_chat::client::{
         explain, metadata, models, positive, provider, session_id, within,
     },

@@ -36,6 +36,24 @@ fn a_string_is_the_users_and_instructions_come_first() {
 }
 
 #[test]
+fn a_tool_of_the_gateways_has_its_parameters_beside_its_type_or_apart() {
+    let tool = |tool: Value| {
+        let body = json!({"model": "m", "input": "Hi", "tools": [tool]});
+        parse_request(body.to_string().as_bytes()).map(|mut request| request.server_tools.remove(0))
+    };
+    let apart = tool(json!({"type": "openrouter:web_search", "parameters": {"max_results": 3}}));
+    let beside = tool(json!({"type": "web_search", "max_results": 3}));
+    let (apart, beside) = (apart.unwrap(), beside.unwrap());
+    assert_eq!(apart.parameters, beside.parameters);
+    assert_eq!(
+        (apart.path.as_str(), beside.path.as_str()),
+        ("tools[0].parameters", "tools[0]")
+    );
+    let wrong = tool(json!({"type": "openrouter:datetime", "parameters": 7})).unwrap_err();
+    assert_eq!(wrong.param.as_deref(), Some("tools[0].parameters"));
+}
+
+#[test]
 fn what_the_model_said_in_a_row_is_one_message() {
     let request = input(json!([
         {"role": "user", "content": [

@@ -5,9 +5,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{input::cache_mark, wire};
+use super::wire;
 use crate::{
     chat::{JsonSchema, ResponseFormat, ServerTool, ServerToolKind, Tool, ToolChoice},
+    dialects::cache_control::cache_mark,
     error::{Error, Result},
 };
 
@@ -17,11 +18,7 @@ pub(super) fn tools(tools: Option<Vec<wire::Tool>>) -> Result<(Vec<Tool>, Vec<Se
     for (at, tool) in tools.into_iter().flatten().enumerate() {
         let path = format!("tools[{at}]");
         match ServerToolKind::parse(&tool.r#type) {
-            Some(kind) => server_tools.push(ServerTool {
-                kind,
-                parameters: tool.others,
-                path,
-            }),
+            Some(kind) => server_tools.push(ServerTool::of(kind, tool.others, path)?),
             None => functions.push(function(tool, &path)?),
         }
     }

@@ -8,7 +8,7 @@ use serde::{
 };
 use serde_json::{Map, Number, Value, value::RawValue};
 
-use crate::chat::Effort;
+use crate::{chat::Effort, dialects::cache_control::CacheControl};
 
 /// The body. Fields without a name here stay in `extra`.
 #[derive(Debug, Deserialize)]
@@ -102,27 +102,6 @@ pub(super) struct Part {
 pub(super) struct Audio {
     pub(super) data: String,
     pub(super) format: String,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum CacheType {
-    Ephemeral,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-pub(super) enum Ttl {
-    #[serde(rename = "5m")]
-    FiveMinutes,
-    #[serde(rename = "1h")]
-    OneHour,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-pub(super) struct CacheControl {
-    #[serde(rename = "type")]
-    _type: CacheType,
-    pub(super) ttl: Option<Ttl>,
 }
 
 /// A tool; what else it has belongs to a tool that the gateway runs.
