@@ -1,4 +1,4 @@
-// The operator's command line: accounts, credits, keys and the catalog of a running gateway. See `--help`.
+// The operator's command line: accounts, credits, corrections, keys and the catalog of a running gateway. See `--help`.
 import { randomUUID } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import process from "node:process";
@@ -14,6 +14,9 @@ const HELP = `npm run operator -- <command> [options]
   accounts create <name>              open an account
   accounts show <account>             balance, holds, totals
   grant <account> <dollars>           add credits; --id makes a repeat harmless, --note says why
+  entries <account>                   list the newest lines of its ledger; --limit <n>, --before <seq>
+  correct <account> <generation> <dollars> --reason <why>
+                                      what a generation should have cost; the difference is charged or given back, once per reason
   keys <account>                      list an account's keys
   keys create <account> <name>        make a key; it is shown once
        --limit <dollars> --reset daily|weekly|monthly --expires 2027-01-31T00:00:00Z
@@ -40,6 +43,8 @@ const OPTIONS = {
   token: { type: "string" },
   id: { type: "string" },
   note: { type: "string" },
+  reason: { type: "string" },
+  before: { type: "string" },
   limit: { type: "string" },
   reset: { type: "string" },
   expires: { type: "string" },
@@ -64,6 +69,14 @@ const COMMANDS = {
   "accounts show": [1, (to, [id]) => to.call("GET", `accounts/${segment(id)}`)],
   "grant": [2, (to, [id, amount], { id: grant = randomUUID(), note }) =>
     to.call("POST", `accounts/${segment(id)}/grants`, { id: grant, amount_usd: amount, note })],
+  "entries": [1, (to, [id], { limit, before }) => {
+    const query = new URLSearchParams(Object.entries({ limit, before }).filter(([, value]) => value !== undefined));
+    return to.call("GET", `accounts/${segment(id)}/entries?${query}`);
+  }],
+  "correct": [3, (to, [id, generation, cost], { reason }) => {
+    if (!reason?.trim()) throw new Stop("A correction needs its --reason.", "With the generation it names the correction: a repeat changes nothing.");
+    return to.call("POST", `accounts/${segment(id)}/corrections`, { generation_id: generation, cost_usd: cost, reason });
+  }],
   "keys": [1, (to, [id]) => to.call("GET", `accounts/${segment(id)}/keys`)],
   "keys create": [2, (to, [id, name], { limit, reset, expires }) =>
     to.call("POST", `accounts/${segment(id)}/keys`, { name, limit, limit_reset: reset, expires_at: expires })],
@@ -139,7 +152,7 @@ function print({ data = {}, key, ...rest }) {
 /** The columns that tell one row from another, as wide as their widest value. */
 function table(rows) {
   if (rows.length === 0) return console.log("none");
-  const all = ["id", "hash", "provider", "name", "label", "disabled", "is_fallback", "is_required", "limit", "limit_remaining", "limit_reset", "usage", "created_at"];
+  const all = ["seq", "id", "kind", "amount", "balance", "held", "hash", "provider", "name", "label", "disabled", "is_fallback", "is_required", "limit", "limit_remaining", "limit_reset", "usage", "created_at", "note"];
   const columns = all.filter((name) => name in rows[0]);
   const lines = [columns, ...rows.map((row) => columns.map((name) => `${row[name] ?? "–"}`))];
   const widths = columns.map((_, at) => Math.max(...lines.map((line) => line[at].length)));

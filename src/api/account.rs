@@ -148,7 +148,7 @@ pub async fn generation<W: World>(world: &W, request: &Request) -> Result<Respon
     })?;
     let generation = read_generation(text)
         .map_err(|error| Error::internal(format!("usage row {id}: {error}")))?;
-    Ok(Response::json(200, &json_data(&render(&generation))))
+    Ok(Response::json(200, &json_data(&render(&generation)?)))
 }
 
 #[derive(Serialize)]
@@ -166,7 +166,7 @@ struct Record {
     upstream_inference_cost: Option<Nanos>,
 }
 
-fn render(generation: &Generation) -> Record {
+fn render(generation: &Generation) -> Result<Record> {
     let row = &generation.row;
     let responses: Vec<_> = row
         .attempts
@@ -186,6 +186,11 @@ fn render(generation: &Generation) -> Record {
         })
         .collect();
     let count = |what| row.charge.as_ref().map(|charge| charge.count(what));
+    let corrections: Vec<_> = generation
+        .corrections
+        .iter()
+        .map(|each| json!({"change": each.change.to_string(), "reason": each.reason, "at": rfc3339(each.at)}))
+        .collect();
     let facts = json!({
         "id": generation.id,
         "request_id": row.request_id,
@@ -221,17 +226,28 @@ fn render(generation: &Generation) -> Record {
         "is_byok": row.own_key.is_some(),
         "error": row.error,
         "charge": row.charge,
+        "corrections": corrections,
         "num_search_results": count(Part::WebSearchResult),
         "num_web_searches": count(Part::WebSearch),
         "num_fetches": count(Part::WebFetch),
         "response_cache_source_id": row.response_cache_source_id,
         "provider_responses": responses,
     });
-    Record {
+    let cost = cost(generation)?;
+    Ok(Record {
         facts,
-        total_cost: generation.cost,
-        usage: generation.cost,
+        total_cost: cost,
+        usage: cost,
         cache_discount: row.charge.as_ref().and_then(|charge| charge.cache_discount),
         upstream_inference_cost: row.list_cost,
-    }
+    })
+}
+
+/// What was charged, with every correction since.
+fn cost(generation: &Generation) -> Result<Nanos> {
+    generation
+        .corrections
+        .iter()
+        .try_fold(generation.cost, |sum, each| sum.checked_add(each.change))
+        .map_err(|error| Error::internal(format!("corrections of {}: {error}", generation.id)))
 }

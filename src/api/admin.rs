@@ -1,6 +1,7 @@
-//! The operator's routes: accounts, grants, keys, provider keys, the catalog. Every change is written to the audit log.
+//! The operator's routes: accounts, grants, entries, keys, provider keys, the catalog. Every change is written to the audit log.
 
 mod catalog;
+mod entries;
 mod keys;
 
 pub use catalog::select_catalog;
@@ -42,6 +43,10 @@ pub async fn handle<W: World>(
         ("GET", ["accounts"]) => list_accounts(world).await,
         ("GET", ["accounts", id]) => show_account(world, id).await,
         ("POST", ["accounts", id, "grants"]) => grant(world, id, request.json().await?).await,
+        ("POST", ["accounts", id, "corrections"]) => {
+            entries::correct(world, id, request.json().await?).await
+        }
+        ("GET", ["accounts", id, "entries"]) => entries::list(world, id, &request).await,
         ("POST", ["accounts", id, "keys"]) => {
             keys::create_key(world, id, request.json().await?).await
         }

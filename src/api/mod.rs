@@ -177,14 +177,17 @@ fn methods(segments: &[&str]) -> Option<&'static [&'static str]> {
         | ["models", _, _]
         | ["models", _, _, "endpoints"]
         | ["embeddings" | "images", "models"]
-        | ["admin", "accounts", _] => &["GET"],
+        | ["admin", "accounts", _]
+        | ["admin", "accounts", _, "entries"] => &["GET"],
         ["presets"] | ["presets", _] => &["GET"],
         ["presets", _, "chat", "completions"] => &["POST"],
         ["admin", "accounts", _, "presets", _] => &["GET", "DELETE"],
         ["admin", "accounts"] | ["admin", "accounts", _, "keys" | "byok" | "presets"] => {
             &["GET", "POST"]
         }
-        ["admin", "accounts", _, "grants"] | ["admin", "byok", "rotate"] => &["POST"],
+        ["admin", "accounts", _, "grants" | "corrections"] | ["admin", "byok", "rotate"] => {
+            &["POST"]
+        }
         ["admin", "keys", _] | ["admin", "accounts", _, "byok", _] => &["GET", "PATCH", "DELETE"],
         ["admin", "catalog"] => &["GET", "POST"],
         _ => return None,

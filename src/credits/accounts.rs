@@ -13,9 +13,10 @@ pub trait Accounts {
 pub fn explain(error: LedgerError) -> Error {
     let (source, next, kind) = match &error {
         LedgerError::Invalid(_) => (Source::Client, Next::Final, ErrorType::InvalidRequest),
-        LedgerError::NotOpen | LedgerError::KeyUnknown | LedgerError::KeyDeleted => {
-            (Source::Client, Next::Final, ErrorType::NotFound)
-        }
+        LedgerError::NotOpen
+        | LedgerError::NotSettled
+        | LedgerError::KeyUnknown
+        | LedgerError::KeyDeleted => (Source::Client, Next::Final, ErrorType::NotFound),
         LedgerError::IdReused => (Source::Client, Next::Final, ErrorType::Conflict),
         LedgerError::OutOfRange => (Source::Client, Next::Final, ErrorType::Unprocessable),
         LedgerError::UnknownOp(_) | LedgerError::UnknownHold => {

@@ -15,8 +15,10 @@
 //!    `expire` (amount zero for the last two) and exactly one outbox row. A unique index over these kinds refuses a second.
 //! 4. **A usage row is its entry.** Id, key, status, cost and time of a row sent to D1 are read from the entry, not from what
 //!    the relay wrote beside it.
-//! 5. **A key's counters = Σ its settlements** of the period, written in the same transaction.
-//! 6. **Repeats are harmless.** Ids are the caller's. A repeated grant or finish answers what the first did; the same id with
+//! 5. **A key's counters = Σ its settlements** of the period, each as corrected, written in the same transaction.
+//! 6. **A wrong price is mended by a further entry** (`correction`), never by a change: what a request costs is its settlement and
+//!    its corrections together. A correction counts in the key's period that its settlement counted in, not in today's.
+//! 7. **Repeats are harmless.** Ids are the caller's. A repeated grant or finish answers what the first did; the same id with
 //!    another amount or key is [`LedgerError::IdReused`]. A repeated open hold is granted again without a second
 //!    reservation; one whose request has ended is refused as `finished`, because going on would be unpaid work. A refusal
 //!    writes nothing, so it is not remembered: asking again asks anew.
@@ -27,7 +29,7 @@
 //! writes. So N concurrent requests on the last cent are N calls in some order, and each sees the holds of those before it.
 //! A crash, a panic or a failing store can still stop a call between two statements, so every operation that changes
 //! anything is either a single statement or one transaction. A caller that got no answer repeats its call: either nothing
-//! happened or rule 6 applies. The answer leaves the object only after its writes are durable (the platform's output gate).
+//! happened or rule 7 applies. The answer leaves the object only after its writes are durable (the platform's output gate).
 //!
 //! # A settlement after the hold expired
 //!
@@ -44,6 +46,7 @@
 //! A `void` needs no such care: it changes no money, and the first result stands. A void for an id that was never
 //! held is recorded, though: it overtook its hold, which is refused when it arrives instead of leaking.
 
+mod correction;
 mod finish;
 mod hold;
 mod keys;
@@ -55,11 +58,13 @@ use serde_json::value::RawValue;
 
 use super::money::{MAX_NANOS, Nanos};
 use super::ops::{
-    Call, Envelope, Expire, GetSnapshot, Grant, Granted, Hold, KeyDelete, KeyGet, KeyPut, Keys,
-    LedgerError, NextAlarm, Open, OutboxAck, OutboxFailed, OutboxPeek, Settle, Snapshot, Void,
+    Call, Correct, Entries, Envelope, Expire, GetSnapshot, Grant, Granted, Hold, KeyDelete, KeyGet,
+    KeyPut, Keys, LedgerError, NextAlarm, Open, OutboxAck, OutboxFailed, OutboxPeek, Settle,
+    Snapshot, Void,
 };
 use super::sql::{Columns, Row, Sql, SqlValue};
 
+pub use correction::MAX_ENTRIES;
 pub use finish::EXPIRE_BATCH;
 pub use hold::MAX_HOLD_TTL_MS;
 pub use outbox::{FLUSH_DELAY_MS, MAX_FLUSH_BYTES, MAX_FLUSH_ROWS, MAX_RETRY_DELAY_MS};
@@ -94,6 +99,8 @@ impl<S: Sql> Ledger<S> {
             Hold::OP => answer(json, |request: &Hold| self.hold(request, now_ms)),
             Settle::OP => answer(json, |request: &Settle| self.settle(request, now_ms)),
             Void::OP => answer(json, |request: &Void| self.void(request, now_ms)),
+            Correct::OP => answer(json, |request: &Correct| self.correct(request, now_ms)),
+            Entries::OP => answer(json, |request: &Entries| self.entries(request)),
             Expire::OP => answer(json, |_: &Expire| self.expire(now_ms)),
             KeyPut::OP => answer(json, |request: &KeyPut| self.key_put(request, now_ms)),
             KeyGet::OP => answer(json, |request: &KeyGet| self.key_get(request, now_ms)),

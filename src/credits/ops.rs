@@ -67,6 +67,8 @@ pub enum LedgerError {
     IdReused,
     /// Nothing was ever held under this id.
     UnknownHold,
+    /// No request was settled under this id.
+    NotSettled,
     /// No such key.
     KeyUnknown,
     /// The key was deleted; deletion is final.
@@ -85,6 +87,7 @@ impl fmt::Display for LedgerError {
             Self::NotOpen => f.write_str("the account is not open"),
             Self::IdReused => f.write_str("the id was used before with another amount or key"),
             Self::UnknownHold => f.write_str("nothing was held under this id"),
+            Self::NotSettled => f.write_str("no request was settled under this id"),
             Self::KeyUnknown => f.write_str("no such key"),
             Self::KeyDeleted => f.write_str("the key was deleted"),
             Self::OutOfRange => f.write_str("amount out of range"),
@@ -153,6 +156,8 @@ calls! {
     "hold": Hold => HoldReply;
     "settle": Settle => Finished;
     "void": Void => Finished;
+    "correct": Correct => Corrected;
+    "entries": Entries => Vec<EntryView>;
     "expire": Expire => Expired;
     "key_put": KeyPut => KeyView;
     "key_get": KeyGet => KeyView;
@@ -315,6 +320,63 @@ pub struct Finished {
     pub balance: Nanos,
     /// When.
     pub at: i64,
+}
+
+/// Says what a settled request should have cost: the price was wrong.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Correct {
+    /// The generation id.
+    pub id: String,
+    /// What it should cost; not below zero.
+    pub cost: Nanos,
+    /// Why; with the id it names the correction, and a repeat changes nothing.
+    pub reason: String,
+}
+
+/// A correction as entered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Corrected {
+    /// What the request cost before it.
+    pub before: Nanos,
+    /// What it cost right after it.
+    pub cost: Nanos,
+    /// The balance right after it.
+    pub balance: Nanos,
+    /// When.
+    pub at: i64,
+}
+
+/// Asks for the account's entries, the newest first.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Entries {
+    /// Only those before this place.
+    #[serde(default)]
+    pub before: Option<i64>,
+    /// At most so many.
+    pub max: i64,
+}
+
+/// A line of the ledger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntryView {
+    /// Its place.
+    pub seq: i64,
+    /// The id of the grant or of the generation.
+    pub id: String,
+    /// `grant`, `settle`, `void`, `expire`, `late_settle` or `correction`.
+    pub kind: String,
+    /// What it adds to the balance.
+    pub amount: Nanos,
+    /// The balance right after it.
+    pub balance: Nanos,
+    /// What was held.
+    pub held: Option<Nanos>,
+    /// The key that paid.
+    pub key_hash: Option<String>,
+    /// When.
+    pub at: i64,
+    /// Why, where somebody said.
+    pub note: Option<String>,
 }
 
 /// Releases the holds whose time is over (the alarm).

@@ -63,6 +63,10 @@ pub const FLUSH: &str = "
         own_key = excluded.own_key, list_cost = excluded.list_cost
     WHERE usage.status = 'expired' AND excluded.status <> 'expired' AND usage.account = excluded.account";
 
+/// Keeps a correction that the ledger has entered. Parameters: account, generation, reason, change of the cost, time. A repeat changes nothing.
+pub const SAVE_CORRECTION: &str = "
+    INSERT INTO corrections (account, generation, reason, change, at) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
+
 /// Reads one generation of one account as a single JSON column `generation`, for [`read_generation`]. Parameters: the id,
 /// the account.
 ///
@@ -71,6 +75,10 @@ pub const SELECT_GENERATION: &str = "
     SELECT json_object(
         'id', id, 'account', account, 'key_hash', key_hash, 'status', status, 'cost', cost,
         'finished_at', finished_at,
+        'corrections', (
+            SELECT json_group_array(json_object('change', change, 'reason', reason, 'at', at))
+            FROM (SELECT * FROM corrections WHERE generation = usage.id AND account = usage.account ORDER BY seq)
+        ),
         'row', json_patch(
             json_object(
                 'request_id', request_id, 'created_at', created_at, 'api_type', api_type, 'model', model,

@@ -5,4 +5,4 @@ pub mod measured;
 mod row;
 pub mod statistics;
 
-pub use row::{Attempt, Generation, Origin, Part, UsageRow};
+pub use row::{Attempt, Correction, Generation, Origin, Part, UsageRow};

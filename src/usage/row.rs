@@ -227,6 +227,20 @@ pub struct Generation {
     pub finished_at: i64,
     /// The rest, as the relay wrote it.
     pub row: UsageRow,
+    /// What the operator corrected since.
+    #[serde(default)]
+    pub corrections: Vec<Correction>,
+}
+
+/// A correction of what a generation costs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Correction {
+    /// What it adds to the cost; below zero when credits were given back.
+    pub change: Nanos,
+    /// Why.
+    pub reason: String,
+    /// When, unix milliseconds.
+    pub at: i64,
 }
 
 #[cfg(test)]

@@ -71,6 +71,24 @@ test("a grant repeated under its id is one grant", async () => {
   assert.equal((await answer("accounts", "show", id)).data.balance, 2.500000002);
 });
 
+// P38
+test("a generation's cost is corrected once per reason, and its account's entries tell it", async () => {
+  const { account: id, key } = await gateway.createAccount({ usd: "5" });
+  const { id: generation, usage } = await chat(gateway, key, { model: "test/openai" });
+  const { data } = await answer("correct", id, generation, "0.000000007", "--reason", "wrong price");
+  assert.deepEqual([data.generation_id, data.cost_before, data.cost], [generation, usage.cost, 0.000000007]);
+  assert.deepEqual((await answer("correct", id, generation, "0.000000007", "--reason", "wrong price")).data, data);
+  const entries = (await answer("entries", id)).data;
+  assert.deepEqual(entries.map(({ kind, note }) => [kind, note]), [["correction", "wrong price"], ["settle", null], ["grant", null]]);
+  assert.equal(entries[0].balance, data.balance);
+  const { out } = await run(["entries", id, "--limit", "1"]);
+  assert.match(out, /correction/);
+  assert.doesNotMatch(out, /settle/);
+  assert.match((await refusal(["correct", id, generation, "1"])).line, /--reason/);
+  assert.match((await refusal(["correct", id, generation, "1", "--reason", "wrong price"])).line, /409/);
+  assert.match((await refusal(["correct", id, "gen-none", "1", "--reason", "x"])).line, /404/);
+});
+
 describe("keys", () => {
   test("made, shown once, listed, limited", async () => {
     const id = await account("keys");

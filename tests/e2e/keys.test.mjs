@@ -1,7 +1,7 @@
 // Keys and grants: what the operator changes holds from the next request on, and repeating it changes nothing.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { callJson, chat, nanos, settled } from "./client.mjs";
+import { callJson, chat, generation, nanos, settled } from "./client.mjs";
 import { startGateway } from "./gateway.mjs";
 
 let gateway;
@@ -128,6 +128,51 @@ test("a grant repeated with its id counts once; with another amount it is refuse
   assert.equal((await grant("g-2", "0.000000001")).data.balance, 3.500000001);
   assert.equal(nanos((await gateway.account(account)).total_credits), 3_500_000_001n);
   for (const bad of ["0.0000000001", "five", {}]) await assert.rejects(grant("g-3", bad), /400/);
+});
+
+// P38
+test("a wrong price is corrected in both directions, and every total says the same", async () => {
+  const { account, key, hash } = await gateway.createAccount({ usd: "1" });
+  const first = await chat(gateway, key, { model: "test/openai" });
+  const second = await chat(gateway, key, { model: "test/anthropic", stream: true });
+  const correct = (generation, cost, reason) =>
+    admin("POST", `accounts/${account}/corrections`, { generation_id: generation, cost_usd: cost, reason });
+  const charged = nanos(first.usage.cost) + nanos(second.usage.cost);
+  await correct(first.id, "0.000000001", "the price was a thousandfold");
+  const dear = (await correct(second.id, "0.250000003", "the price was zero")).data;
+  assert.deepEqual(await correct(second.id, 0.250000003, "the price was zero"), { data: dear });
+  assert.equal(nanos(dear.amount), nanos(second.usage.cost) - 250_000_003n);
+  const dearer = (await correct(second.id, "0.3", "and the fee")).data;
+  assert.equal(nanos(dearer.cost_before), 250_000_003n);
+
+  const total = 300_000_001n;
+  assert.equal(nanos((await gateway.account(account)).balance), 1_000_000_000n - total);
+  assert.equal(nanos((await callJson(gateway, "credits", { key })).body.data.total_usage), total);
+  const counted = (await admin("GET", `keys/${hash}`)).data;
+  assert.deepEqual([counted.usage, counted.usage_daily, counted.usage_monthly].map(nanos), [total, total, total]);
+
+  const record = await generation(gateway, key, second.id);
+  assert.deepEqual(record.corrections.map(({ reason }) => reason), ["the price was zero", "and the fee"]);
+  const changes = record.corrections.reduce((sum, { change }) => sum + nanos(Number(change)), 0n);
+  assert.equal(nanos(second.usage.cost) + changes, 300_000_000n, "charge and corrections are the cost");
+  assert.equal(nanos(record.total_cost), 300_000_000n);
+  const untouched = await gateway.d1("SELECT SUM(cost) AS cost FROM usage WHERE account = ?", account);
+  assert.equal(BigInt(untouched[0].cost), charged, "a usage row stays what was charged at first");
+
+  const entries = (await admin("GET", `accounts/${account}/entries`)).data;
+  assert.deepEqual(entries.map(({ kind }) => kind), ["correction", "correction", "correction", "settle", "settle", "grant"]);
+  assert.equal(entries.reduce((sum, { amount }) => sum + nanos(amount), 0n), 1_000_000_000n - total);
+  const page = (await admin("GET", `accounts/${account}/entries?limit=2&before=${entries[1].seq}`)).data;
+  assert.deepEqual(page, entries.slice(2, 4));
+
+  await assert.rejects(correct(second.id, "0.2", "and the fee"), /409/);
+  await assert.rejects(correct(second.id, "0.3", "nothing new"), /400/);
+  await assert.rejects(correct(second.id, "-1", "below zero"), /400/);
+  await assert.rejects(correct("gen-none", "1", "x"), /404/);
+  await assert.rejects(admin("GET", `accounts/${account}/entries?limit=0`), /400/);
+  const audited = await gateway.d1("SELECT target, detail FROM audit_log WHERE account = ? AND action = 'correction' ORDER BY seq", account);
+  assert.equal(audited.length, 4);
+  assert.deepEqual(JSON.parse(audited[3].detail), { from: "0.250000003", to: "0.3", reason: "and the fee" });
 });
 
 test("what does not exist is 404, what is wrong is 400, and every change is in the audit log", async () => {

@@ -9,6 +9,7 @@
     reason = "a test says what it expects by failing"
 )]
 
+mod corrections;
 mod examples;
 mod model;
 mod properties;

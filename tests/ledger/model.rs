@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use patchbay::credits::ops::{
-    Finished, Granted, HoldReply, KeyPut, LedgerError, OutboxRow, Outcome, Refusal,
+    Corrected, Finished, Granted, HoldReply, KeyPut, LedgerError, OutboxRow, Outcome, Refusal,
 };
 use patchbay::credits::periods::Reset;
 
@@ -31,6 +31,7 @@ struct Key {
 
 #[derive(Debug)]
 struct Spend {
+    id: String,
     key: String,
     at: i64,
     amount: i64,
@@ -44,6 +45,8 @@ pub struct Model {
     spends: Vec<Spend>,
     pub open: BTreeMap<String, OpenHold>,
     pub ended: BTreeMap<String, End>,
+    /// By generation and reason.
+    pub corrections: BTreeMap<(String, String), Corrected>,
     /// Rows that were not acknowledged, by id.
     pub unsent: BTreeMap<String, (Outcome, i64)>,
 }
@@ -274,6 +277,7 @@ impl Model {
         self.open.remove(id);
         if outcome == Outcome::Settled {
             self.spends.push(Spend {
+                id: id.to_owned(),
                 key: key.to_owned(),
                 at: now,
                 amount: charged,
@@ -295,6 +299,43 @@ impl Model {
             },
         );
         result
+    }
+
+    /// On paper a correction is simply another price from the start.
+    pub fn correct(
+        &mut self,
+        id: &str,
+        cost: i64,
+        reason: &str,
+        now: i64,
+    ) -> Result<Corrected, LedgerError> {
+        let name = (id.to_owned(), reason.to_owned());
+        if let Some(first) = self.corrections.get(&name) {
+            return if first.cost.get() == cost {
+                Ok(first.clone())
+            } else {
+                Err(LedgerError::IdReused)
+            };
+        }
+        let spend = self
+            .spends
+            .iter_mut()
+            .find(|spend| spend.id == id)
+            .ok_or(LedgerError::NotSettled)?;
+        let before = std::mem::replace(&mut spend.amount, cost);
+        if before == cost {
+            return Err(LedgerError::Invalid(
+                "the request costs that much already".to_owned(),
+            ));
+        }
+        let corrected = Corrected {
+            before: nanos(before),
+            cost: nanos(cost),
+            balance: nanos(self.balance()),
+            at: now,
+        };
+        self.corrections.insert(name, corrected.clone());
+        Ok(corrected)
     }
 
     pub fn ack(&mut self, rows: &[OutboxRow]) {

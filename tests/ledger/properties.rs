@@ -5,8 +5,8 @@
 
 use patchbay::credits::money::Nanos;
 use patchbay::credits::ops::{
-    Call, Expire, HoldReply, KeyDelete, KeyPut, LedgerError, OutboxAck, OutboxFailed, OutboxRow,
-    Void,
+    Call, Correct, Expire, HoldReply, KeyDelete, KeyPut, LedgerError, OutboxAck, OutboxFailed,
+    OutboxRow, Void,
 };
 use patchbay::credits::periods::Reset;
 use proptest::prelude::*;
@@ -33,6 +33,11 @@ enum Step {
     Void {
         id: u8,
         key: u8,
+    },
+    Correct {
+        id: u8,
+        cost: i64,
+        reason: u8,
     },
     Expire,
     KeyPut {
@@ -77,6 +82,8 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(id, key, amount, ttl)| Step::Hold { id, key, amount, ttl }),
         9 => (id.clone(), prop_oneof![5 => 0i64..300, 1 => 0i64..2_000])
             .prop_map(|(id, amount)| Step::Settle { id, amount }),
+        3 => (id.clone(), 0i64..400, 0u8..3)
+            .prop_map(|(id, cost, reason)| Step::Correct { id, cost, reason }),
         3 => (id, key.clone()).prop_map(|(id, key)| Step::Void { id, key }),
         3 => Just(Step::Expire),
         2 => (key.clone(), prop::bool::weighted(0.2), prop::option::of(0i64..800), reset, prop::option::weighted(0.2, 0..2 * DAY))
@@ -190,6 +197,16 @@ impl World {
                     crash,
                 );
                 assert_eq!(answer, self.model.void(&id, &key_hash, now));
+            }
+            Step::Correct { id, cost, reason } => {
+                let (id, reason) = (request_id(*id), format!("price {reason}"));
+                let request = Correct {
+                    id: id.clone(),
+                    cost: nanos(*cost),
+                    reason: reason.clone(),
+                };
+                let (answer, _) = self.call(&request, crash);
+                assert_eq!(answer, self.model.correct(&id, *cost, &reason, now));
             }
             Step::Expire => {
                 let (answer, died) = self.call(&Expire {}, crash);
@@ -310,6 +327,18 @@ impl World {
         let stray = "SELECT COUNT(*) FROM entries l WHERE l.kind = 'late_settle' AND NOT EXISTS
             (SELECT 1 FROM entries e WHERE e.id = l.id AND e.kind = 'expire')";
         assert_eq!(store.int(stray), 0, "a late settlement follows an expiry");
+        let corrections = "SELECT id FROM entries WHERE kind = 'correction' ORDER BY id, note";
+        let posted: Vec<String> = self
+            .model
+            .corrections
+            .keys()
+            .map(|(id, _)| id.clone())
+            .collect();
+        assert_eq!(
+            store.texts(corrections),
+            posted,
+            "one entry per generation and reason"
+        );
         let mut unsent: Vec<_> = self
             .account
             .peek()
@@ -366,10 +395,14 @@ impl World {
             .collect();
         assert_eq!(self.d1.rows(), expected);
         let charged: i64 = expected.iter().map(|(_, _, cost)| cost).sum();
+        let corrections = self.model.corrections.values();
+        let corrected: i64 = corrections
+            .map(|each| each.cost.get() - each.before.get())
+            .sum();
         assert_eq!(
-            charged,
+            charged + corrected,
             self.account.snapshot().charged.get(),
-            "Σ usage rows = Σ settlements"
+            "Σ usage rows + Σ corrections = Σ charges"
         );
     }
 }
@@ -405,6 +438,11 @@ fn life() -> Vec<Step> {
         hold(1, 300),
         hold(2, 300),
         Step::Settle { id: 0, amount: 120 },
+        Step::Correct {
+            id: 0,
+            cost: 90,
+            reason: 0,
+        },
         Step::Void { id: 1, key: 0 },
         Step::Void { id: 9, key: 0 },
         Step::Clock(MINUTE),
@@ -428,6 +466,47 @@ fn life() -> Vec<Step> {
         Step::FlushFailed,
         Step::KeyDelete { key: 0 },
     ]
+}
+
+// P44: a hold that was skipped (refused, repeated, already ended) leaves no trace in what the account can spend.
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_hold_that_is_not_taken_takes_nothing(
+        steps in history(),
+        (id, key, amount, again) in (0u8..14, 0u8..3, 0i64..2_000, 1u8..4),
+    ) {
+        let mut world = World::with_keys();
+        for (step, crash) in &steps {
+            world.run(step, *crash);
+        }
+        // What is due is released by the sweep of a refused hold, which is no decrement: done before, it changes nothing here.
+        world.run(&Step::Expire, None);
+        let request = hold(&request_id(id), &key_hash(key), amount);
+        for _ in 0..again {
+            let before = (world.account.snapshot(), world.account.key_views());
+            let reply = world.account.call(&request);
+            let after = (world.account.snapshot(), world.account.key_views());
+            let taken = before.0.available.get() - after.0.available.get();
+            match reply {
+                Ok(HoldReply::Granted { available }) => {
+                    prop_assert_eq!(available, after.0.available);
+                    let fresh = after.0.open_holds > before.0.open_holds;
+                    prop_assert_eq!(taken, if fresh { amount } else { 0 });
+                }
+                Ok(HoldReply::Refused(_)) | Err(_) => prop_assert_eq!(before, after),
+            }
+        }
+        // And a hold that is given back gives everything back, to the account and to the key.
+        let held = world.account.snapshot();
+        if let Ok(HoldReply::Granted { .. }) = world.account.call(&hold("gen-fresh", &key_hash(0), 1)) {
+            let keys = world.account.key_views();
+            world.account.ok(&Void { key_hash: key_hash(0), ..void("gen-fresh") });
+            prop_assert_eq!(world.account.available(), held.available.get());
+            prop_assert_eq!(world.account.key_views(), keys);
+        }
+    }
 }
 
 // P42 P46

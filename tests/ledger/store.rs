@@ -338,6 +338,10 @@ impl Account {
         })
     }
 
+    pub fn key_views(&self) -> Vec<KeyView> {
+        self.ok(&patchbay::credits::ops::Keys {})
+    }
+
     pub fn peek(&self) -> Vec<OutboxRow> {
         self.ok(&patchbay::credits::ops::OutboxPeek { max: 500 })
     }

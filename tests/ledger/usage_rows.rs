@@ -4,7 +4,7 @@ use patchbay::chat::Usage;
 use patchbay::credits::money::MAX_NANOS;
 use patchbay::credits::ops::{OutboxRow, Outcome, Settle};
 use patchbay::credits::pricing::{Price, PriceTable};
-use patchbay::usage::d1::{SELECT_GENERATION, read_generation};
+use patchbay::usage::d1::{SAVE_CORRECTION, SELECT_GENERATION, read_generation};
 use patchbay::usage::{Attempt, Generation, Origin, UsageRow};
 use rusqlite::OptionalExtension;
 
@@ -122,6 +122,7 @@ fn every_field_of_a_row_comes_back_as_it_was_written() {
             cost: nanos(15),
             finished_at: NOON,
             row,
+            corrections: Vec::new(),
         };
         assert_eq!(find(&d1, "gen-1", "acme"), Some(expected));
     }
@@ -160,4 +161,38 @@ fn a_full_batch_is_one_statement_with_one_parameter() {
         .collect();
     assert_eq!(d1.flush(&rows), 500);
     assert_eq!(d1.flush(&rows), 0);
+}
+
+// P38: a wrong price is mended in the ledger and in what D1 tells of the generation, and the row itself stays what it was.
+#[test]
+fn a_generation_tells_its_corrections_in_their_order_and_each_once() {
+    let d1 = D1::new();
+    d1.flush(&[
+        outbox_row("gen-1", "acme", Outcome::Settled, 500),
+        outbox_row("gen-1b", "acme", Outcome::Settled, 500),
+    ]);
+    let say = |account: &str, reason: &str, change: i64| {
+        let at = NOON + change.abs();
+        d1.0.execute(SAVE_CORRECTION, (account, "gen-1", reason, change, at))
+            .unwrap();
+    };
+    say("acme", "wrong input price", -120);
+    say("acme", "wrong input price", -120);
+    say("acme", "and the discount", 30);
+    say("evil", "not theirs", -500);
+    let found = find(&d1, "gen-1", "acme").unwrap();
+    let told: Vec<_> = found
+        .corrections
+        .iter()
+        .map(|each| (each.reason.as_str(), each.change.get(), each.at))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("wrong input price", -120, NOON + 120),
+            ("and the discount", 30, NOON + 30)
+        ]
+    );
+    assert_eq!(found.cost, nanos(500));
+    assert_eq!(find(&d1, "gen-1b", "acme").unwrap().corrections, []);
 }

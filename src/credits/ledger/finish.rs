@@ -25,7 +25,7 @@ pub(super) struct Finish {
     pub(super) key_hash: String,
     /// What was held; nothing for a void that overtook its hold.
     pub(super) held: Option<Nanos>,
-    seq: i64,
+    pub(super) seq: i64,
 }
 
 impl<S: Sql> Ledger<S> {

@@ -46,6 +46,14 @@ impl Spent {
         };
         Ok(())
     }
+
+    /// Changes what was counted at `counted_at`, if that is the period kept here: an older one is over and kept nowhere.
+    fn mend(&mut self, period: Reset, change: Nanos, counted_at: i64) -> Result<(), LedgerError> {
+        if period.start(counted_at) == self.start {
+            self.amount = self.amount.checked_add(change)?;
+        }
+        Ok(())
+    }
 }
 
 /// A row of `keys`.
@@ -138,6 +146,14 @@ impl KeyRecord {
         self.month.add(Reset::Monthly, amount, now_ms)?;
         self.last_used_at = self.last_used_at.max(Some(now_ms));
         Ok(())
+    }
+
+    /// Counts the correction of a settlement that was counted at `counted_at`, in the periods that still run or ended last.
+    pub(super) fn recount(&mut self, change: Nanos, counted_at: i64) -> Result<(), LedgerError> {
+        self.used = self.used.checked_add(change)?;
+        self.day.mend(Reset::Daily, change, counted_at)?;
+        self.week.mend(Reset::Weekly, change, counted_at)?;
+        self.month.mend(Reset::Monthly, change, counted_at)
     }
 
     fn view(self, now_ms: i64) -> Result<KeyView, LedgerError> {

@@ -6,7 +6,9 @@ use super::{Ledger, LedgerError};
 use crate::credits::sql::Sql;
 
 /// What each version adds. A deployed version is never edited: changes are appended.
-const VERSIONS: &[&[&str]] = &[&[
+const VERSIONS: &[&[&str]] = &[FIRST, CORRECTIONS];
+
+const FIRST: &[&str] = &[
     "CREATE TABLE account (
         one INTEGER PRIMARY KEY CHECK (one = 1),
         id TEXT NOT NULL,
@@ -65,7 +67,42 @@ const VERSIONS: &[&[&str]] = &[&[
         seq INTEGER PRIMARY KEY REFERENCES entries (seq),
         draft TEXT NOT NULL
     ) STRICT",
-]];
+];
+
+/// Entries of one more kind. SQLite cannot change a CHECK, so the table is written anew, with the one that refers to it; a table that is
+/// dropped takes its indexes and triggers along, and fires none.
+const CORRECTIONS: &[&str] = &[
+    "CREATE TABLE new_entries (
+        seq INTEGER PRIMARY KEY,
+        id TEXT NOT NULL,
+        kind TEXT NOT NULL CHECK (kind IN ('grant', 'settle', 'void', 'expire', 'late_settle', 'correction')),
+        amount INTEGER NOT NULL,
+        balance INTEGER NOT NULL,
+        held INTEGER,
+        key_hash TEXT,
+        at INTEGER NOT NULL,
+        note TEXT,
+        CHECK (kind <> 'correction' OR note IS NOT NULL)
+    ) STRICT",
+    "INSERT INTO new_entries SELECT seq, id, kind, amount, balance, held, key_hash, at, note FROM entries ORDER BY seq",
+    "CREATE TABLE new_outbox (
+        seq INTEGER PRIMARY KEY REFERENCES new_entries (seq),
+        draft TEXT NOT NULL
+    ) STRICT",
+    "INSERT INTO new_outbox SELECT seq, draft FROM outbox",
+    "DROP TABLE outbox",
+    "DROP TABLE entries",
+    "ALTER TABLE new_entries RENAME TO entries",
+    "ALTER TABLE new_outbox RENAME TO outbox",
+    "CREATE UNIQUE INDEX one_grant ON entries (id) WHERE kind = 'grant'",
+    "CREATE UNIQUE INDEX one_finish ON entries (id) WHERE kind IN ('settle', 'void', 'expire')",
+    "CREATE UNIQUE INDEX one_late_settle ON entries (id) WHERE kind = 'late_settle'",
+    "CREATE UNIQUE INDEX one_correction ON entries (id, note) WHERE kind = 'correction'",
+    "CREATE TRIGGER entries_never_change BEFORE UPDATE ON entries
+        BEGIN SELECT RAISE(ABORT, 'ledger entries are never updated'); END",
+    "CREATE TRIGGER entries_never_vanish BEFORE DELETE ON entries
+        BEGIN SELECT RAISE(ABORT, 'ledger entries are never deleted'); END",
+];
 
 impl<S: Sql> Ledger<S> {
     /// Brings the tables up to date; does nothing on all wake-ups but the first after a deployment.
