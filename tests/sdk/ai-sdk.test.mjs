@@ -6,7 +6,7 @@ import { APICallError, Output, generateText, isStepCount, streamText, tool } fro
 import { z } from "zod";
 import { startGateway } from "../e2e/gateway.mjs";
 import { MODELS } from "./cases.mjs";
-import { faultsOf } from "./faults.mjs";
+import { faultsOf, untilLeft } from "./faults.mjs";
 
 let gateway;
 let provider;
@@ -113,11 +113,13 @@ for (const { model: name, dialect } of MODELS) {
       t.after(calm);
       script(dialect, "fault-endless");
       const leave = new AbortController();
-      const result = streamText(asked("count to 9", { abortSignal: leave.signal, onError: () => {} }));
-      let pieces = 0;
-      for await (const part of result.stream) {
-        if (part.type === "text-delta" && ++pieces === 20) leave.abort();
-      }
+      await untilLeft(leave.signal, async () => {
+        const result = streamText(asked("count to 9", { abortSignal: leave.signal, onError: () => {} }));
+        let pieces = 0;
+        for await (const part of result.stream) {
+          if (part.type === "text-delta" && ++pieces === 20) leave.abort();
+        }
+      });
       await gateway.upstream.waitFor(({ aborted, path }) => aborted && path.includes(dialect), 15_000);
     });
   });

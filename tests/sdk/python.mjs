@@ -1,7 +1,11 @@
-// A Python of the tests' own, with the SDK from PyPI: made once, made again when the requirements change.
-import { execFile } from "node:child_process";
+// A Python of the tests' own, with the SDKs from PyPI: made once, made again when the requirements change. And how a file of tests in it runs.
+import assert from "node:assert/strict";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import process from "node:process";
+import { createInterface } from "node:readline";
 import { at, local } from "../../scripts/lib/project.mjs";
 import { digest, isFresh, stamp } from "../../scripts/lib/stamps.mjs";
 
@@ -29,6 +33,51 @@ export async function ensurePython() {
   if (!pip.ok) throw new Error(`pip could not install ${readFileSync(at(REQUIREMENTS), "utf8").trim()}:\n${pip.output}`);
   stamp("python", inputs);
   return { python: own };
+}
+
+/**
+ * Runs a file that reports one line of JSON per test, each as a subtest. The file finds the gateway in its environment, beside what
+ * `env` adds; `also` sees each line of a test that passed. Returns what this machine lacks, if that is why nothing ran.
+ */
+export async function pythonTests(t, file, gateway, env = {}, also = () => {}) {
+  const { python, missing } = await ensurePython();
+  if (missing) {
+    t.skip(missing);
+    return missing;
+  }
+  const accounts = { key: await gateway.createAccount(), poor: await gateway.createAccount({ usd: "0.000000001" }) };
+  const child = spawn(python, [join(import.meta.dirname, file)], {
+    env: {
+      ...process.env,
+      PATCHBAY_BASE: gateway.base,
+      PATCHBAY_KEY: accounts.key.key,
+      PATCHBAY_POOR_KEY: accounts.poor.key,
+      PATCHBAY_OPERATOR_TOKEN: gateway.operator.token,
+      PATCHBAY_UPSTREAM: gateway.upstream.url,
+      NO_PROXY: "127.0.0.1",
+      PYTHONDONTWRITEBYTECODE: "1",
+      ...env,
+    },
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  // Most files never read: what is written to one that has ended is nobody's loss.
+  child.stdin.on("error", () => {});
+  const exited = once(child, "exit");
+  let ended = false;
+  for await (const line of createInterface({ input: child.stdout })) {
+    const { name, error, end, ...rest } = JSON.parse(line);
+    ended ||= end === true;
+    if (!name) continue;
+    await t.test(name, async () => {
+      assert.equal(error, null, error);
+      await also(rest);
+    });
+    // Whoever waits for what `also` looked at goes on.
+    child.stdin.write("\n");
+  }
+  assert.deepEqual(await exited, [0, null]);
+  assert.ok(ended, "the tests ran to their end");
+  return undefined;
 }
 
 async function findPython() {
