@@ -20,6 +20,7 @@ const HELP = `npm run operator -- <command> [options]
   keys <account>                      list an account's keys
   keys create <account> <name>        make a key; it is shown once
        --limit <dollars> --reset daily|weekly|monthly --expires 2027-01-31T00:00:00Z
+       --management: it administers the account by /api/v1/keys and the like, and calls no model
   keys show|disable|enable|delete <hash>
   keys limit <hash> <dollars|none>    change a key's limit; --reset as above
   presets <account>                   list an account's presets
@@ -48,6 +49,7 @@ const OPTIONS = {
   limit: { type: "string" },
   reset: { type: "string" },
   expires: { type: "string" },
+  management: { type: "boolean" },
   prompt: { type: "string" },
   name: { type: "string" },
   "key-env": { type: "string" },
@@ -78,8 +80,8 @@ const COMMANDS = {
     return to.call("POST", `accounts/${segment(id)}/corrections`, { generation_id: generation, cost_usd: cost, reason });
   }],
   "keys": [1, (to, [id]) => to.call("GET", `accounts/${segment(id)}/keys`)],
-  "keys create": [2, (to, [id, name], { limit, reset, expires }) =>
-    to.call("POST", `accounts/${segment(id)}/keys`, { name, limit, limit_reset: reset, expires_at: expires })],
+  "keys create": [2, (to, [id, name], { limit, reset, expires, management }) =>
+    to.call("POST", `accounts/${segment(id)}/keys`, { name, limit, limit_reset: reset, expires_at: expires, is_management_key: management })],
   "keys show": [1, (to, [hash]) => to.call("GET", `keys/${segment(hash)}`)],
   "keys disable": [1, (to, [hash]) => to.call("PATCH", `keys/${segment(hash)}`, { disabled: true })],
   "keys enable": [1, (to, [hash]) => to.call("PATCH", `keys/${segment(hash)}`, { disabled: false })],

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{
-    World,
+    World, any_key,
     http::{Request, Response},
     principal,
 };
@@ -16,6 +16,7 @@ use crate::{
         pricing::Part,
     },
     error::{Error, ErrorType, Next, Result, Source},
+    identity::KeyRecord,
     time::rfc3339,
     usage::{
         Generation,
@@ -25,7 +26,10 @@ use crate::{
 
 /// `GET /key`.
 pub async fn key<W: World>(world: &W, request: &Request) -> Result<Response> {
-    let key = principal(world, request).await?;
+    let key = any_key(world, request).await?;
+    if key.management {
+        return Ok(Response::json(200, &json_data(&KeyBody::of_manager(&key))));
+    }
     let view = world
         .call(&key.account, &ops::KeyGet { hash: key.hash })
         .await?;
@@ -104,6 +108,34 @@ impl From<ops::KeyView> for KeyBody {
     }
 }
 
+impl KeyBody {
+    /// A management key, which spends nothing.
+    pub fn of_manager(key: &KeyRecord) -> Self {
+        Self {
+            is_management_key: true,
+            is_provisioning_key: true,
+            ..Self::from(ops::KeyView {
+                hash: key.hash.clone(),
+                name: key.name.clone(),
+                label: key.label.clone(),
+                disabled: key.disabled,
+                deleted: false,
+                limit: None,
+                limit_remaining: None,
+                limit_reset: None,
+                usage: Nanos::ZERO,
+                usage_daily: Nanos::ZERO,
+                usage_weekly: Nanos::ZERO,
+                usage_monthly: Nanos::ZERO,
+                created_at: key.created_at,
+                updated_at: key.created_at,
+                last_used_at: None,
+                expires_at: key.expires_at,
+            })
+        }
+    }
+}
+
 /// `{"data": …}`.
 pub fn json_data<T: Serialize>(data: &T) -> impl Serialize {
     #[derive(Serialize)]
@@ -115,7 +147,7 @@ pub fn json_data<T: Serialize>(data: &T) -> impl Serialize {
 
 /// `GET /credits`.
 pub async fn credits<W: World>(world: &W, request: &Request) -> Result<Response> {
-    let key = principal(world, request).await?;
+    let key = any_key(world, request).await?;
     let totals = world.call(&key.account, &ops::GetSnapshot {}).await?;
     #[derive(Serialize)]
     struct Totals {

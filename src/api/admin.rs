@@ -2,10 +2,8 @@
 
 mod catalog;
 mod entries;
-mod keys;
 
 pub use catalog::select_catalog;
-pub use keys::{SELECT_KEY, kv_key};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -15,6 +13,7 @@ use super::{
     account::json_data,
     byok,
     http::{Request, Response},
+    keys::{self, Scope},
     presets::{self, NewPreset},
     word,
 };
@@ -25,7 +24,7 @@ use crate::{
     },
     database::Row,
     error::{Error, ErrorType, Next, Result, Source},
-    identity::operator,
+    identity::{Actor, operator},
     time::rfc3339,
 };
 
@@ -38,6 +37,11 @@ pub async fn handle<W: World>(
 ) -> Result<Response> {
     let header = request.header("authorization");
     operator::authorize(header.as_deref(), world.var("OPERATOR_TOKEN").as_deref())?;
+    let actor = &Actor::Operator;
+    let operators = Scope {
+        actor,
+        account: None,
+    };
     match (method, path) {
         ("POST", ["accounts"]) => create_account(world, request.json().await?).await,
         ("GET", ["accounts"]) => list_accounts(world).await,
@@ -48,9 +52,9 @@ pub async fn handle<W: World>(
         }
         ("GET", ["accounts", id, "entries"]) => entries::list(world, id, &request).await,
         ("POST", ["accounts", id, "keys"]) => {
-            keys::create_key(world, id, request.json().await?).await
+            keys::create(world, &operators, id, request.json().await?).await
         }
-        ("GET", ["accounts", id, "keys"]) => keys::list_keys(world, id).await,
+        ("GET", ["accounts", id, "keys"]) => keys::list(world, id, &request).await,
         ("GET", ["accounts", id, "presets"]) => presets::list(world, id).await,
         ("POST", ["accounts", id, "presets"]) => {
             save_preset(world, id, request.json().await?).await
@@ -58,20 +62,20 @@ pub async fn handle<W: World>(
         ("GET", ["accounts", id, "presets", slug]) => presets::one(world, id, slug).await,
         ("DELETE", ["accounts", id, "presets", slug]) => {
             let deleted = presets::delete(world, id, slug).await?;
-            audit(world, "preset.delete", Some(id), slug, "").await?;
+            audit(world, &Actor::Operator, "preset.delete", Some(id), slug, "").await?;
             Ok(deleted)
         }
-        (_, ["accounts", id, "byok"]) => byok::handle(world, id, method, None, request).await,
+        (_, ["accounts", id, "byok"]) => {
+            byok::handle(world, actor, id, method, None, request).await
+        }
         (_, ["accounts", id, "byok", key]) => {
-            byok::handle(world, id, method, Some(key), request).await
+            byok::handle(world, actor, id, method, Some(key), request).await
         }
         ("POST", ["byok", "rotate"]) => {
             let Rotate { after } = request.json().await?;
             byok::rotate(world, &after).await
         }
-        ("GET", ["keys", hash]) => keys::show_key(world, hash).await,
-        ("PATCH", ["keys", hash]) => keys::change_key(world, hash, request.json().await?).await,
-        ("DELETE", ["keys", hash]) => keys::delete_key(world, hash).await,
+        (_, ["keys", hash]) => keys::one(world, &operators, method, hash, request).await,
         ("GET", ["catalog"]) => catalog::show_catalog(world).await,
         ("POST", ["catalog"]) => catalog::publish(world, request.body.await?).await,
         _ => Err(Error::internal("an admin route without a handler")),
@@ -102,7 +106,15 @@ async fn create_account<W: World>(world: &W, new: NewAccount) -> Result<Response
     let sql = "INSERT INTO accounts (id, name, created_at) VALUES (?1, ?2, ?3)";
     let params = [id.as_str().into(), name.into(), opened.created_at.into()];
     world.query(sql, &params).await?;
-    audit(world, "account.create", Some(&id), &id, name).await?;
+    audit(
+        world,
+        &Actor::Operator,
+        "account.create",
+        Some(&id),
+        &id,
+        name,
+    )
+    .await?;
     let created_at = rfc3339(opened.created_at);
     Ok(Response::json(
         201,
@@ -186,6 +198,7 @@ async fn grant<W: World>(world: &W, account: &str, new: NewGrant) -> Result<Resp
     let granted = world.call(account, &call).await?;
     audit(
         world,
+        &Actor::Operator,
         "grant",
         Some(account),
         &new.id,
@@ -211,21 +224,32 @@ async fn grant<W: World>(world: &W, account: &str, new: NewGrant) -> Result<Resp
 async fn save_preset<W: World>(world: &W, account: &str, new: NewPreset) -> Result<Response> {
     let slug = new.slug().to_owned();
     let saved = presets::save(world, account, new).await?;
-    audit(world, "preset.save", Some(account), &slug, "").await?;
+    audit(
+        world,
+        &Actor::Operator,
+        "preset.save",
+        Some(account),
+        &slug,
+        "",
+    )
+    .await?;
     Ok(saved)
 }
 
+/// Writes what was done, and by whom, to the audit log.
 pub(super) async fn audit<W: World>(
     world: &W,
+    actor: &Actor,
     action: &str,
     account: Option<&str>,
     target: &str,
     detail: &str,
 ) -> Result<()> {
     let now = i64::try_from(world.now_ms()).unwrap_or(i64::MAX);
-    let sql = "INSERT INTO audit_log (at, actor, action, account, target, detail) VALUES (?1, 'operator', ?2, ?3, ?4, ?5)";
+    let sql = "INSERT INTO audit_log (at, actor, action, account, target, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     let params = [
         now.into(),
+        actor.name().as_str().into(),
         action.into(),
         account.into(),
         target.into(),
@@ -235,7 +259,8 @@ pub(super) async fn audit<W: World>(
     Ok(())
 }
 
-fn amount(field: &str, value: &Value) -> Result<Nanos> {
+/// Dollars as a client sends them.
+pub(super) fn amount(field: &str, value: &Value) -> Result<Nanos> {
     let text = match value {
         Value::String(text) => text.clone(),
         Value::Number(number) => number.to_string(),
@@ -248,7 +273,9 @@ fn amount(field: &str, value: &Value) -> Result<Nanos> {
     };
     Nanos::from_dollars(&text).map_err(|error| Error::invalid(field, error.to_string()))
 }
-fn named(name: &str) -> Result<&str> {
+
+/// A name of sane length.
+pub(super) fn named(name: &str) -> Result<&str> {
     let name = name.trim();
     if name.is_empty() || name.len() > 128 {
         return Err(Error::invalid("name", "A name has 1 to 128 bytes"));

@@ -11,7 +11,8 @@ use serde_json::{Map, Value, json};
 
 use super::{
     World,
-    admin::{audit, kv_key, missing},
+    admin::{audit, missing},
+    caller::manager,
     http::{Request, Response},
 };
 use crate::{
@@ -20,7 +21,8 @@ use crate::{
     credits::share::Share,
     error::{Error, ErrorType, Next, Result, Source},
     identity::{
-        KeyRecord,
+        Actor, KeyRecord, Role,
+        keys::kv_key,
         own_keys::{
             self, MAX_KEYS, OwnKeyRecord, OwnKeys, d1, label,
             seal::{Binding, Keyring},
@@ -117,9 +119,22 @@ fn required_keyring<W: World>(world: &W) -> Result<Keyring> {
     })
 }
 
+/// Answers `/byok` and `/byok/{id}` for who administers the account; `path` is what follows `byok`.
+pub(super) async fn managed<W: World>(
+    world: &W,
+    request: Request,
+    method: &str,
+    path: &[&str],
+) -> Result<Response> {
+    let manager = manager(world, &request, Role::Admin).await?;
+    let (actor, id) = (&manager.actor, path.first().copied());
+    handle(world, actor, &manager.account, method, id, request).await
+}
+
 /// Answers one of an account's routes; `id` is what follows `byok`.
 pub(super) async fn handle<W: World>(
     world: &W,
+    actor: &Actor,
     account: &str,
     method: &str,
     id: Option<&str>,
@@ -130,9 +145,9 @@ pub(super) async fn handle<W: World>(
         return Err(missing("account", account));
     }
     match (method, id) {
-        ("POST", None) => create(world, account, request.json().await?).await,
-        ("PATCH", Some(id)) => change(world, account, id, request.json().await?).await,
-        ("DELETE", Some(id)) => delete(world, account, id).await,
+        ("POST", None) => create(world, actor, account, request.json().await?).await,
+        ("PATCH", Some(id)) => change(world, actor, account, id, request.json().await?).await,
+        ("DELETE", Some(id)) => delete(world, actor, account, id).await,
         (_, Some(id)) => {
             let record = stored(world, account, id).await?;
             Ok(Response::json(200, &json!({"data": rendered(&record)})))
@@ -155,7 +170,12 @@ async fn list<W: World>(world: &W, account: &str, request: &Request) -> Result<R
     Ok(Response::json(200, &body))
 }
 
-async fn create<W: World>(world: &W, account: &str, body: Map<String, Value>) -> Result<Response> {
+async fn create<W: World>(
+    world: &W,
+    actor: &Actor,
+    account: &str,
+    body: Map<String, Value>,
+) -> Result<Response> {
     let ring = required_keyring(world)?;
     let (named, mut change) = fields::read_new(body)?;
     let provider = provider(world, &named).await?;
@@ -184,12 +204,13 @@ async fn create<W: World>(world: &W, account: &str, body: Map<String, Value>) ->
     apply(world, account, Some(&ring), &mut record, change)?;
     d1::insert(world, account, &record, ring.current()).await?;
     forget(world, account, others.is_empty()).await?;
-    note(world, "byok.create", account, &record).await?;
+    note(world, actor, "byok.create", account, &record).await?;
     Ok(Response::json(201, &json!({"data": rendered(&record)})))
 }
 
 async fn change<W: World>(
     world: &W,
+    actor: &Actor,
     account: &str,
     id: &str,
     body: Map<String, Value>,
@@ -214,16 +235,16 @@ async fn change<W: World>(
     record.updated_at = Some(now(world));
     d1::update(world, account, &record).await?;
     forget(world, account, false).await?;
-    note(world, "byok.change", account, &record).await?;
+    note(world, actor, "byok.change", account, &record).await?;
     Ok(Response::json(200, &json!({"data": rendered(&record)})))
 }
 
-async fn delete<W: World>(world: &W, account: &str, id: &str) -> Result<Response> {
+async fn delete<W: World>(world: &W, actor: &Actor, account: &str, id: &str) -> Result<Response> {
     let record = stored(world, account, id).await?;
     d1::delete(world, account, id).await?;
     let is_last = d1::list(world, account).await?.is_empty();
     forget(world, account, is_last).await?;
-    note(world, "byok.delete", account, &record).await?;
+    note(world, actor, "byok.delete", account, &record).await?;
     Ok(Response::json(200, &json!({"deleted": true})))
 }
 
@@ -265,7 +286,15 @@ pub(super) async fn rotate<W: World>(world: &W, after: &str) -> Result<Response>
     world.delete_kv(&copies).await?;
     let left = d1::count_stale(world, ring.current()).await?;
     let counts = format!("{} sealed anew, {left} left", renewed.len());
-    audit(world, "byok.rotate", None, ring.current(), &counts).await?;
+    audit(
+        world,
+        &Actor::Operator,
+        "byok.rotate",
+        None,
+        ring.current(),
+        &counts,
+    )
+    .await?;
     Ok(Response::json(
         200,
         &json!({"data": {
@@ -400,12 +429,13 @@ async fn forget<W: World>(world: &W, account: &str, with_api_keys: bool) -> Resu
 
 async fn note<W: World>(
     world: &W,
+    actor: &Actor,
     action: &str,
     account: &str,
     record: &OwnKeyRecord,
 ) -> Result<()> {
     let detail = format!("{} {}", record.provider, record.label);
-    audit(world, action, Some(account), &record.id, &detail).await
+    audit(world, actor, action, Some(account), &record.id, &detail).await
 }
 
 fn rendered(record: &OwnKeyRecord) -> Value {

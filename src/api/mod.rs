@@ -7,10 +7,12 @@ mod account;
 mod admin;
 mod asked;
 mod byok;
+mod caller;
 mod chat;
 mod conversation;
 mod count_tokens;
 pub mod http;
+mod keys;
 mod models;
 mod operations;
 mod prepare;
@@ -18,11 +20,12 @@ mod presets;
 mod response_cache;
 mod route;
 
-pub use admin::{SELECT_KEY, kv_key, select_catalog};
+pub use admin::select_catalog;
 pub use response_cache::{AnswerStore, Answers};
 
 use std::rc::Rc;
 
+use caller::{any_key, principal};
 use futures::FutureExt;
 use http::{Body, Request, Response, request_id};
 use serde_json::json;
@@ -35,7 +38,7 @@ use crate::{
     dialects::Surface,
     error::{Error, ErrorType, Next, Result, Source},
     identity::{
-        Directory, KeyCache, KeyRecord, authenticate, keys,
+        Directory, KeyCache,
         own_keys::{OwnKeyCache, OwnKeyCopies},
     },
     presets::{PresetCache, PresetStore},
@@ -185,6 +188,10 @@ fn methods(segments: &[&str]) -> Option<&'static [&'static str]> {
         ["admin", "accounts"] | ["admin", "accounts", _, "keys" | "byok" | "presets"] => {
             &["GET", "POST"]
         }
+        ["keys"] => &["GET", "POST"],
+        ["keys", _] => &["GET", "PATCH", "DELETE"],
+        ["byok"] => &["GET", "POST"],
+        ["byok", _] => &["GET", "PATCH", "DELETE"],
         ["admin", "accounts", _, "grants" | "corrections"] | ["admin", "byok", "rotate"] => {
             &["POST"]
         }
@@ -286,19 +293,13 @@ async fn route<W: World>(world: &W, request: Request, ids: &Ids) -> Result<Respo
         }
         (_, ["providers"]) => models::providers(world).await,
         (_, ["key"] | ["auth", "key"]) => account::key(world, &request).await,
+        (method, ["keys", rest @ ..]) => keys::handle(world, request, method, rest).await,
+        (method, ["byok", rest @ ..]) => byok::managed(world, request, method, rest).await,
         (_, ["credits"]) => account::credits(world, &request).await,
         (_, ["generation"]) => account::generation(world, &request).await,
         (method, ["admin", rest @ ..]) => admin::handle(world, request, method, rest).await,
         _ => Err(not_found(&path)),
     }
-}
-
-/// Who sends the request.
-async fn principal<W: World>(world: &W, request: &Request) -> Result<KeyRecord> {
-    let memory = world.memory();
-    let (header, plain) = (request.header("authorization"), request.header("x-api-key"));
-    let key = keys::sent(header.as_deref(), plain.as_deref());
-    authenticate(world, &memory.keys, key, world.now_ms()).await
 }
 
 /// Sees to it that the statistics are known and not much older than `max_age_ms`. Only an isolate that knows nothing waits for

@@ -21,7 +21,7 @@ use super::{
     web,
 };
 use crate::{
-    api::{Memory, World, kv_key},
+    api::{Memory, World},
     catalog::{CatalogStore, Provider, Route},
     credits::{
         accounts::{Accounts, explain},
@@ -33,6 +33,7 @@ use crate::{
     error::{Error, ErrorType, Next, Result, Source},
     identity::{
         Directory, KeyRecord,
+        keys::{self, kv_key},
         own_keys::{self, OwnKeyCopies},
     },
     relay::{
@@ -275,9 +276,8 @@ impl Directory for Edge {
     }
 
     async fn key_in_d1(&self, hash: &str) -> Result<Option<KeyRecord>> {
-        let sql = crate::api::SELECT_KEY;
-        let rows = self.query(sql, &[hash.into()]).await?;
-        rows.into_iter().next().map(key_record).transpose()
+        let rows = self.query(keys::SELECT, &[hash.into()]).await?;
+        rows.first().map(KeyRecord::from_row).transpose()
     }
 
     async fn copy_key_to_kv(&self, key: &KeyRecord) -> Result<()> {
@@ -292,32 +292,6 @@ impl Directory for Edge {
     fn warn(&self, message: &str) {
         console_warn!("{message}");
     }
-}
-
-fn key_record(row: Row) -> Result<KeyRecord> {
-    let text = |name: &str| {
-        row.get(name)
-            .and_then(|value| value.as_str())
-            .map(str::to_owned)
-    };
-    let number = |name: &str| row.get(name).and_then(serde_json::Value::as_i64);
-    let record = || {
-        Some(KeyRecord {
-            hash: text("hash")?,
-            account: text("account")?,
-            name: text("name")?,
-            label: text("label")?,
-            disabled: number("disabled")? != 0,
-            limit: number("limit_nanos").map(Nanos::new).transpose().ok()?,
-            limit_reset: text("limit_reset")
-                .and_then(|word| crate::credits::periods::Reset::parse(&word)),
-            created_at: number("created_at")?,
-            expires_at: number("expires_at"),
-            own_keys: number("own_keys")? != 0,
-        })
-    };
-    record()
-        .ok_or_else(|| Error::internal("a key's row in D1 does not have the columns of the schema"))
 }
 
 impl OwnKeyCopies for Edge {

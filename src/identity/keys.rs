@@ -3,9 +3,14 @@
 //! A key is `sk-pb-v1-` and 64 hex digits. Only the SHA-256 of the whole text is ever stored; the text is shown once.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::credits::{money::Nanos, periods::Reset};
+use crate::{
+    credits::{money::Nanos, periods::Reset},
+    database::Row,
+    error::{Error, ErrorType, Next, Result, Source},
+};
 
 /// What every key begins with.
 pub const PREFIX: &str = "sk-pb-v1-";
@@ -44,6 +49,84 @@ pub struct KeyRecord {
     /// Whether its account may have brought provider keys; where not, nothing is looked up.
     #[serde(default)]
     pub own_keys: bool,
+    /// It administers its account and calls no model.
+    #[serde(default)]
+    pub management: bool,
+}
+
+macro_rules! select {
+    ($of:literal) => {
+        concat!(
+            "SELECT hash, account, name, label, disabled, limit_nanos, limit_reset, created_at, expires_at, management, ",
+            "EXISTS (SELECT 1 FROM byok_keys WHERE byok_keys.account = api_keys.account) AS own_keys ",
+            "FROM api_keys WHERE deleted = 0 AND ",
+            $of
+        )
+    };
+}
+
+/// Reads a key's record by its hash, unless it was deleted.
+pub const SELECT: &str = select!("hash = ?1");
+/// Reads the records of an account's keys but the deleted, the oldest first.
+pub const SELECT_ALL: &str = select!("account = ?1 ORDER BY created_at, hash");
+
+/// The name of a key's copy in KV.
+pub fn kv_key(hash: &str) -> String {
+    format!("key:{hash}")
+}
+
+impl KeyRecord {
+    /// Reads a row of [`SELECT`].
+    ///
+    /// # Errors
+    /// Where the row does not have the columns of the schema.
+    pub fn from_row(row: &Row) -> Result<Self> {
+        let text = |name: &str| row.get(name).and_then(Value::as_str).map(str::to_owned);
+        let number = |name: &str| row.get(name).and_then(Value::as_i64);
+        let record = || {
+            Some(Self {
+                hash: text("hash")?,
+                account: text("account")?,
+                name: text("name")?,
+                label: text("label")?,
+                disabled: number("disabled")? != 0,
+                limit: number("limit_nanos").map(Nanos::new).transpose().ok()?,
+                limit_reset: text("limit_reset").and_then(|word| Reset::parse(&word)),
+                created_at: number("created_at")?,
+                expires_at: number("expires_at"),
+                own_keys: number("own_keys")? != 0,
+                management: number("management")? != 0,
+            })
+        };
+        record().ok_or_else(|| {
+            Error::internal("a key's row in D1 does not have the columns of the schema")
+        })
+    }
+
+    /// Refuses a key that is switched off or whose time is over.
+    ///
+    /// # Errors
+    /// 401 that says which.
+    pub fn check(&self, now_ms: u64) -> Result<()> {
+        if self.disabled {
+            return Err(refused("This API key is disabled"));
+        }
+        let now = i64::try_from(now_ms).unwrap_or(i64::MAX);
+        if self.expires_at.is_some_and(|end| end <= now) {
+            return Err(refused("This API key has expired"));
+        }
+        Ok(())
+    }
+}
+
+/// 401 in these words.
+pub(super) fn refused(message: &str) -> Error {
+    Error::new(
+        Source::Client,
+        Next::Final,
+        ErrorType::Authentication,
+        message,
+    )
 }
 
 /// A new key: the only time that its text exists.

@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, collections::HashMap};
 
-use super::keys::{self, KeyRecord, MAX_ABSENCE_MS, MAX_AGE_MS};
+use super::keys::{self, KeyRecord, MAX_ABSENCE_MS, MAX_AGE_MS, refused};
 use crate::error::{Error, ErrorType, Next, Result, Source};
 
 /// The stores of keys. Truth is D1; KV holds copies.
@@ -84,13 +84,7 @@ pub async fn authenticate(
         }
     };
     let record = record.ok_or_else(|| refused("No such API key"))?;
-    if record.disabled {
-        return Err(refused("This API key is disabled"));
-    }
-    let now = i64::try_from(now_ms).unwrap_or(i64::MAX);
-    if record.expires_at.is_some_and(|end| end <= now) {
-        return Err(refused("This API key has expired"));
-    }
+    record.check(now_ms)?;
     Ok(record)
 }
 
@@ -116,15 +110,6 @@ async fn look_up(directory: &impl Directory, hash: &str) -> Result<Option<KeyRec
         directory.warn(&format!("KV could not be written: {error}"));
     }
     Ok(record)
-}
-
-fn refused(message: &str) -> Error {
-    Error::new(
-        Source::Client,
-        Next::Final,
-        ErrorType::Authentication,
-        message,
-    )
 }
 
 #[cfg(test)]
@@ -175,6 +160,7 @@ mod tests {
             created_at: 0,
             expires_at: None,
             own_keys: false,
+            management: false,
         };
         change(&mut record);
         Stores {

@@ -11,6 +11,7 @@ use crate::{
     },
     credits::sql::SqlValue,
     error::{Error, Result},
+    identity::Actor,
 };
 
 /// The statement that reads a published text from D1 where KV is out.
@@ -87,7 +88,15 @@ pub(super) async fn publish<W: World>(world: &W, body: Vec<u8>) -> Result<Respon
         snapshot.models.len(),
         snapshot.endpoints.len()
     );
-    audit(world, "catalog.publish", None, &version, &counts).await?;
+    audit(
+        world,
+        &Actor::Operator,
+        "catalog.publish",
+        None,
+        &version,
+        &counts,
+    )
+    .await?;
     Ok(Response::json(
         200,
         &json!({"data": {

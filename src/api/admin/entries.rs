@@ -12,6 +12,7 @@ use crate::{
         ops,
     },
     error::{Error, Result},
+    identity::Actor,
     time::rfc3339,
     usage::d1::SAVE_CORRECTION,
 };
@@ -103,6 +104,7 @@ pub async fn correct<W: World>(world: &W, account: &str, new: NewCorrection) -> 
     let detail = json!({"from": corrected.before.to_string(), "to": corrected.cost.to_string(), "reason": call.reason});
     audit(
         world,
+        &Actor::Operator,
         "correction",
         Some(account),
         &call.id,

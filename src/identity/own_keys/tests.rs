@@ -78,6 +78,7 @@ fn stores() -> Stores {
     for migration in [
         include_str!("../../../migrations/0001_init.sql"),
         include_str!("../../../migrations/0003_byok.sql"),
+        include_str!("../../../migrations/0020_management_keys.sql"),
     ] {
         d1.execute_batch(migration).unwrap();
     }
@@ -160,7 +161,7 @@ fn an_api_keys_record_says_whether_its_account_brought_keys() {
     let key = "INSERT INTO api_keys (hash, account, name, label, created_at) VALUES ('h', 'acc_1', 'n', 'l', 0)";
     stores.d1.execute_batch(key).unwrap();
     let flag = || {
-        let rows = block_on(stores.query(crate::api::SELECT_KEY, &["h".into()])).unwrap();
+        let rows = block_on(stores.query(crate::identity::keys::SELECT, &["h".into()])).unwrap();
         rows[0]["own_keys"].as_i64()
     };
     assert_eq!(flag(), Some(0));

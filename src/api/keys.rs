@@ -1,0 +1,350 @@
+//! An account's keys: `/keys` for who administers the account, `/admin/…/keys` for the operator.
+//!
+//! The object is told first: from then on the key's next request obeys, whatever the copies say. D1 holds the truth of who a
+//! key is, KV a copy, which goes last. A change that failed half-way, as in an outage of KV, is ended by sending it again.
+//! Management keys spend nothing, so that the object does not know them. Spec: OpenRouter's key management.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{
+    World,
+    account::{KeyBody, json_data},
+    admin::{amount, audit, missing, named},
+    caller::manager,
+    http::{Request, Response},
+};
+use crate::{
+    credits::{ops, periods::Reset, sql::SqlValue},
+    error::{Error, Result},
+    identity::{
+        Actor, KeyRecord, MintedKey, Role,
+        keys::{SELECT_ALL, kv_key},
+    },
+    time::parse_rfc3339,
+};
+
+/// The most keys that one page lists.
+const PAGE: usize = 100;
+
+const SELECT_OWNER: &str =
+    "SELECT account, name, deleted, management FROM api_keys WHERE hash = ?1";
+const INSERT: &str = "INSERT INTO api_keys (hash, account, name, label, disabled, limit_nanos, limit_reset, created_at, expires_at, management) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+const UPDATE: &str = "UPDATE api_keys SET name = ?2, disabled = ?3, limit_nanos = ?4, limit_reset = ?5, updated_at = ?6 WHERE hash = ?1";
+
+/// Whose keys may be touched, and by whom.
+pub(super) struct Scope<'a> {
+    /// Who acts.
+    pub actor: &'a Actor,
+    /// The one account; all of them for the operator. Keys of others are not there (404).
+    pub account: Option<&'a str>,
+}
+
+/// Answers `/keys` and `/keys/{hash}`; `path` is what follows `keys`.
+pub(super) async fn handle<W: World>(
+    world: &W,
+    request: Request,
+    method: &str,
+    path: &[&str],
+) -> Result<Response> {
+    let manager = manager(world, &request, Role::Admin).await?;
+    let scope = Scope {
+        actor: &manager.actor,
+        account: Some(&manager.account),
+    };
+    match (method, path.first()) {
+        (_, Some(hash)) => one(world, &scope, method, hash, request).await,
+        ("POST", None) => {
+            let new: NewKey = request.json().await?;
+            if new.is_management_key {
+                // Else a key that leaked would outlive its end.
+                manager.require(Role::Owner)?;
+            }
+            create(world, &scope, &manager.account, new).await
+        }
+        _ => list(world, &manager.account, &request).await,
+    }
+}
+
+/// A key as it is asked for.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewKey {
+    name: String,
+    #[serde(default)]
+    limit: Option<Value>,
+    #[serde(default)]
+    limit_reset: Option<Reset>,
+    #[serde(default)]
+    expires_at: Option<String>,
+    #[serde(default)]
+    is_management_key: bool,
+}
+
+/// Makes a key; its text is in this answer only.
+pub(super) async fn create<W: World>(
+    world: &W,
+    scope: &Scope<'_>,
+    account: &str,
+    new: NewKey,
+) -> Result<Response> {
+    let minted = MintedKey::new(&world.random()?);
+    let limit = new
+        .limit
+        .as_ref()
+        .filter(|limit| !limit.is_null())
+        .map(|limit| amount("limit", limit))
+        .transpose()?;
+    if new.is_management_key && limit.is_some() {
+        let message = "A management key spends nothing: it takes no limit";
+        return Err(Error::invalid("limit", message));
+    }
+    let record = KeyRecord {
+        hash: minted.hash,
+        account: account.to_owned(),
+        name: named(&new.name)?.to_owned(),
+        label: minted.label,
+        disabled: false,
+        limit,
+        limit_reset: new.limit_reset,
+        created_at: i64::try_from(world.now_ms()).unwrap_or(i64::MAX),
+        expires_at: new.expires_at.as_deref().map(instant).transpose()?,
+        // Only the look-up in D1 tells.
+        own_keys: false,
+        management: new.is_management_key,
+    };
+    let body = told(world, &record).await?;
+    world.query(INSERT, &params(&record)).await?;
+    let (hash, name) = (record.hash.as_str(), record.name.as_str());
+    audit(world, scope.actor, "key.create", Some(account), hash, name).await?;
+    #[derive(Serialize)]
+    struct Created {
+        data: KeyBody,
+        key: String,
+    }
+    let created = Created {
+        data: body,
+        key: minted.secret,
+    };
+    Ok(Response::json(201, &created))
+}
+
+/// Tells the object of a key's settings, and answers what is told of the key.
+async fn told<W: World>(world: &W, record: &KeyRecord) -> Result<KeyBody> {
+    if record.management {
+        return Ok(KeyBody::of_manager(record));
+    }
+    let put = ops::KeyPut {
+        hash: record.hash.clone(),
+        name: record.name.clone(),
+        label: record.label.clone(),
+        disabled: record.disabled,
+        limit: record.limit,
+        limit_reset: record.limit_reset,
+        created_at: record.created_at,
+        expires_at: record.expires_at,
+    };
+    Ok(KeyBody::from(world.call(&record.account, &put).await?))
+}
+
+/// The account's keys, the oldest first: `offset`, `include_disabled` and `include_expired` choose among them.
+pub(super) async fn list<W: World>(
+    world: &W,
+    account: &str,
+    request: &Request,
+) -> Result<Response> {
+    let offset = match request.query("offset") {
+        None => 0,
+        Some(text) => text
+            .parse()
+            .map_err(|_| Error::invalid("offset", "offset is a whole number"))?,
+    };
+    let (disabled, expired) = (
+        flag(request, "include_disabled")?,
+        flag(request, "include_expired")?,
+    );
+    let now = i64::try_from(world.now_ms()).unwrap_or(i64::MAX);
+    let mut views = world.call(account, &ops::Keys {}).await?;
+    let rows = world.query(SELECT_ALL, &[account.into()]).await?;
+    let mut bodies = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let record = KeyRecord::from_row(row)?;
+        let is_expired = record.expires_at.is_some_and(|end| end <= now);
+        if (record.disabled && !disabled) || (is_expired && !expired) {
+            continue;
+        }
+        let view = views.iter().position(|view| view.hash == record.hash);
+        match view.map(|at| views.swap_remove(at)) {
+            Some(view) => bodies.push(KeyBody::from(view)),
+            None if record.management => bodies.push(KeyBody::of_manager(&record)),
+            // Deleted in the object a moment ago.
+            None => {}
+        }
+    }
+    let page: Vec<KeyBody> = bodies.into_iter().skip(offset).take(PAGE).collect();
+    Ok(Response::json(200, &json_data(&page)))
+}
+
+/// A switch in the query; what is not there is on.
+fn flag(request: &Request, name: &str) -> Result<bool> {
+    match request.query(name) {
+        None | Some("true" | "1") => Ok(true),
+        Some("false" | "0") => Ok(false),
+        Some(_) => Err(Error::invalid(name, format!("{name} is true or false"))),
+    }
+}
+
+/// Shows, changes or deletes one key.
+pub(super) async fn one<W: World>(
+    world: &W,
+    scope: &Scope<'_>,
+    method: &str,
+    hash: &str,
+    request: Request,
+) -> Result<Response> {
+    match method {
+        "PATCH" => change(world, scope, hash, request.json().await?).await,
+        "DELETE" => delete(world, scope, hash).await,
+        _ => show(world, scope, hash).await,
+    }
+}
+
+async fn show<W: World>(world: &W, scope: &Scope<'_>, hash: &str) -> Result<Response> {
+    let record = stored(world, scope, hash).await?;
+    if record.management {
+        let body = KeyBody::of_manager(&record);
+        return Ok(Response::json(200, &json_data(&body)));
+    }
+    let hash = hash.to_owned();
+    let view = world.call(&record.account, &ops::KeyGet { hash }).await?;
+    Ok(Response::json(200, &json_data(&KeyBody::from(view))))
+}
+
+/// What may change; an absent field stays, `null` clears.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeyChange {
+    name: Option<String>,
+    disabled: Option<bool>,
+    #[serde(default, deserialize_with = "present")]
+    limit: Option<Value>,
+    #[serde(default, deserialize_with = "present")]
+    limit_reset: Option<Value>,
+}
+
+/// Tells `null` (present) from absent.
+fn present<'de, D: serde::Deserializer<'de>>(
+    value: D,
+) -> std::result::Result<Option<Value>, D::Error> {
+    Value::deserialize(value).map(Some)
+}
+
+async fn change<W: World>(
+    world: &W,
+    scope: &Scope<'_>,
+    hash: &str,
+    change: KeyChange,
+) -> Result<Response> {
+    let mut record = stored(world, scope, hash).await?;
+    if let Some(name) = &change.name {
+        record.name = named(name)?.to_owned();
+    }
+    record.disabled = change.disabled.unwrap_or(record.disabled);
+    match &change.limit {
+        Some(Value::Null) => record.limit = None,
+        Some(_) if record.management => {
+            let message = "A management key spends nothing: it takes no limit";
+            return Err(Error::invalid("limit", message));
+        }
+        Some(limit) => record.limit = Some(amount("limit", limit)?),
+        None => {}
+    }
+    match change.limit_reset {
+        Some(Value::Null) => record.limit_reset = None,
+        Some(reset) => {
+            record.limit_reset = serde_json::from_value(reset).map_err(|_| {
+                Error::invalid(
+                    "limit_reset",
+                    "limit_reset is daily, weekly, monthly or null",
+                )
+            })?;
+        }
+        None => {}
+    }
+    let body = told(world, &record).await?;
+    let now = i64::try_from(world.now_ms()).unwrap_or(i64::MAX);
+    let params = [
+        hash.into(),
+        record.name.as_str().into(),
+        record.disabled.into(),
+        record.limit.into(),
+        record.limit_reset.map(Reset::as_str).into(),
+        now.into(),
+    ];
+    world.query(UPDATE, &params).await?;
+    let (account, name) = (Some(record.account.as_str()), record.name.as_str());
+    audit(world, scope.actor, "key.change", account, hash, name).await?;
+    forget(world, hash).await?;
+    Ok(Response::json(200, &json_data(&body)))
+}
+
+async fn delete<W: World>(world: &W, scope: &Scope<'_>, hash: &str) -> Result<Response> {
+    let rows = world.query(SELECT_OWNER, &[hash.into()]).await?;
+    let text = |name: &str| rows.first().and_then(|row| row.get(name)?.as_str());
+    let is = |name: &str| rows.first().and_then(|row| row.get(name)?.as_i64()) == Some(1);
+    let account = text("account")
+        .filter(|owner| scope.account.is_none_or(|account| account == *owner))
+        .ok_or_else(|| missing("key", hash))?;
+    if !is("management") {
+        let hash = hash.to_owned();
+        world.call(account, &ops::KeyDelete { hash }).await?;
+    }
+    // Deleted already, but perhaps with a copy left in KV.
+    if !is("deleted") {
+        let name = text("name").unwrap_or_default();
+        let of = Some(account);
+        audit(world, scope.actor, "key.delete", of, hash, name).await?;
+        let sql = "UPDATE api_keys SET deleted = 1, updated_at = ?2 WHERE hash = ?1";
+        let now = i64::try_from(world.now_ms()).unwrap_or(i64::MAX);
+        world.query(sql, &[hash.into(), now.into()]).await?;
+    }
+    forget(world, hash).await?;
+    Ok(Response::json(200, &json!({"deleted": true})))
+}
+
+/// The key of this hash, where it is one of the scope's.
+async fn stored<W: World>(world: &W, scope: &Scope<'_>, hash: &str) -> Result<KeyRecord> {
+    let record = world.key_in_d1(hash).await?;
+    record
+        .filter(|record| {
+            scope
+                .account
+                .is_none_or(|account| account == record.account)
+        })
+        .ok_or_else(|| missing("key", hash))
+}
+
+async fn forget<W: World>(world: &W, hash: &str) -> Result<()> {
+    world.memory().keys.forget(hash);
+    world.delete_kv(&[kv_key(hash)]).await
+}
+
+fn params(record: &KeyRecord) -> [SqlValue; 10] {
+    [
+        record.hash.as_str().into(),
+        record.account.as_str().into(),
+        record.name.as_str().into(),
+        record.label.as_str().into(),
+        record.disabled.into(),
+        record.limit.into(),
+        record.limit_reset.map(Reset::as_str).into(),
+        record.created_at.into(),
+        record.expires_at.into(),
+        record.management.into(),
+    ]
+}
+
+fn instant(text: &str) -> Result<i64> {
+    parse_rfc3339(text)
+        .ok_or_else(|| Error::invalid("expires_at", "Send a UTC time such as 2027-01-31T00:00:00Z"))
+}
