@@ -62,7 +62,7 @@ pub(super) async fn manager<W: World>(
     key.check(world.now_ms())?;
     if !key.management {
         return Err(denied(
-            "This takes a management key; the key sent calls models",
+            "This takes a management key: the one sent calls models",
         ));
     }
     note_use(world, &key).await?;

@@ -25,7 +25,6 @@ use crate::{
     catalog::{CatalogStore, Provider, Route},
     credits::{
         accounts::{Accounts, explain},
-        money::Nanos,
         ops::{self, Call},
         sql::SqlValue,
     },
