@@ -226,7 +226,7 @@ impl CatalogCache {
             .await?
             .ok_or_else(cut)?;
         let entry: ModelEntry = serde_json::from_str(&text).map_err(unreadable)?;
-        let model = Rc::new(ServedModel::from(entry));
+        let model = Rc::new(ServedModel::from(entry.named(&name.to_lowercase())));
         let mut models = self.models.borrow_mut();
         if models.len() >= CAPACITY {
             models.clear();

@@ -363,7 +363,15 @@ pub struct Model {
     pub distillable: bool,
 }
 
+/// The name of a model that stands for every model of its author's: a provider takes whatever id is put in its place.
+const ANY: &str = "*";
+
 impl Model {
+    /// Whether the row stands for models that the catalog does not list one by one: `author/*`.
+    pub fn is_open(&self) -> bool {
+        is_open(&self.slug)
+    }
+
     /// The author part of the slug.
     pub fn author(&self) -> &str {
         self.slug.split_once('/').map_or("", |(author, _)| author)
@@ -479,7 +487,28 @@ pub struct ModelEntry {
     pub providers: Vec<Provider>,
 }
 
+/// Whether a slug stands for all models of an author.
+pub fn is_open(slug: &str) -> bool {
+    slug.split_once('/').is_some_and(|(_, name)| name == ANY)
+}
+
 impl ModelEntry {
+    /// The model of this name, where the entry stands for all of its author's: the rest of the name is the provider's own id.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
+        let Some((_, id)) = name.split_once('/').filter(|_| self.model.is_open()) else {
+            return self;
+        };
+        for endpoint in &mut self.endpoints {
+            name.clone_into(&mut endpoint.model);
+            id.clone_into(&mut endpoint.upstream_model_id);
+        }
+        name.clone_into(&mut self.model.slug);
+        name.clone_into(&mut self.model.canonical_slug);
+        self.model.name = format!("{}: {id}", self.model.name);
+        self
+    }
+
     /// The provider of this slug.
     pub fn provider(&self, slug: &str) -> Option<&Provider> {
         self.providers.iter().find(|p| p.slug == slug)

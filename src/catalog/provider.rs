@@ -166,8 +166,12 @@ pub enum ReasoningStyle {
     /// `reasoning_effort: "low"`; no budget, no switch of its own.
     #[default]
     Effort,
+    /// As `effort`, and `"none"` switches it off, also where the endpoint lists no efforts.
+    EffortOrNone,
     /// `reasoning: {effort, max_tokens, enabled}`.
     Object,
+    /// `reasoning: {enabled: bool}`, with `reasoning_effort` beside it where the endpoint lists efforts.
+    Enabled,
     /// `thinking: {type: "enabled" | "disabled"}`, with `reasoning_effort` beside it where the endpoint lists efforts.
     Thinking,
     /// `enable_thinking: bool` and `thinking_budget: n`.
@@ -204,6 +208,8 @@ pub enum Quirk {
     ToolChoiceAutoOnly,
     /// Tool-call ids are exactly nine letters and digits.
     ShortToolCallIds,
+    /// Refuses `name` in messages.
+    NoNames,
     /// Message content must be a string: text parts are joined.
     StringContent,
     /// `seed` is spelt `random_seed`.
@@ -236,6 +242,8 @@ pub enum Quirk {
     XaiReasoning,
     /// Reasoning items are sealed by an Azure resource: nobody else opens them.
     AzureReasoning,
+    /// Reasoning items are sealed by Amazon Bedrock: nobody else opens them.
+    BedrockReasoning,
 }
 
 impl Quirk {
@@ -245,6 +253,8 @@ impl Quirk {
             ReasoningFormat::Other("xai-responses-v1".to_owned())
         } else if quirks.contains(&Self::AzureReasoning) {
             ReasoningFormat::Other("azure-openai-responses-v1".to_owned())
+        } else if quirks.contains(&Self::BedrockReasoning) {
+            ReasoningFormat::Other("bedrock-openai-responses-v1".to_owned())
         } else {
             ReasoningFormat::OpenaiResponses
         }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::listing::ListEntry;
-use super::model::{Endpoint, Model, ModelEntry, Status};
+use super::model::{Endpoint, Model, ModelEntry, Status, is_open};
 use super::provider::Provider;
 use super::query::ListQuery;
 use super::skills::{Candidate, Skills};
@@ -79,18 +79,42 @@ impl Names {
             .collect()
     }
 
-    /// The slug that a name means, in any case: itself, or what it is an alias of.
+    /// The slug that a name means, in any case: itself, what it is an alias of, or the open one that it is of.
     pub fn resolve(&self, name: &str) -> Option<&str> {
         let name = name.to_lowercase();
-        match self.slugs.binary_search(&name) {
-            Ok(at) => self.slugs.get(at).map(String::as_str),
-            Err(_) => self.aliases.get(&name).map(String::as_str),
-        }
+        self.slug(&name)
+            .or_else(|| self.aliases.get(&name).map(String::as_str))
+            .or_else(|| self.open(&name))
+    }
+
+    fn slug(&self, slug: &str) -> Option<&str> {
+        let at = self
+            .slugs
+            .binary_search_by(|known| known.as_str().cmp(slug));
+        self.slugs.get(at.ok()?).map(String::as_str)
+    }
+
+    /// `provider/*` for `provider/author/name`.
+    fn open(&self, name: &str) -> Option<&str> {
+        let (provider, id) = name.split_once('/')?;
+        let (author, model) = id.split_once('/')?;
+        let is_id = !author.is_empty() && !model.is_empty() && !id.contains(char::is_whitespace);
+        self.slug(&format!("{provider}/*")).filter(|_| is_id)
+    }
+
+    /// The same model at those who take ids that the catalog does not list: `provider/author/name`.
+    pub fn elsewhere(&self, name: &str) -> Vec<String> {
+        let open = self.slugs.iter().filter_map(|slug| slug.strip_suffix('*'));
+        open.map(|start| format!("{start}{name}"))
+            .filter(|name| self.open(name).is_some())
+            .collect()
     }
 
     /// The slugs nearest to an unknown name.
     pub fn nearest(&self, name: &str) -> Vec<String> {
-        super::names::nearest(name, &self.slugs)
+        let is_listed = |slug: &&String| !is_open(slug);
+        let listed: Vec<&String> = self.slugs.iter().filter(is_listed).collect();
+        super::names::nearest(name, &listed)
     }
 }
 
@@ -252,7 +276,8 @@ impl Snapshot {
             let skills = self.skills.get(&model.slug).or(self.skills.get(name));
             Candidate::of(entry, skills.copied())
         };
-        entries.iter().filter_map(candidate).collect()
+        let listed = entries.iter().filter(|entry| !entry.model.is_open());
+        listed.filter_map(candidate).collect()
     }
 
     /// Every write that publishes this snapshot, the pointer last. All but the last may be written in any order.
@@ -277,6 +302,7 @@ impl Snapshot {
         let mut index = offered
             .entries()
             .iter()
+            .filter(|entry| !entry.model.is_open())
             .map(ListEntry::of)
             .collect::<Result<Vec<_>, _>>()?;
         listing::newest_first(&mut index);

@@ -293,6 +293,52 @@ fn names_resolve_in_any_case_and_unknown_ones_are_near_something() {
 }
 
 #[test]
+fn a_model_for_all_ids_is_served_under_each_and_listed_under_none() {
+    let text = [Modality::Text];
+    let mut any = endpoint("router/*", "beta", "3", "15");
+    any.upstream_model_id = "*".into();
+    let snapshot = Snapshot::new(
+        vec![provider("beta", "Beta", &[])],
+        vec![
+            model("router/*", 1, 100, &text),
+            model("a/b", 1, 100, &text),
+        ],
+        vec![any, endpoint("a/b", "beta", "1", "2")],
+        BTreeMap::new(),
+        BTreeMap::new(),
+    )
+    .unwrap();
+    let names = snapshot.names();
+    assert_eq!(names.resolve("Router/c/d:free"), Some("router/*"));
+    assert_eq!(names.resolve("router/d"), None);
+    assert_eq!(names.nearest("router/"), Vec::<String>::new());
+    let writes: BTreeMap<String, String> = snapshot.writes().unwrap().into_iter().collect();
+    for key in [
+        publish::list_key(&snapshot.version),
+        publish::pool_key(&snapshot.version),
+    ] {
+        assert!(
+            writes[&key].contains("a/b") && !writes[&key].contains("router/"),
+            "{key}"
+        );
+    }
+    let entries = snapshot.entries();
+    let [listed, open] = &entries[..] else {
+        panic!("two entries")
+    };
+    assert_eq!(&listed.clone().named("router/c/d"), listed);
+    let named = open.clone().named("router/c/d:free");
+    assert_eq!(named.model.slug, "router/c/d:free");
+    assert_eq!(
+        (
+            named.endpoints[0].model.as_str(),
+            named.endpoints[0].upstream_model_id.as_str()
+        ),
+        ("router/c/d:free", "c/d:free")
+    );
+}
+
+#[test]
 fn the_model_object_has_openrouters_fields() {
     let entries = snapshot().entries();
     let object = wire::model(&entries[0]);
@@ -387,6 +433,7 @@ fn prices_are_written_exactly() {
         image_out: Some(dollars("6")),
         request: Some("0.005".parse().unwrap()),
         units: None,
+        stated: false,
         tiers: Vec::new(),
     };
     assert_eq!(

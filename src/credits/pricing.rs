@@ -140,6 +140,10 @@ pub struct PriceTable {
     /// Prices of what is not counted in tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub units: Option<Box<UnitPrices>>,
+    /// What the provider says it charged is the price, where it says so. The prices here are for holds, and for answers that
+    /// broke off before it could.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stated: bool,
     /// Long-context prices, applied in order: a later one wins.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tiers: Vec<Tier>,
@@ -217,6 +221,8 @@ pub enum Part {
     SearchUnits,
     /// The request itself.
     Request,
+    /// What the provider says it charged.
+    Stated,
     /// Searches of the web.
     WebSearch,
     /// Results of a search beyond those that its price includes.
@@ -498,6 +504,10 @@ impl PriceTable {
     pub fn cost(&self, usage: &Usage) -> Result<Charge, MoneyError> {
         let (rates, tier) = self.rates(usage.prompt);
         let mut lines = Lines::default();
+        if let Some(stated) = usage.upstream_cost.filter(|_| self.stated) {
+            let price = Nanos::new(stated.max(0))?;
+            return Charge::of_units(&[(Part::Stated, 1, price)]);
+        }
 
         let writes = usage.cache_write_5m.saturating_add(usage.cache_write_1h);
         let fresh = usage

@@ -37,6 +37,47 @@ fn total(table: &PriceTable, usage: Usage) -> i64 {
     charge.total.get()
 }
 
+// P23
+#[test]
+fn what_a_provider_says_it_charged_is_the_price_where_its_row_says_so() {
+    let stated = PriceTable {
+        stated: true,
+        ..table()
+    };
+    let used = Usage {
+        prompt: 1_000,
+        completion: 100,
+        ..Usage::default()
+    };
+    for (cost, charged) in [
+        (Some(148_561), 148_561),
+        (Some(0), 0),
+        (Some(-5), 0),
+        (None, 4_500_000),
+    ] {
+        let usage = Usage {
+            upstream_cost: cost,
+            ..used
+        };
+        assert_eq!(total(&stated, usage), charged, "{cost:?}");
+        assert_eq!(
+            total(&table(), usage),
+            4_500_000,
+            "{cost:?}: other rows price by their own table"
+        );
+    }
+    let charge = stated.cost(&Usage {
+        upstream_cost: Some(9),
+        ..used
+    });
+    assert_eq!(charge.unwrap().lines[0].what, Part::Stated);
+    // Nothing is stated yet where a request is held.
+    assert_eq!(
+        stated.estimate_hold(1_000, OutputBounds::default()),
+        table().estimate_hold(1_000, OutputBounds::default())
+    );
+}
+
 // P40
 #[test]
 fn prices_are_exact_in_both_spellings() {

@@ -126,15 +126,23 @@ pub fn response(dialect: Dialect, body: &[u8], quirks: &[Quirk]) -> Result<Vec<E
     }
 }
 
+/// The header in which some upstreams name the kind of an error that their bodies do not tell (AWS).
+pub const ERROR_KIND_HEADER: &str = "x-amzn-errortype";
+
 /// Reads the body of an upstream's answer that is not 200. Never fails: plain text, HTML and nothing at all are read too.
 pub fn error(dialect: Dialect, status: u16, body: &[u8]) -> Error {
+    error_of_kind(dialect, status, None, body)
+}
+
+/// As [`error`], of the kind that [`ERROR_KIND_HEADER`] names.
+pub fn error_of_kind(dialect: Dialect, status: u16, kind: Option<&str>, body: &[u8]) -> Error {
     let mut error = match dialect {
         Dialect::OpenaiChat => openai_chat::error(status, body),
         Dialect::AnthropicMessages => anthropic_messages::error(status, body),
         Dialect::Gemini => gemini::error(status, body),
         Dialect::OpenaiResponses => openai_responses::error(status, body),
         Dialect::CohereV2 => cohere_v2::error(status, body),
-        Dialect::BedrockConverse => bedrock_converse::error(status, body),
+        Dialect::BedrockConverse => bedrock_converse::error(status, kind, body),
     };
     if matches!(status, 401 | 403) {
         // Providers quote the key that they refuse, or name its owner, and the key is the operator's.

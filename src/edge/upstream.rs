@@ -17,7 +17,7 @@ use super::{js, world::Edge};
 use crate::{
     access::{Access, Outgoing, token::TokenPort},
     api::World,
-    dialects::workers_ai,
+    dialects::{ERROR_KIND_HEADER, workers_ai},
     error::{Error, ErrorType, Result},
     relay::{UpstreamCall, UpstreamResponse},
     time::retry_after,
@@ -266,14 +266,17 @@ async fn answered(
 ) -> Result<UpstreamResponse<UpstreamBody>> {
     let sent = JsFuture::from(sent).await;
     let answer: js::Answer = sent.map_err(unreachable_upstream)?.unchecked_into();
-    let names = "content-type\0retry-after\0content-length\0content-encoding";
-    let head = js::answer_head(&answer, names);
+    let names =
+        format!("content-type\0retry-after\0{ERROR_KIND_HEADER}\0content-length\0content-encoding");
+    let head = js::answer_head(&answer, &names);
     let mut head = head.split('\0');
     let mut next = || head.next().unwrap_or_default();
     let content_type = next().split(';').next().unwrap_or_default();
     let content_type = content_type.trim().to_ascii_lowercase();
     let now = i64::try_from(js::now_ms()).unwrap_or(i64::MAX);
     let retry_after = retry_after(next(), now);
+    let error_kind = Some(next()).filter(|kind| !kind.is_empty());
+    let error_kind = error_kind.map(str::to_owned);
     let length: Option<usize> = next().parse().ok();
     let short = length.is_some_and(|length| length <= ONE_GO_BYTES) && next().is_empty();
     let status = answer.status();
@@ -288,6 +291,7 @@ async fn answered(
         status,
         content_type,
         retry_after,
+        error_kind,
         body: UpstreamBody {
             source,
             pending: None,

@@ -75,6 +75,8 @@ enum State<P: Platform> {
     Refused {
         status: u16,
         retry_after: Option<u32>,
+        /// What a header says of the error's kind.
+        kind: Option<String>,
         body: P::Body,
         bytes: Vec<u8>,
         since: u64,
@@ -315,6 +317,7 @@ impl<'a, P: Platform> Attempt<'a, P> {
             State::Refused {
                 status: response.status,
                 retry_after: response.retry_after,
+                kind: response.error_kind,
                 body,
                 bytes: Vec::new(),
                 since: now,
@@ -360,6 +363,7 @@ impl<'a, P: Platform> Attempt<'a, P> {
         let State::Refused {
             status,
             retry_after,
+            kind,
             bytes,
             ..
         } = &self.state
@@ -367,7 +371,7 @@ impl<'a, P: Platform> Attempt<'a, P> {
             return Opened::Failed(Error::internal("no refusal to read"));
         };
         let dialect = operation::error_dialect(self.job, &self.route);
-        let mut error = dialects::error(dialect, *status, bytes);
+        let mut error = dialects::error_of_kind(dialect, *status, kind.as_deref(), bytes);
         error.retry_after = retry_after.or(error.retry_after);
         Opened::Failed(error)
     }

@@ -398,6 +398,7 @@ fn prompt_cost(prices: &PriceTable, usage: &Usage) -> Result<Nanos, MoneyError> 
         audio_out: 0,
         image_out: 0,
         units: Units::default(),
+        upstream_cost: None,
         ..*usage
     };
     prices.cost(&prompt_only).map(|charge| charge.total)

@@ -35,6 +35,8 @@ pub struct UpstreamResponse<B> {
     pub content_type: String,
     /// `retry-after` in seconds, where it is a number or a date.
     pub retry_after: Option<u32>,
+    /// [`dialects::ERROR_KIND_HEADER`](crate::dialects::ERROR_KIND_HEADER), as sent.
+    pub error_kind: Option<String>,
     /// The body; dropping it aborts the call.
     pub body: B,
 }

@@ -11,7 +11,7 @@
 
 use super::situation::Suffix;
 use crate::{
-    catalog::Names,
+    catalog::{Names, model::is_open},
     error::{Error, Result},
 };
 
@@ -106,15 +106,18 @@ fn find(
         })
     };
     if let Some(slug) = names.resolve(&wanted) {
+        if is_open(slug) {
+            return Ok((wanted.to_lowercase(), NameKind::Slug, false));
+        }
         return Ok((slug.to_owned(), by_name(slug, &wanted), false));
     }
     let Some(suffix) = catalog else {
-        return Err(unknown(name, &names.nearest(base)));
+        return Err(unlisted(name, base, names));
     };
     // An alias of the plain model is one of its variants too.
     let plain = names
         .resolve(base)
-        .ok_or_else(|| unknown(name, &names.nearest(base)))?;
+        .ok_or_else(|| unlisted(name, base, names))?;
     if let Some(slug) = names.resolve(&format!("{plain}:{suffix}")) {
         return Ok((slug.to_owned(), by_name(slug, &wanted), false));
     }
@@ -141,13 +144,16 @@ fn unknown_family(name: &str, family: &str, names: &Names) -> Error {
     not_found(format!("{name} is not a valid model ID. {hint}"), &near)
 }
 
-fn unknown(name: &str, nearest: &[String]) -> Error {
-    let hint = if nearest.is_empty() {
-        "See GET /api/v1/models.".to_owned()
-    } else {
-        format!("Did you mean {}?", nearest.join(", "))
+fn unlisted(name: &str, base: &str, names: &Names) -> Error {
+    let nearest = names.nearest(base);
+    let mut hint = match nearest.is_empty() {
+        true => "See GET /api/v1/models.".to_owned(),
+        false => format!("Did you mean {}?", nearest.join(", ")),
     };
-    not_found(format!("{name} is not a valid model ID. {hint}"), nearest)
+    if let Some(elsewhere) = names.elsewhere(name).first() {
+        hint.push_str(&format!(" Models that are not listed here: {elsewhere}."));
+    }
+    not_found(format!("{name} is not a valid model ID. {hint}"), &nearest)
 }
 
 fn not_found(message: String, nearest: &[String]) -> Error {
@@ -216,6 +222,41 @@ mod tests {
         ] {
             assert_eq!(read(name, &names()).unwrap().kind, kind, "{name}");
         }
+    }
+
+    #[test]
+    fn a_provider_of_any_model_is_asked_by_its_own_ids() {
+        let mut names = names();
+        names.slugs.push("router/*".to_owned());
+        for (name, slug) in [
+            ("router/new/model-9", "router/new/model-9"),
+            ("Router/a/GPT-5:free", "router/a/gpt-5:free"),
+            ("router/a/gpt-5:thinking:nitro", "router/a/gpt-5:thinking"),
+            ("a/gpt-5", "a/gpt-5"),
+        ] {
+            let read = read(name, &names).unwrap();
+            assert_eq!(
+                (read.slug.as_str(), read.is_thinking),
+                (slug, false),
+                "{name}"
+            );
+        }
+        for name in [
+            "router/x",
+            "router/",
+            "router//x",
+            "router/x/",
+            "router/a b/c",
+            "other/new/model-9",
+        ] {
+            assert!(read(name, &names).is_err(), "{name}");
+        }
+        let unlisted = read("a/gpt-9", &names).unwrap_err();
+        assert!(
+            unlisted
+                .message
+                .ends_with("Models that are not listed here: router/a/gpt-9.")
+        );
     }
 
     #[test]

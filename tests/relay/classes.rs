@@ -75,6 +75,34 @@ fn who_is_asked_next_follows_from_the_class_of_the_failure() {
 }
 
 #[test]
+fn the_header_of_a_refusal_says_what_its_status_does_not() {
+    let refused = |kind| whole(400, r#"{"message":"Too many"}"#).error_kind(kind);
+    let bedrock = || vec![route("aws", "bedrock_converse", |_, _| {})];
+    for (kind, status, told) in [
+        (
+            "ServiceQuotaExceededException:http://internal.amazon.com/",
+            429,
+            "rate_limit_exceeded",
+        ),
+        (
+            "ValidationException:http://internal.amazon.com/",
+            400,
+            "invalid_request",
+        ),
+        ("RequestExpired", 502, "provider_unavailable"),
+    ] {
+        let (_, client) = play(job(json!({}), bedrock()), [refused(kind)]);
+        let error = client.failure();
+        assert_eq!(
+            (error.status, error.error_type.as_str()),
+            (status, told),
+            "{kind}"
+        );
+        assert_eq!(error.provider_code.as_deref(), kind.split(':').next());
+    }
+}
+
+#[test]
 fn a_model_is_exhausted_before_the_next_is_asked() {
     let mut routes = four();
     routes.remove(2);

@@ -77,6 +77,8 @@ pub struct Script {
     pub refuses: bool,
     pub content_type: &'static str,
     pub retry_after: Option<u32>,
+    /// The header that names an error's kind.
+    pub error_kind: Option<&'static str>,
     /// Where a page leads instead.
     pub location: &'static str,
     pub body: Vec<Piece>,
@@ -90,6 +92,7 @@ pub fn sse(body: impl IntoIterator<Item = Piece>) -> Script {
         refuses: false,
         content_type: "text/event-stream",
         retry_after: None,
+        error_kind: None,
         location: "",
         body: body.into_iter().collect(),
     }
@@ -132,6 +135,13 @@ impl Script {
         }
     }
 
+    pub fn error_kind(self, kind: &'static str) -> Self {
+        Self {
+            error_kind: Some(kind),
+            ..self
+        }
+    }
+
     pub async fn answer(self, world: Rc<Core>, call: Rc<Call>) -> Result<UpstreamResponse<Body>> {
         let mut body = Body {
             pieces: self.body.into_iter(),
@@ -156,6 +166,7 @@ impl Script {
             status,
             content_type: self.content_type.to_owned(),
             retry_after: self.retry_after,
+            error_kind: self.error_kind.map(str::to_owned),
             body,
         })
     }

@@ -12,6 +12,7 @@ const int = Number;
 const FAULTS = [
   [/^status-(\d{3})(?:-retry-(\d+))?$/, (code, retry) => ({ status: int(code), ...(retry && { retryAfter: () => retry }) })],
   [/^status-(\d{3})-until-(\d+)$/, (code, wait) => ({ status: int(code), retryAfter: () => new Date(Date.now() + int(wait) * 1000).toUTCString() })],
+  [/^kind-([A-Za-z]+)$/, (errorKind) => ({ errorKind })],
   [/^html$/, () => ({ html: true })],
   [/^reset$/, () => ({ reset: true })],
   [/^delay-headers-(\d+)$/, (ms) => ({ delayHeaders: int(ms) })],
@@ -52,7 +53,7 @@ const FAULTS = [
 /** One, two, three and four bytes a character, joined and unjoined. */
 export const MULTIBYTE = 'Grüße aus Köln, 世界 и мир: 👋🏽 👩‍👩‍👧 naïve — „déjà vu“ ✓';
 
-const USAGE_FIELDS = { in: 'input', out: 'output', read: 'cacheRead', write: 'cacheWrite5m', writehr: 'cacheWrite1h', think: 'reasoning' };
+const USAGE_FIELDS = { in: 'input', out: 'output', read: 'cacheRead', write: 'cacheWrite5m', writehr: 'cacheWrite1h', think: 'reasoning', nanodollars: 'cost' };
 
 export class ScriptError extends Error {}
 

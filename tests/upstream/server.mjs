@@ -233,7 +233,7 @@ export class Upstream {
   }
 }
 
-const errorHeaders = (format, status, meta) => ({ ...format.responseHeaders(meta), ...format.errorHeaders?.(status) });
+const errorHeaders = (format, status, meta, kind) => ({ ...format.responseHeaders(meta), ...format.errorHeaders?.(status, kind) });
 
 const frame = (bytes, pause, counts = 1) => ({ bytes, pause, counts });
 
@@ -258,7 +258,7 @@ function sendFault(format, plan, meta, delivery) {
   const retry = plan.retryAfter === undefined ? {} : { 'retry-after': plan.retryAfter() };
   if (plan.html) return delivery.send(status, { 'content-type': 'text/html; charset=utf-8', ...retry }, HTML);
   const body = format.errorBody(status, `Injected fault with status ${status}.`, {}, meta);
-  delivery.send(status, { ...JSON_TYPE, ...errorHeaders(format, status, meta), ...retry }, body);
+  delivery.send(status, { ...JSON_TYPE, ...errorHeaders(format, status, meta, plan.errorKind), ...retry }, body);
 }
 
 function openGate() {

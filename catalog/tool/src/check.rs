@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
 use patchbay::catalog::{
-    Dialect, Endpoint, Modality, Model, PathStyle, Provider, provider::resolve_base_url,
+    Dialect, Endpoint, Modality, Model, PathStyle, Provider, model::is_open,
+    provider::resolve_base_url,
 };
 use patchbay::credits::pricing::PriceTable;
 
@@ -300,6 +301,10 @@ fn endpoint(endpoint: &Endpoint, provider: Option<&Provider>, report: &mut Repor
         !id.is_empty() && !id.contains(char::is_whitespace),
         format!("upstream_model_id {id:?} is empty or has spaces"),
     );
+    report.unless(
+        is_open(&endpoint.model) == (id == "*"),
+        "a model for all ids, author/*, is called *, and no other is",
+    );
     // The id becomes part of a path only in this dialect and in styles of paths (P107).
     let in_path = provider.is_some_and(|p| {
         endpoint.dialect(p) == Dialect::Gemini || p.path_style != PathStyle::Dialect
@@ -397,7 +402,7 @@ fn is_word(text: &str) -> bool {
 fn is_slug(text: &str) -> bool {
     let base = text.strip_suffix(FREE).unwrap_or(text);
     base.split_once('/')
-        .is_some_and(|(author, name)| is_word(author) && is_word(name))
+        .is_some_and(|(author, name)| is_word(author) && (is_word(name) || is_open(text)))
 }
 
 fn is_variable(text: &str) -> bool {

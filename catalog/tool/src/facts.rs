@@ -73,6 +73,7 @@ pub fn prices(cost: Option<&Cost>, import: &Import) -> Result<PriceTable, String
         audio_out: price(cost.output_audio.as_deref())?,
         image_out: None,
         request: None,
+        stated: false,
         tiers,
     })
 }
@@ -184,6 +185,9 @@ pub fn parameters(
             SAMPLING.contains(p) || (*p == Parameter::Stop && provider.has(Quirk::DeveloperRole))
         };
         list.retain(|p| !refused(p));
+    }
+    if dialect == Dialect::OpenaiResponses {
+        list.retain(|p| *p != Parameter::Stop);
     }
     let lacks = |p: &Parameter| {
         let mut lists = import.lacks.iter();

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use patchbay::catalog::{Modality, pattern::matches};
+use patchbay::catalog::{Dialect, Modality, pattern::matches};
 
 use crate::facts;
 use crate::naming::{self, Naming, Spelled};
@@ -128,7 +128,7 @@ pub fn candidate<'a>(
         None => own.clone(),
     };
     let spelled = naming.spell(id, Some(import));
-    wanted(&facts, &spelled, row, import, naming)?;
+    wanted(&facts, &spelled, row, import, naming, id)?;
     let source = import.source.as_str();
     let exact = canonical.get(&spelled.name).map(|known| known.name.clone());
     let base_name = base.and_then(|base| canonical.names.get(base)).cloned();
@@ -165,12 +165,14 @@ fn wanted(
     row: &ProviderRow,
     import: &Import,
     naming: &Naming,
+    id: &str,
 ) -> Result<(), String> {
     if let Some(reason) = naming.not_chat(&spelled.name) {
         return Err(format!("no chat model: {reason}"));
     }
     if let Some(other) = &facts.provider {
-        if other.shape.as_deref() == Some("responses") {
+        let dialect = import.dialect(id).unwrap_or(row.provider.dialect);
+        if other.shape.as_deref() == Some("responses") && dialect != Dialect::OpenaiResponses {
             return Err("served by the Responses API only".to_owned());
         }
         if other

@@ -19,6 +19,8 @@ mod overlay;
 mod own;
 #[cfg(test)]
 mod provider_tests;
+#[cfg(test)]
+mod request_tests;
 mod rows;
 mod skills;
 mod source;

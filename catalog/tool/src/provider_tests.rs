@@ -36,19 +36,19 @@ fn well_known_providers_are_called_in_their_own_way() {
             "together",
             Dialect::OpenaiChat,
             "https://api.together.xyz/v1",
-            ReasoningStyle::Object,
+            ReasoningStyle::Enabled,
         ),
         (
             "fireworks",
             Dialect::OpenaiChat,
             "https://api.fireworks.ai/inference/v1",
-            ReasoningStyle::Effort,
+            ReasoningStyle::EffortOrNone,
         ),
         (
             "deepinfra",
             Dialect::OpenaiChat,
             "https://api.deepinfra.com/v1/openai",
-            ReasoningStyle::Effort,
+            ReasoningStyle::EffortOrNone,
         ),
         (
             "cerebras",

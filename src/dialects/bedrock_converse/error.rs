@@ -1,5 +1,7 @@
-//! Error answers: `{"message"}` under a status, whose type stands in a header that is not read; older ones say `__type`. In a
-//! stream an exception is a message of its own, with its type and no status.
+//! Error answers: `{"message"}` under a status, with the exception's type in the header `x-amzn-errortype`; older ones say
+//! `__type`. In a stream an exception is a message of its own, with its type and no status.
+//!
+//! The type decides where it and the status disagree: quotas are exceeded under 400, and so do expired signatures come.
 //!
 //! Spec: <https://docs.aws.amazon.com/bedrock/latest/userguide/troubleshooting-api-error-codes.html>
 
@@ -19,10 +21,19 @@ struct Envelope {
     output: Option<Box<Envelope>>,
 }
 
-/// Reads an error answer. Never fails: a body that says nothing gives a general sentence.
-pub fn error(status: u16, body: &[u8]) -> Error {
+/// Reads an error answer whose exception is of this `kind`, where a header says so. Never fails: a body that says nothing gives
+/// a general sentence.
+pub fn error(status: u16, kind: Option<&str>, body: &[u8]) -> Error {
     let envelope = read(body);
-    build(status, envelope.kind, envelope.message).with_raw(body)
+    let kind = kind.map(str::to_owned).or(envelope.kind);
+    let status = kind.as_deref().and_then(known_status).unwrap_or(status);
+    let error = told(status, kind, envelope.message);
+    // What refuses credentials quotes them.
+    if status == 403 {
+        error
+    } else {
+        error.with_raw(body)
+    }
 }
 
 /// An error in a body that was sent as a success.
@@ -99,19 +110,33 @@ fn plain(kind: &str) -> &str {
 
 /// The status that goes with an exception, which begins in lower case inside a stream.
 fn status_of(kind: &str) -> u16 {
-    match plain(kind).to_ascii_lowercase().as_str() {
+    known_status(kind).unwrap_or(500)
+}
+
+fn known_status(kind: &str) -> Option<u16> {
+    let status = match plain(kind).to_ascii_lowercase().as_str() {
         "validationexception" => 400,
         "accessdeniedexception"
         | "expiredtokenexception"
-        | "unrecognizedclientexception"
-        | "invalidsignatureexception" => 403,
+        | "incompletesignature"
+        | "incompletesignatureexception"
+        | "invalidclienttokenid"
+        | "invalidsignatureexception"
+        | "missingauthenticationtokenexception"
+        | "notauthorized"
+        | "optinrequired"
+        | "requestexpired"
+        | "signaturedoesnotmatch"
+        | "unrecognizedclientexception" => 403,
         "resourcenotfoundexception" | "unknownoperationexception" => 404,
         "modeltimeoutexception" => 408,
         "modelerrorexception" | "modelstreamerrorexception" => 424,
         "throttlingexception" | "modelnotreadyexception" | "servicequotaexceededexception" => 429,
-        "serviceunavailableexception" => 503,
-        _ => 500,
-    }
+        "internalfailure" | "internalserverexception" => 500,
+        "serviceunavailable" | "serviceunavailableexception" => 503,
+        _ => return None,
+    };
+    Some(status)
 }
 
 fn is_about_the_route(message: &str) -> bool {
@@ -200,7 +225,7 @@ mod tests {
             ),
         ] {
             let body = serde_json::json!({ "message": message }).to_string();
-            let error = error(400, body.as_bytes());
+            let error = error(400, None, body.as_bytes());
             assert_eq!(
                 (error.error_type, error.status),
                 (error_type, status),
@@ -223,13 +248,66 @@ mod tests {
             b"{\"message\":7}",
             b"\xff",
         ] {
-            let error = error(502, body);
+            let error = error(502, None, body);
             assert_eq!(error.message, "The provider answered with HTTP status 502");
         }
         let body = br#"{"__type":"com.amazon.coral.service#ThrottlingException:http://x","Message":"slow"}"#;
-        let error = error(429, body);
+        let error = error(429, None, body);
         assert_eq!(error.provider_code.as_deref(), Some("ThrottlingException"));
         assert_eq!(error.message, "slow");
+    }
+
+    #[test]
+    fn the_header_tells_what_the_status_does_not() {
+        use ErrorType::{ProviderOverloaded, ProviderUnavailable, RateLimitExceeded};
+        let coral = "http://internal.amazon.com/coral/com.amazon.bedrock/";
+        for (status, kind, expected, shows_words) in [
+            (
+                400,
+                "ServiceQuotaExceededException",
+                (RateLimitExceeded, 429),
+                true,
+            ),
+            (400, "RequestExpired", (ProviderUnavailable, 502), false),
+            (
+                403,
+                "ExpiredTokenException",
+                (ProviderUnavailable, 502),
+                false,
+            ),
+            (
+                404,
+                "ResourceNotFoundException",
+                (ProviderUnavailable, 502),
+                true,
+            ),
+            (
+                429,
+                "ModelNotReadyException",
+                (RateLimitExceeded, 429),
+                true,
+            ),
+            (424, "ModelErrorException", (ProviderUnavailable, 502), true),
+            (
+                500,
+                "ServiceUnavailableException",
+                (ProviderOverloaded, 503),
+                true,
+            ),
+            (
+                418,
+                "SomethingNewException",
+                (ProviderUnavailable, 502),
+                true,
+            ),
+        ] {
+            let kind = format!("{kind}:{coral}");
+            let error = error(status, Some(&kind), br#"{"message":"key AKIA"}"#);
+            assert_eq!((error.error_type, error.status), expected, "{kind}");
+            assert_eq!(error.provider_code.as_deref(), kind.split(':').next());
+            assert_eq!(error.message.contains("AKIA"), shows_words, "{kind}");
+            assert_eq!(error.raw.is_some(), shows_words, "{kind}");
+        }
     }
 
     #[test]

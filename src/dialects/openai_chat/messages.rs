@@ -31,6 +31,7 @@ fn id_for(id: &str, rules: Rules) -> std::borrow::Cow<'_, str> {
 #[derive(Debug, Clone, Copy)]
 struct Rules {
     developer_role: bool,
+    names: bool,
     string_content: bool,
     short_ids: bool,
     cache_marks: bool,
@@ -44,6 +45,7 @@ impl Rules {
         let has = |quirk| target.provider.has(quirk);
         Self {
             developer_role: has(Quirk::DeveloperRole),
+            names: !has(Quirk::NoNames),
             string_content: has(Quirk::StringContent),
             short_ids: has(Quirk::ShortToolCallIds),
             cache_marks: has(Quirk::CacheControlParts),
@@ -98,7 +100,8 @@ pub(super) fn are_fit(request: &ChatRequest, raw: &str, target: &Target<'_>) -> 
     }
     request.messages.iter().all(|message| {
         let role_fits = message.role != Role::Developer || rules.developer_role;
-        role_fits && message.parts.iter().all(|part| is_fit(part, rules))
+        let name_fits = message.name.is_none() || rules.names;
+        role_fits && name_fits && message.parts.iter().all(|part| is_fit(part, rules))
     })
 }
 
@@ -187,7 +190,7 @@ fn put_message(
     };
     let mut object = ObjectWriter::new(out);
     object.field("role", role);
-    object.optional("name", message.name.as_deref());
+    object.optional("name", message.name.as_deref().filter(|_| rules.names));
     let result = match message.role {
         Role::Assistant => put_assistant(&mut object, message, rules),
         Role::Tool => put_result(&mut object, message, mark, rules),

@@ -110,6 +110,22 @@ fn spell(style: ReasoningStyle, ask: &Ask, able: &Reasoning) -> Map<String, Valu
         ReasoningStyle::Effort => {
             fields.extend(effort.map(|effort| ("reasoning_effort".into(), effort)))
         }
+        ReasoningStyle::EffortOrNone => {
+            let effort = match switch {
+                Some(false) => Some(json!("none")),
+                Some(true) => effort.or_else(|| Some(json!("medium"))),
+                None => effort,
+            };
+            fields.extend(effort.map(|effort| ("reasoning_effort".into(), effort)));
+        }
+        ReasoningStyle::Enabled => {
+            if let Some(on) = switch {
+                fields.insert("reasoning".into(), json!({"enabled": on}));
+            }
+            if ask.on == Some(true) {
+                fields.extend(effort.map(|effort| ("reasoning_effort".into(), effort)));
+            }
+        }
         ReasoningStyle::Object => {
             let object = match (ask.on, ask.budget, effort) {
                 (Some(false), _, _) => json!({"enabled": false}),

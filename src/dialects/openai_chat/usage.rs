@@ -43,7 +43,18 @@ struct Wire<'a> {
     /// A number of dollars, or an object with a `total_cost`.
     #[serde(borrow)]
     cost: Option<&'a RawValue>,
+    /// OpenRouter: what a key of the caller's own costs beside it.
+    #[serde(borrow)]
+    cost_details: Option<&'a RawValue>,
+    is_byok: Option<bool>,
     cost_in_usd_ticks: Option<i64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct CostDetails<'a> {
+    #[serde(borrow)]
+    upstream_inference_cost: Option<&'a RawValue>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -144,6 +155,12 @@ pub(super) fn read(json: &str, reasoning_outside: bool) -> Option<Usage> {
         // Some hosts count the same reasoning a second time, and a few tokens otherwise.
         reasoning = reasoning.min(completion);
     }
+    let upstream_cost = cost(wire.cost, wire.cost_in_usd_ticks).map(|cost| {
+        let beside = wire.cost_details.filter(|_| wire.is_byok == Some(true));
+        let beside = beside.and_then(|raw| serde_json::from_str::<CostDetails<'_>>(raw.get()).ok());
+        let beside = beside.and_then(|details| self::cost(details.upstream_inference_cost, None));
+        cost.saturating_add(beside.unwrap_or_default())
+    });
     // P12: a host that usually leaves reasoning out is believed only where its own total does not say otherwise.
     if reasoning > completion || (reasoning_outside && !is_whole_sum) {
         completion = completion.saturating_add(reasoning);
@@ -165,7 +182,7 @@ pub(super) fn read(json: &str, reasoning_outside: bool) -> Option<Usage> {
             .image_tokens
             .unwrap_or_default()
             .min(completion),
-        upstream_cost: cost(wire.cost, wire.cost_in_usd_ticks),
+        upstream_cost,
         prompt_unknown,
         ..Usage::default()
     })
@@ -296,6 +313,18 @@ mod tests {
             ("\"cost\":0.00014856", 148_560),
             ("\"cost\":0.0000000011", 2),
             ("\"cost\":\"0.5\"", 500_000_000),
+            (
+                "\"cost\":0.5,\"cost_details\":{\"upstream_inference_cost\":null},\"is_byok\":true",
+                500_000_000,
+            ),
+            (
+                "\"cost\":0.05,\"cost_details\":{\"upstream_inference_cost\":1},\"is_byok\":true",
+                1_050_000_000,
+            ),
+            (
+                "\"cost\":0.5,\"cost_details\":{\"upstream_inference_cost\":0.4},\"is_byok\":false",
+                500_000_000,
+            ),
             (
                 "\"cost\":{\"total_cost\":0.006,\"request_cost\":0.005}",
                 6_000_000,

@@ -149,7 +149,7 @@ const TYPES = {
 export const errorBody = (_status, text) => JSON.stringify({ message: text });
 
 /** Errors tell their type in a header. */
-export const errorHeaders = (status) => ({ 'x-amzn-errortype': `${TYPES[status] ?? 'InternalServerException'}:http://internal.amazon.com/coral/com.amazon.bedrock/` });
+export const errorHeaders = (status, kind) => ({ 'x-amzn-errortype': `${kind ?? TYPES[status] ?? 'InternalServerException'}:http://internal.amazon.com/coral/com.amazon.bedrock/` });
 
 export const errorEvent = () => ({ ...event('error', { message: 'The system encountered an unexpected error during processing. Try your request again.' }, 'internalServerException'), exception: true });
 
