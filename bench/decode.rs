@@ -15,8 +15,8 @@ use patchbay::{
     catalog::Dialect,
     chat::{ChatRequest, Completion},
     dialects::{
-        StreamReader, Surface,
-        report::{Meta, UsageReport},
+        StreamReader, Surface, openai_responses,
+        report::{Meta, UsageReport, WriterOptions},
         sse::{Frame, SseParser},
         surface::Recipient,
     },
@@ -73,6 +73,48 @@ fn main() {
             writer.finish(&UsageReport::default(), &mut out);
         });
     }
+    responses_to_responses(&streams);
+}
+
+/// A client and a host that both speak Responses: from the host's bytes to the client's, passed on and written anew.
+fn responses_to_responses(streams: &[(&str, Dialect, Vec<u8>)]) {
+    let responses = streams
+        .iter()
+        .find(|(_, dialect, _)| *dialect == Dialect::OpenaiResponses);
+    let (_, dialect, bytes) = responses.unwrap();
+    let (meta, request) = (Meta::default(), ChatRequest::default());
+    row("Responses written anew", bytes.len(), || {
+        let recipient = Recipient {
+            surface: Surface::Responses,
+            request: &request,
+            raw: b"{}",
+            meta: &meta,
+        };
+        let mut reader = StreamReader::new(*dialect, &[]);
+        let mut writer = recipient.writer();
+        let (mut out, mut events) = (Vec::new(), Vec::new());
+        for chunk in bytes.chunks(CHUNK) {
+            out.clear();
+            reader.feed(chunk, &mut events).unwrap();
+            events
+                .drain(..)
+                .for_each(|event| writer.write(&event, &mut out));
+            black_box(&out);
+        }
+        writer.finish(&UsageReport::default(), &mut out);
+    });
+    row("Responses passed on", bytes.len(), || {
+        let options = WriterOptions::default();
+        let mut pass = openai_responses::Passthrough::new(&meta, b"{}", options, &[]);
+        let (mut out, mut events) = (Vec::new(), Vec::new());
+        for chunk in bytes.chunks(CHUNK) {
+            out.clear();
+            events.clear();
+            pass.feed(chunk, &mut out, &mut events).unwrap();
+            black_box(&out);
+        }
+        pass.finish(&UsageReport::default(), &mut out);
+    });
 }
 
 const PIECE: &str = " piece of";

@@ -9,10 +9,9 @@ use super::{
     http::{Body, Request, Response},
     prepare::prepare,
     principal,
-    response_cache::{self, Asked as Cached, Filling, Lookup, Wish, event_stream},
+    response_cache::{self, Asked as Cached, Filling, Form, Headers, Lookup, event_stream},
 };
 use crate::{
-    dialects::Surface,
     error::{Error, Result},
     identity::KeyRecord,
     relay::{self, Head, Job, Origin, Output},
@@ -25,13 +24,15 @@ pub async fn answer<W: World>(world: &W, request: Request, ids: &Ids) -> Result<
     let key = principal(world, &request).await?;
     let mut origin = origin(&request, &key, &ids.request);
     origin.account.clone_from(&key.account);
-    // What is kept is replayed as chat completions.
-    let wish = Wish::of(&request).filter(|_| surface == Surface::ChatCompletions);
+    let headers = Headers::of(&request);
     let mut prepared = prepare(world, request, surface, &key, generation).await?;
     let mut filling = None;
-    if let Some(wish) = wish {
+    let preset = prepared.preset.take();
+    let by_preset = preset.as_ref().map(|applied| &*applied.preset);
+    if let Some(wish) = headers.wish(by_preset) {
         let asked = Cached {
             wish,
+            form: Form::Talk(surface),
             id: generation,
             key: &key,
             origin: &origin,
@@ -78,6 +79,9 @@ pub async fn answer<W: World>(world: &W, request: Request, ids: &Ids) -> Result<
     let mut response = relayed(world, job, filling).await?;
     if let Some(router) = router {
         response.header("x-patchbay-router", router);
+    }
+    if let Some(applied) = preset.filter(|applied| !applied.meaningless.is_empty()) {
+        response.header("x-patchbay-preset-dropped", applied.meaningless.join(", "));
     }
     Ok(response)
 }

@@ -34,7 +34,7 @@ use crate::{
     access::token::Tokens,
     catalog::{CatalogCache, CatalogStore, Modality, Operation, Provider},
     credits::accounts::Accounts,
-    database::Database,
+    database::Transactions,
     dialects::Surface,
     error::{Error, ErrorType, Next, Result, Source},
     identity::{
@@ -107,7 +107,7 @@ pub trait World:
     + Directory
     + OwnKeyCopies
     + CatalogStore
-    + Database
+    + Transactions
     + Accounts
     + HintStore
     + PresetStore
@@ -182,8 +182,13 @@ fn methods(segments: &[&str]) -> Option<&'static [&'static str]> {
         | ["embeddings" | "images", "models"]
         | ["admin", "accounts", _]
         | ["admin", "accounts", _, "entries"] => &["GET"],
-        ["presets"] | ["presets", _] => &["GET"],
-        ["presets", _, "chat", "completions"] => &["POST"],
+        ["presets"]
+        | ["presets", _]
+        | ["presets", _, "versions"]
+        | ["presets", _, "versions", _] => &["GET"],
+        ["presets", _, "chat", "completions"] | ["presets", _, "messages" | "responses"] => {
+            &["POST"]
+        }
         ["admin", "accounts", _, "presets", _] => &["GET", "DELETE"],
         ["admin", "accounts"] | ["admin", "accounts", _, "keys" | "byok" | "presets"] => {
             &["GET", "POST"]
@@ -278,7 +283,17 @@ async fn route<W: World>(world: &W, request: Request, ids: &Ids) -> Result<Respo
         (_, ["messages", "count_tokens"]) => count_tokens::count(world, request, ids).await,
         (_, ["presets"]) => presets::show(world, &request, None).await,
         (_, ["presets", slug]) => presets::show(world, &request, Some(slug)).await,
-        (_, ["presets", slug, ..]) => presets::keep(world, request, slug).await,
+        (_, ["presets", slug, "versions", rest @ ..]) => {
+            presets::versions(world, &request, slug, rest.first().copied()).await
+        }
+        (_, ["presets", slug, spoken, ..]) => {
+            let surface = match *spoken {
+                "messages" => Surface::Messages,
+                "responses" => Surface::Responses,
+                _ => Surface::ChatCompletions,
+            };
+            presets::keep(world, request, slug, surface).await
+        }
         (_, ["route"]) => route::explain(world, request, &ids.generation).await,
         (_, ["models"]) => models::list(world, &request, None).await,
         (_, ["embeddings", "models"]) => {

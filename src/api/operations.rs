@@ -15,6 +15,7 @@ use super::{
     know_statistics,
     prepare::{Prepared, metadata},
     principal,
+    response_cache::{self, Asked as Cached, Filling, Form, Headers, Lookup},
 };
 use crate::{
     catalog::Operation,
@@ -40,7 +41,28 @@ pub async fn answer<W: World>(
 ) -> Result<Response> {
     let key = principal(world, &request).await?;
     let origin = origin(&request, &key, &ids.request);
-    let (prepared, ask) = prepare(world, request, operation, &key, &ids.generation).await?;
+    let headers = Headers::of(&request);
+    // Vectors of the same words are the same vectors.
+    let is_kept = operation == Operation::Embeddings && headers.ask();
+    let (prepared, ask) =
+        prepare(world, request, operation, &key, &ids.generation, is_kept).await?;
+    let mut filling = None;
+    if let Some(wish) = headers.wish(None).filter(|_| is_kept) {
+        let asked = Cached {
+            wish,
+            form: Form::Embeddings,
+            id: &ids.generation,
+            key: &key,
+            origin: &origin,
+            request: &prepared,
+        };
+        match response_cache::look_up(world, asked).await? {
+            Lookup::Off => {}
+            Lookup::Hit(response) => return Ok(response),
+            Lookup::Miss(miss) => filling = Some(miss),
+        }
+    }
+    let witness = filling.as_ref().map(Filling::witness);
     let plan = prepared.plan(world)?;
     let wishes = prepared.wishes(world, &plan)?;
     let ask = Rc::new(ask);
@@ -54,14 +76,14 @@ pub async fn answer<W: World>(
         own_key_fee: byok::fee(world, &plan),
         plan,
         origin,
-        on_served: None,
+        on_served: witness.map(|witness| Rc::new(witness) as relay::OnServed),
         affinity: prepared.affinity,
         wishes,
         kit: None,
         is_rewritten: false,
         ask: Some(Rc::clone(&ask)),
     };
-    relayed(world, job, &ask).await
+    relayed(world, job, &ask, filling).await
 }
 
 async fn prepare<W: World>(
@@ -70,6 +92,7 @@ async fn prepare<W: World>(
     operation: Operation,
     key: &KeyRecord,
     generation: &str,
+    keeps_raw: bool,
 ) -> Result<(Prepared, Ask)> {
     let started_ms = world.now_ms();
     let session = request.header("x-session-id");
@@ -83,8 +106,8 @@ async fn prepare<W: World>(
         check_depth(&raw)?;
     }
     let Parsed { mut envelope, ask } = client::parse(operation, &content_type, &raw)?;
-    // What was read is kept once.
-    drop(raw);
+    // What was read is kept once, but for the key of the response cache.
+    let raw = if keeps_raw { raw } else { Vec::new() };
     conversation::session_id(session, &mut envelope)?;
     let (models, strategy, online) = asked::models(world, &mut envelope, None, started_ms).await?;
     if let Some(path) = online {
@@ -99,7 +122,8 @@ async fn prepare<W: World>(
         started_ms,
         seed: routing::seed(generation),
         chat: envelope,
-        raw: Vec::new(),
+        raw,
+        preset: None,
         models,
         choice: None,
         plugins: Plugins::default(),
@@ -119,11 +143,25 @@ async fn prepare<W: World>(
     Ok((prepared, ask))
 }
 
-async fn relayed<W: World>(world: &W, job: Job, ask: &Ask) -> Result<Response> {
+async fn relayed<W: World>(
+    world: &W,
+    job: Job,
+    ask: &Ask,
+    mut filling: Option<Filling>,
+) -> Result<Response> {
     let started_ms = job.started_ms;
     let mut outputs = relay::run(world.clone(), job);
     let (mut response, head) = match outputs.next().await {
-        Some(Output::Answer { head, body, .. }) => (Response::json_bytes(200, body), head),
+        Some(Output::Answer { head, body, .. }) => {
+            if let Some(filling) = &mut filling {
+                filling.take(world, &body);
+            }
+            let mut response = Response::json_bytes(200, body);
+            if let Some(filling) = &filling {
+                filling.describe(&mut response);
+            }
+            (response, head)
+        }
         Some(Output::Begin(head)) => {
             let chunks = outputs.filter_map(|output| {
                 ready(match output {

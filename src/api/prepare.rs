@@ -42,6 +42,8 @@ pub struct Prepared {
     pub chat: ChatRequest,
     /// The client's own bytes.
     pub raw: Vec<u8>,
+    /// The preset that it names.
+    pub preset: Option<presets::Applied>,
     /// The models that it names.
     pub models: Vec<Asked>,
     /// Who chose them, where the request names a router.
@@ -91,7 +93,12 @@ pub async fn prepare<W: World>(
     let (raw, (), own) = join3(request.body, known, byok::usable(world, key)).await;
     let (raw, own) = (raw?, own?);
     check_depth(&raw)?;
-    let (mut chat, raw) = presets::read(world, surface, &key.account, raw).await?;
+    let read = presets::read(world, surface, &key.account, raw).await?;
+    let presets::Read {
+        mut chat,
+        raw,
+        applied,
+    } = read;
     if let Some(betas) = betas {
         // As hosts that take no such header have it in their bodies.
         let betas: Vec<&str> = betas.split(',').map(str::trim).collect();
@@ -138,6 +145,7 @@ pub async fn prepare<W: World>(
         choice,
         chat,
         raw,
+        preset: applied,
         models,
         strategy,
         preferences,

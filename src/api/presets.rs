@@ -1,7 +1,9 @@
 //! Presets: `/presets…` for a key's own account, `/admin/accounts/{id}/presets…` for the operator.
 //!
-//! `POST /presets/{slug}/chat/completions` takes an inference body and keeps its configuration: a new preset, or the next
-//! version of one. Spec: OpenRouter's presets; older versions are not kept.
+//! `POST /presets/{slug}/chat/completions` (`…/messages`, `…/responses`) takes an inference body and keeps its configuration: a new
+//! preset, or the next version of one. Spec: OpenRouter's presets. The newest version is the one in force, earlier ones can be read.
+
+use std::rc::Rc;
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -9,14 +11,17 @@ use serde_json::{Map, Value, json};
 use super::{
     World,
     http::{Request, Response, check_depth},
-    principal, word,
+    principal,
+    response_cache::MAX_TTL_S,
+    word,
 };
 use crate::{
     chat::ChatRequest,
     credits::sql::SqlValue,
+    database::Row,
     dialects::Surface,
     error::{Error, ErrorType, Next, Result, Source},
-    presets::{self, Preset},
+    presets::{self, OF_PRESETS, Preset},
     routing::ProviderPreferences,
     time::rfc3339,
 };
@@ -25,9 +30,18 @@ use crate::{
 const MAX_PRESETS: usize = 1_000;
 /// The longest configuration, in bytes of JSON.
 const MAX_CONFIG: usize = 64 * 1024;
+/// How many versions of a preset are kept, the newest of them.
+const MAX_VERSIONS: i64 = 1_000;
 
 const LIST: &str = "SELECT id, slug, name, description, status, version, config, system_prompt, created_at, updated_at FROM presets WHERE account = ?1 ORDER BY slug LIMIT ?2";
 const UPSERT: &str = "INSERT INTO presets (account, slug, id, name, description, version, config, system_prompt, created_at, updated_at) VALUES (?1, ?2, ?3, coalesce(?4, ?2), ?5, 1, ?6, ?7, ?8, ?8) ON CONFLICT (account, slug) DO UPDATE SET name = coalesce(?4, name), description = coalesce(?5, description), status = 'active', version = version + 1, config = excluded.config, system_prompt = excluded.system_prompt, updated_at = excluded.updated_at";
+
+const KEEP_VERSION: &str = "INSERT INTO preset_versions (preset, version, config, system_prompt, created_at) SELECT id, version, config, system_prompt, updated_at FROM presets WHERE account = ?1 AND slug = ?2";
+const DROP_OLD: &str = "DELETE FROM preset_versions WHERE preset = (SELECT id FROM presets WHERE account = ?1 AND slug = ?2) AND version <= (SELECT version FROM presets WHERE account = ?1 AND slug = ?2) - ?3";
+const DROP_VERSIONS: &str = "DELETE FROM preset_versions WHERE preset = (SELECT id FROM presets WHERE account = ?1 AND slug = ?2)";
+const DROP: &str = "DELETE FROM presets WHERE account = ?1 AND slug = ?2";
+const VERSIONS: &str = "SELECT version, config, system_prompt, created_at FROM preset_versions WHERE preset = ?1 ORDER BY version DESC";
+const VERSION: &str = "SELECT version, config, system_prompt, created_at FROM preset_versions WHERE preset = ?1 AND version = ?2";
 
 /// A preset as it is sent: a new one, or the next version of one.
 #[derive(Deserialize)]
@@ -57,20 +71,55 @@ pub async fn show<W: World>(world: &W, request: &Request, slug: Option<&str>) ->
     }
 }
 
-/// `POST /presets/{slug}/chat/completions`.
-pub async fn keep<W: World>(world: &W, request: Request, slug: &str) -> Result<Response> {
+/// `GET /presets/{slug}/versions` and `GET /presets/{slug}/versions/{version}`, by its number or its id.
+pub async fn versions<W: World>(
+    world: &W,
+    request: &Request,
+    slug: &str,
+    version: Option<&str>,
+) -> Result<Response> {
+    let key = principal(world, request).await?;
+    let preset = stored(world, &key.account, slug).await?;
+    let Some(named) = version else {
+        let rows = world.query(VERSIONS, &[preset.id.as_str().into()]).await?;
+        let data = rows.iter().map(|row| version_of(&preset, row));
+        let data = data.collect::<Result<Vec<_>>>()?;
+        let body = json!({"total_count": data.len(), "data": data});
+        return Ok(Response::json(200, &body));
+    };
+    let number = named.strip_prefix(&format!("{}-v", preset.id));
+    let found = match number.unwrap_or(named).parse::<i64>() {
+        Ok(number) => {
+            let params = [preset.id.as_str().into(), number.into()];
+            world.query(VERSION, &params).await?
+        }
+        Err(_) => Vec::new(),
+    };
+    let row = found.first();
+    let row = row.ok_or_else(|| missing(format!("The preset {slug} has no version {named}")))?;
+    let data = version_of(&preset, row)?;
+    Ok(Response::json(200, &json!({ "data": data })))
+}
+
+/// `POST /presets/{slug}/…` with a body of this surface.
+pub async fn keep<W: World>(
+    world: &W,
+    request: Request,
+    slug: &str,
+    surface: Surface,
+) -> Result<Response> {
     let key = principal(world, &request).await?;
     let raw = request.body.await?;
     check_depth(&raw)?;
     let body: Map<String, Value> =
         serde_json::from_slice(&raw).map_err(|error| Error::invalid("body", error.to_string()))?;
-    let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
+    let (config, system_prompt) = presets::config_of(surface, body)?;
     let new = NewPreset {
         slug: slug.to_owned(),
         name: None,
         description: None,
-        system_prompt: text("system_prompt"),
-        config: presets::config_of(body),
+        system_prompt,
+        config,
     };
     save(world, &key.account, new).await
 }
@@ -110,7 +159,15 @@ pub async fn save<W: World>(world: &W, account: &str, new: NewPreset) -> Result<
         optional(&new.system_prompt),
         now.into(),
     ];
-    world.query(UPSERT, &params).await?;
+    let of = || vec![account.into(), new.slug.as_str().into()];
+    let mut old = of();
+    old.push(MAX_VERSIONS.into());
+    let statements = [
+        (UPSERT, params.to_vec()),
+        (KEEP_VERSION, of()),
+        (DROP_OLD, old),
+    ];
+    world.transaction(&statements).await?;
     forget(world, account, &new.slug).await?;
     let preset = stored(world, account, &new.slug).await?;
     Ok(Response::json(201, &json!({"data": body(&preset)})))
@@ -119,10 +176,30 @@ pub async fn save<W: World>(world: &W, account: &str, new: NewPreset) -> Result<
 /// Deletes a preset.
 pub async fn delete<W: World>(world: &W, account: &str, slug: &str) -> Result<Response> {
     stored(world, account, slug).await?;
-    let sql = "DELETE FROM presets WHERE account = ?1 AND slug = ?2";
-    world.query(sql, &[account.into(), slug.into()]).await?;
+    let of = || vec![account.into(), slug.into()];
+    world
+        .transaction(&[(DROP_VERSIONS, of()), (DROP, of())])
+        .await?;
     forget(world, account, slug).await?;
     Ok(Response::json(200, &json!({"deleted": true})))
+}
+
+/// A preset as one request has it.
+pub struct Applied {
+    /// The preset.
+    pub preset: Rc<Preset>,
+    /// What of its configuration means nothing to clients of the request's surface.
+    pub meaningless: Vec<&'static str>,
+}
+
+/// A request's body, read.
+pub struct Read {
+    /// What it asks.
+    pub chat: ChatRequest,
+    /// Its bytes, with the preset's fields among them.
+    pub raw: Vec<u8>,
+    /// The preset that it names.
+    pub applied: Option<Applied>,
 }
 
 /// Reads the body of a conversation, with its preset under it where it names one.
@@ -134,33 +211,56 @@ pub async fn read<W: World>(
     surface: Surface,
     account: &str,
     raw: Vec<u8>,
-) -> Result<(ChatRequest, Vec<u8>)> {
+) -> Result<Read> {
     let parsed = surface.parse(&raw);
+    let plain = |parsed: Result<ChatRequest>, raw| {
+        let applied = None;
+        parsed.map(|chat| Read { chat, raw, applied })
+    };
     // A body whose preset names its model has none of its own.
     let may_name_one = match &parsed {
         Ok(chat) => chat.model.contains("@preset/") || chat.extra.contains_key("preset"),
         Err(error) => error.param.as_deref() == Some("model"),
     };
     if !may_name_one {
-        return Ok((parsed?, raw));
+        return plain(parsed, raw);
     }
     let Some(reference) = presets::reference(&raw)? else {
-        return Ok((parsed?, raw));
+        return plain(parsed, raw);
     };
     let slug = &reference.slug;
     let memory = world.memory();
     let found = presets::find(world, &memory.presets, account, slug, world.now_ms()).await?;
-    let missing = |message: String| {
-        let mut error = Error::new(Source::Client, Next::Final, ErrorType::NotFound, message);
+    let refused = |message: String| {
+        let mut error = missing(message);
         error.param = Some(reference.param.to_owned());
         error
     };
-    let preset = found.ok_or_else(|| missing(format!("There is no preset {slug}")))?;
+    let preset = found.ok_or_else(|| refused(format!("There is no preset {slug}")))?;
     if preset.disabled {
-        return Err(missing(format!("The preset {slug} is disabled")));
+        return Err(refused(format!("The preset {slug} is disabled")));
     }
-    let raw = presets::apply(&raw, &reference, &preset)?;
-    Ok((surface.parse(&raw)?, raw))
+    let raw = presets::apply(surface, &raw, &reference, &preset)?;
+    let mut chat = surface.parse(&raw)?;
+    let config = as_chat(preset.config.clone())?;
+    presets::complete(surface, &mut chat, config, preset.system_prompt.as_deref());
+    let meaningless = presets::meaningless(surface, &preset.config);
+    Ok(Read {
+        chat,
+        raw,
+        applied: Some(Applied {
+            preset,
+            meaningless,
+        }),
+    })
+}
+
+/// A configuration as a request of chat completions.
+fn as_chat(mut config: Map<String, Value>) -> Result<ChatRequest> {
+    config.retain(|key, _| !OF_PRESETS.contains(&key.as_str()));
+    config.entry("model").or_insert_with(|| "a/b".into());
+    config.insert("messages".into(), json!([{"role": "user", "content": ""}]));
+    Surface::ChatCompletions.parse(Value::Object(config).to_string().as_bytes())
 }
 
 /// A configuration that no request could use is refused now, not then.
@@ -169,15 +269,23 @@ fn check(new: &NewPreset) -> Result<()> {
         let message = "expected 1 to 64 letters, digits, - and _";
         return Err(Error::invalid("slug", message));
     }
-    let mut body = new.config.clone();
-    body.entry("model").or_insert_with(|| "a/b".into());
-    body.insert("messages".into(), json!([{"role": "user", "content": ""}]));
-    let text = Value::Object(body).to_string();
-    if text.len() > MAX_CONFIG {
+    if Value::Object(new.config.clone()).to_string().len() > MAX_CONFIG {
         let message = format!("A preset has at most {MAX_CONFIG} bytes");
         return Err(Error::invalid("config", message));
     }
-    let chat = Surface::ChatCompletions.parse(text.as_bytes())?;
+    let [enabled, ttl] = OF_PRESETS.map(|key| new.config.get(key));
+    if enabled.is_some_and(|enabled| !enabled.is_boolean()) {
+        return Err(Error::invalid("cache_enabled", "expected true or false"));
+    }
+    let fits = |ttl: &Value| {
+        ttl.as_u64()
+            .is_some_and(|ttl| (1..=MAX_TTL_S).contains(&ttl))
+    };
+    if ttl.is_some_and(|ttl| !fits(ttl)) {
+        let message = format!("expected 1 to {MAX_TTL_S}");
+        return Err(Error::invalid("cache_ttl_seconds", message));
+    }
+    let chat = as_chat(new.config.clone())?;
     if chat.model.contains("@preset/") || chat.extra.contains_key("preset") {
         return Err(Error::invalid("model", "A preset names no preset"));
     }
@@ -185,15 +293,16 @@ fn check(new: &NewPreset) -> Result<()> {
     Ok(())
 }
 
+fn missing(message: String) -> Error {
+    Error::new(Source::Client, Next::Final, ErrorType::NotFound, message)
+}
+
 async fn stored<W: World>(world: &W, account: &str, slug: &str) -> Result<Preset> {
     let rows = world
         .query(presets::SELECT, &[account.into(), slug.into()])
         .await?;
-    let row = rows.first().ok_or_else(|| {
-        let message = format!("There is no preset {slug}");
-        Error::new(Source::Client, Next::Final, ErrorType::NotFound, message)
-    })?;
-    Preset::from_row(row)
+    let row = rows.first();
+    Preset::from_row(row.ok_or_else(|| missing(format!("There is no preset {slug}")))?)
 }
 
 async fn forget<W: World>(world: &W, account: &str, slug: &str) -> Result<()> {
@@ -201,9 +310,44 @@ async fn forget<W: World>(world: &W, account: &str, slug: &str) -> Result<()> {
     world.delete_kv(&[presets::kv_key(account, slug)]).await
 }
 
+/// A version out of its row.
+fn version_of(preset: &Preset, row: &Row) -> Result<Value> {
+    let read = || {
+        let config = row.get("config").and_then(Value::as_str)?;
+        let config: Value = serde_json::from_str(config).ok()?;
+        let number = |key: &str| row.get(key).and_then(Value::as_i64);
+        let at = (number("version")?, number("created_at")?);
+        Some(version(preset, at, row.get("system_prompt"), &config))
+    };
+    read().ok_or_else(|| Error::internal("a preset's version in D1 is not of the schema"))
+}
+
+/// A version by its number, from when it was made: it never changes.
+fn version(
+    preset: &Preset,
+    (number, at): (i64, i64),
+    system_prompt: Option<&Value>,
+    config: &Value,
+) -> Value {
+    let at = rfc3339(at);
+    json!({
+        "id": format!("{}-v{number}", preset.id),
+        "version": number,
+        "preset_id": preset.id,
+        "creator_id": null,
+        "system_prompt": system_prompt,
+        "config": config,
+        "created_at": at,
+        "updated_at": at,
+    })
+}
+
 fn body(preset: &Preset) -> Value {
     let (created, updated) = (rfc3339(preset.created_at), rfc3339(preset.updated_at));
-    let version = format!("{}-v{}", preset.id, preset.version);
+    let prompt = preset.system_prompt.as_deref().map(Value::from);
+    let config = Value::Object(preset.config.clone());
+    let at = (preset.version, preset.updated_at);
+    let newest = version(preset, at, prompt.as_ref(), &config);
     json!({
         "id": preset.id,
         "slug": preset.slug,
@@ -213,16 +357,8 @@ fn body(preset: &Preset) -> Value {
         "status_updated_at": null,
         "creator_user_id": null,
         "workspace_id": null,
-        "designated_version_id": version,
-        "designated_version": {
-            "id": version,
-            "version": preset.version,
-            "preset_id": preset.id,
-            "system_prompt": preset.system_prompt,
-            "config": preset.config,
-            "created_at": updated,
-            "updated_at": updated,
-        },
+        "designated_version_id": newest.get("id"),
+        "designated_version": newest,
         "created_at": created,
         "updated_at": updated,
     })

@@ -1,7 +1,7 @@
 //! The response cache: a client that asks for it gets the answer to an identical request again, at no cost.
 //!
-//! In scope: the headers, who may have which entry, simultaneous misses. Out of scope: providers' prompt caches
-//! (`routing::sticky`). Spec: OpenRouter's `X-OpenRouter-Cache…` headers. Three rules are ours: the order of properties in a
+//! In scope: conversations of every surface and embeddings; the headers and what a preset says, who may have which entry, simultaneous
+//! misses. Out of scope: providers' prompt caches (`routing::sticky`). Spec: OpenRouter's `X-OpenRouter-Cache…` headers. Three rules are ours: the order of properties in a
 //! body does not matter, labels ([`key::LABELS`]) do not either, and simultaneous misses within an isolate are one request.
 //!
 //! - An entry belongs to one API key. A hit asks the account like any request, so a disabled key is refused at once; the
@@ -24,9 +24,12 @@ use super::{
     prepare::Prepared,
 };
 use crate::{
+    catalog::Operation,
     credits::{money::Nanos, ops},
+    dialects::Surface,
     error::{Error, ErrorType, Next, Result, Source},
     identity::KeyRecord,
+    presets::Preset,
     relay::{self, Origin, limits},
     routing::sticky::Served,
     usage::{self, UsageRow},
@@ -65,53 +68,118 @@ pub trait AnswerStore {
     ) -> impl Future<Output = Result<()>>;
 }
 
-/// What the client's headers ask for.
+/// What is answered, and in whose words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// A conversation.
+    Talk(Surface),
+    /// Vectors.
+    Embeddings,
+}
+
+impl Form {
+    /// Its name in keys.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Talk(surface) => surface.as_str(),
+            Self::Embeddings => "embeddings",
+        }
+    }
+
+    /// The word of usage rows.
+    fn api_type(self) -> &'static str {
+        match self {
+            Self::Talk(_) => "completions",
+            Self::Embeddings => Operation::Embeddings.api_type(),
+        }
+    }
+}
+
+/// What the client's headers say of the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wish {
-    /// Lifetime of a new entry.
-    ttl_s: u64,
+pub struct Headers {
+    /// On or off, where they say so.
+    asked: Option<bool>,
+    /// Lifetime of a new entry, in seconds.
+    ttl_s: Option<u64>,
     /// Do not use what is kept.
     clear: bool,
     /// What other headers make of the same body.
     variant: String,
 }
 
-/// Headers that change what a body means.
-const VARY: [&str; 2] = ["x-provider", "x-anthropic-beta"];
+/// What is asked of the cache.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wish {
+    /// Lifetime of a new entry, in seconds.
+    ttl_s: u64,
+    /// Do not use what is kept.
+    clear: bool,
+    /// What headers and preset make of the same body.
+    variant: String,
+}
 
-impl Wish {
-    /// Reads the headers; nothing where the cache is off.
-    pub fn of(request: &Request) -> Option<Self> {
-        let is_true = |name: &str| {
-            let value = request.header(name);
-            value.is_some_and(|value| value.trim().eq_ignore_ascii_case("true"))
+/// Headers that change what a body means.
+const VARY: [&str; 3] = ["x-provider", "anthropic-beta", "x-anthropic-beta"];
+
+impl Headers {
+    /// Reads them.
+    pub fn of(request: &Request) -> Self {
+        let flag = |name: &str| {
+            let value = request.header(name)?;
+            value.trim().to_ascii_lowercase().parse::<bool>().ok()
         };
-        is_true("x-openrouter-cache").then(|| Self {
+        Self {
+            asked: flag("x-openrouter-cache"),
             ttl_s: ttl(request.header("x-openrouter-cache-ttl").as_deref()),
-            clear: is_true("x-openrouter-cache-clear"),
+            clear: flag("x-openrouter-cache-clear") == Some(true),
             variant: VARY
                 .map(|name| request.header(name).unwrap_or_default())
                 .join("\0"),
+        }
+    }
+
+    /// Whether the cache may be on: it is not where the headers say nothing, unless a preset does.
+    pub fn ask(&self) -> bool {
+        self.asked == Some(true)
+    }
+
+    /// What they and the preset ask for; nothing where the cache is off. A preset that forbids it wins over the headers, and they win
+    /// over one that wants it.
+    pub fn wish(self, preset: Option<&Preset>) -> Option<Wish> {
+        let by_preset = preset.and_then(Preset::cache_enabled);
+        let is_on = by_preset != Some(false) && self.asked.or(by_preset) == Some(true);
+        let mut variant = self.variant;
+        if let Some(Preset { id, version, .. }) = preset {
+            variant.push_str(&format!("\0{id} {version}"));
+        }
+        let ttl_s = self.ttl_s.or(preset.and_then(Preset::cache_ttl_s));
+        is_on.then(|| Wish {
+            ttl_s: ttl_s.map_or(DEFAULT_TTL_S, |ttl| ttl.clamp(1, MAX_TTL_S)),
+            clear: self.clear,
+            variant,
         })
     }
 }
 
 /// A lifetime as its leading integer, within bounds; what begins with none is as good as absent.
-fn ttl(text: Option<&str>) -> u64 {
+fn ttl(text: Option<&str>) -> Option<u64> {
     let text = text.unwrap_or_default().trim();
     let end = text
         .find(|c: char| !c.is_ascii_digit())
         .unwrap_or(text.len());
     match text.get(..end) {
-        Some("") | None => DEFAULT_TTL_S,
-        Some(digits) => digits.parse().unwrap_or(MAX_TTL_S).clamp(1, MAX_TTL_S),
+        Some("") | None => None,
+        Some(digits) => Some(digits.parse().unwrap_or(MAX_TTL_S).clamp(1, MAX_TTL_S)),
     }
 }
 
 /// A request that asks for the cache.
 pub struct Asked<'a> {
-    /// What its headers ask for.
+    /// What it asks of the cache.
     pub wish: Wish,
+    /// What is answered.
+    pub form: Form,
     /// Its generation id.
     pub id: &'a str,
     /// Its key.
@@ -140,12 +208,13 @@ pub async fn look_up<W: World>(world: &W, asked: Asked<'_>) -> Result<Lookup> {
     if asked.request.preferences.zdr == Some(true) {
         return Ok(Lookup::Off);
     }
-    let Some(key) = key::Key::of(
-        &asked.key.hash,
-        asked.request.chat.stream,
-        &asked.wish.variant,
-        &asked.request.raw,
-    ) else {
+    let whose = key::Whose {
+        key_hash: &asked.key.hash,
+        form: asked.form.as_str(),
+        stream: asked.request.chat.stream,
+        variant: &asked.wish.variant,
+    };
+    let Some(key) = key::Key::of(&whose, &asked.request.raw) else {
         return Ok(Lookup::Off);
     };
     let memory = world.memory();
@@ -184,6 +253,7 @@ pub async fn look_up<W: World>(world: &W, asked: Asked<'_>) -> Result<Lookup> {
     Ok(Lookup::Miss(Filling {
         id: asked.id.to_owned(),
         started_ms: world.now_ms(),
+        form: asked.form,
         stream: asked.request.chat.stream,
         wish: asked.wish,
         served: Rc::default(),
@@ -236,13 +306,11 @@ async fn hit<W: World>(world: &W, asked: &Asked<'_>, entry: &Entry) -> Result<Re
             asked.id
         ));
     }
+    let created = asked.request.started_ms / 1_000;
     let mut response = if asked.request.chat.stream {
-        event_stream(Body::Bytes(
-            entry.stream(asked.id, asked.request.started_ms / 1_000),
-        ))
+        event_stream(Body::Bytes(entry.stream(asked.id, created)))
     } else {
-        let body = entry.whole(asked.id, asked.request.started_ms / 1_000);
-        Response::json_bytes(200, body)
+        Response::json_bytes(200, entry.whole(asked.id, created))
     };
     response.header("x-patchbay-provider", entry.provider.clone());
     response.header("x-patchbay-model", entry.model.clone());
@@ -272,7 +340,7 @@ fn row(asked: &Asked<'_>, entry: &Entry, now: u64) -> UsageRow {
     UsageRow {
         request_id: origin.request_id.clone(),
         created_at: signed(asked.request.started_ms),
-        api_type: "completions".into(),
+        api_type: asked.form.api_type().into(),
         model: entry.model.clone(),
         provider: Some(entry.provider.clone()),
         endpoint: Some(entry.endpoint.clone()),
@@ -329,6 +397,7 @@ pub struct Filling {
     wish: Wish,
     id: String,
     started_ms: u64,
+    form: Form,
     stream: bool,
     served: Seen,
     /// What went to the client so far; nothing once it is too much.
@@ -377,7 +446,13 @@ impl Filling {
         };
         let now = world.now_ms();
         let ttl_s = self.wish.ttl_s;
-        let entry = Entry::new(&self.id, (now, ttl_s), self.stream, facts, text);
+        let entry = Entry::new(
+            &self.id,
+            (now, ttl_s),
+            (self.form, self.stream),
+            facts,
+            text,
+        );
         let key = *self.lease.key();
         let written = entry.text();
         world.memory().answers.keep(key, Rc::new(entry), now);

@@ -346,6 +346,9 @@ pub struct Provider {
     /// Whether closing the connection stops the work and its billing upstream.
     #[serde(default)]
     pub can_cancel: bool,
+    /// It tells how long a conversation is before it is sent, for nothing (`dialects::count`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub counts_tokens: bool,
     /// What it charges for a search of the web that its models run, at the endpoints that support `web_search_options`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub web_search_price: Option<Nanos>,

@@ -42,6 +42,7 @@ fn provider(slug: &str, name: &str, quirks: &[Quirk]) -> Provider {
         quirks: quirks.to_vec(),
         operations: BTreeMap::new(),
         can_cancel: false,
+        counts_tokens: false,
         web_search_price: None,
         privacy_policy_url: Some(format!("https://{slug}.example/privacy")),
         terms_of_service_url: None,

@@ -15,6 +15,7 @@ pub mod anthropic_messages;
 pub mod bedrock_converse;
 mod cache_control;
 pub mod cohere_v2;
+pub mod count;
 pub mod eventstream;
 pub mod gemini;
 pub mod openai_chat;

@@ -1,14 +1,17 @@
 //! A preset under a request: which one the request names, and the body that both make.
 //!
-//! The merge is shallow and the request wins; of `tools` both lists stay, the preset's first, and a function that both have is the
-//! request's. What the request says stays the bytes it was.
+//! The merge is shallow, in the words of the request's surface (`words`), and the request wins; of `tools` both lists stay, the preset's
+//! first, and a function that both have is the request's. What the request says stays the bytes it was.
 
 use serde::Deserialize;
 use serde_json::{Map, Value, value::RawValue};
 
-use super::{Preset, is_slug};
+use super::{OF_PRESETS, Preset, is_slug, words};
 use crate::{
-    dialects::splice::{Fields, ObjectWriter, put, put_array},
+    dialects::{
+        Surface,
+        splice::{Fields, ObjectWriter, put, put_array},
+    },
     error::{Error, Result},
 };
 
@@ -26,6 +29,12 @@ const OF_ONE_REQUEST: [&str; 12] = [
     "metadata",
     "trace",
     "debug",
+];
+
+/// Names of one thing: a request that uses one of them has said all of it.
+const ALIASES: [&[&str]; 2] = [
+    &["max_tokens", "max_completion_tokens"],
+    &["reasoning", "reasoning_effort", "include_reasoning"],
 ];
 
 /// A preset that a request names.
@@ -80,45 +89,79 @@ pub fn reference(raw: &[u8]) -> Result<Option<Reference>> {
     Ok(Some(Reference { slug, param, model }))
 }
 
-/// What of an inference body a preset keeps.
-pub fn config_of(body: Map<String, Value>) -> Map<String, Value> {
+/// What of an inference body a preset keeps, in the words of chat completions, and its instructions.
+///
+/// # Errors
+/// 400 with the path of what no preset can keep.
+pub fn config_of(
+    surface: Surface,
+    body: Map<String, Value>,
+) -> Result<(Map<String, Value>, Option<String>)> {
+    let (body, system_prompt) = words::heard(surface, body)?;
     let keeps = |(key, value): &(String, Value)| {
         !value.is_null() && !OF_ONE_REQUEST.contains(&key.as_str())
     };
-    body.into_iter().filter(keeps).collect()
+    Ok((body.into_iter().filter(keeps).collect(), system_prompt))
 }
 
-/// The body with the preset under it.
+/// The body with the preset under it, in the words of its surface.
 ///
 /// # Errors
 /// When the body is no JSON object.
-pub fn apply(raw: &[u8], reference: &Reference, preset: &Preset) -> Result<Vec<u8>> {
+pub fn apply(
+    surface: Surface,
+    raw: &[u8],
+    reference: &Reference,
+    preset: &Preset,
+) -> Result<Vec<u8>> {
     let fields = Fields::parse(raw).map_err(|error| Error::invalid("body", error.to_string()))?;
+    let config = words::spoken(surface, &preset.config);
+    let is_chat = surface == Surface::ChatCompletions;
+    let prompt = preset.system_prompt.as_deref();
     let mut body = Vec::with_capacity(raw.len() + 512);
     let mut object = ObjectWriter::new(&mut body);
     if let Some(model) = &reference.model {
         object.field("model", model);
     }
     for (key, value) in &fields.0 {
-        let has_default = preset.config.contains_key(key.as_ref());
-        match key.as_ref() {
-            "model" | "preset" => {}
+        let default = config.get(key.as_ref());
+        match (key.as_ref(), default) {
+            ("model" | "preset", _) => {}
             // `null` is how clients say nothing.
-            _ if has_default && value.get() == "null" => {}
-            "tools" if has_default => put_tools(object.key("tools"), value, preset),
-            "messages" => put_messages(object.key("messages"), value, preset),
-            "prompt" if preset.system_prompt.is_some() && value.get() != "null" => {
-                put_prompt(object.key("messages"), value, preset);
+            (_, Some(_)) if value.get() == "null" => {}
+            ("tools", Some(tools)) => put_tools(object.key("tools"), value, tools),
+            ("messages", _) if is_chat => put_messages(object.key("messages"), value, prompt),
+            ("prompt", _) if is_chat && prompt.is_some() && value.get() != "null" => {
+                put_prompt(object.key("messages"), value, prompt);
             }
-            key => object.raw(key, value.get()),
+            ("system" | "instructions", _) if is_silent(value.get()) => {}
+            (key, _) => object.raw(key, value.get()),
         }
     }
-    for (key, value) in &preset.config {
-        let is_sent = match key.as_str() {
+    let instructs = match surface {
+        Surface::Messages => ("system", "messages"),
+        Surface::Responses => ("instructions", "input"),
+        Surface::ChatCompletions | Surface::Completions => ("", ""),
+    };
+    if let (Some(prompt), (field, conversation)) = (prompt, instructs)
+        && !field.is_empty()
+        && fields.get(field).is_none_or(is_silent)
+        && !fields.get(conversation).is_some_and(instructed)
+    {
+        object.field(field, prompt);
+    }
+    let is_sent = |key: &str| {
+        let names = ALIASES.into_iter().find(|names| names.contains(&key));
+        fields.get(key).is_some()
+            || names.is_some_and(|names| names.iter().any(|name| fields.get(name).is_some()))
+    };
+    for (key, value) in &config {
+        let is_said = match key.as_str() {
             "model" => reference.model.is_some(),
-            key => fields.get(key).is_some(),
+            key => is_sent(key),
         };
-        if !is_sent && !OF_ONE_REQUEST.contains(&key.as_str()) {
+        let is_ours = OF_PRESETS.contains(&key.as_str());
+        if !is_said && !is_ours && !OF_ONE_REQUEST.contains(&key.as_str()) {
             object.raw(key, &value.to_string());
         }
     }
@@ -126,14 +169,36 @@ pub fn apply(raw: &[u8], reference: &Reference, preset: &Preset) -> Result<Vec<u
     Ok(body)
 }
 
+/// Instructions that say nothing.
+fn is_silent(json: &str) -> bool {
+    matches!(json, "null" | "\"\"" | "[]")
+}
+
+#[derive(Deserialize)]
+struct Speaker {
+    role: Option<String>,
+}
+
+impl Speaker {
+    fn instructs(&self) -> bool {
+        matches!(self.role.as_deref(), Some("system" | "developer"))
+    }
+}
+
+/// Whether a conversation has instructions of its own.
+fn instructed(conversation: &str) -> bool {
+    serde_json::from_str::<Vec<Speaker>>(conversation)
+        .is_ok_and(|speakers| speakers.iter().any(Speaker::instructs))
+}
+
 /// The preset's tools, each unless the request has its own of the same name, then the request's.
-fn put_tools(out: &mut Vec<u8>, sent: &RawValue, preset: &Preset) {
+fn put_tools(out: &mut Vec<u8>, sent: &RawValue, preset: &Value) {
     let Ok(sent_tools) = serde_json::from_str::<Vec<&RawValue>>(sent.get()) else {
         // Not a list: said by whoever reads the body next.
         return out.extend_from_slice(sent.get().as_bytes());
     };
     let named: Vec<String> = sent_tools.iter().map(|tool| identity(tool.get())).collect();
-    let own = preset.config.get("tools").and_then(Value::as_array);
+    let own = preset.as_array();
     let own: Vec<String> = own.into_iter().flatten().map(Value::to_string).collect();
     let own_names: Vec<String> = own.iter().map(|tool| identity(tool)).collect();
     let mut tools: Vec<&str> = Vec::new();
@@ -173,38 +238,32 @@ fn identity(tool: &str) -> String {
         .function
         .and_then(|function| function.name)
         .or(tool.name);
-    let kind = tool.r#type.unwrap_or_default();
+    // Anthropic's functions need no type.
+    let kind = tool
+        .r#type
+        .filter(|kind| kind != "custom" && kind != "function");
+    let kind = kind.unwrap_or_default();
     format!("{kind}/{}", name.unwrap_or_default())
 }
 
 /// The request's messages, behind the preset's instructions where they bring none.
-fn put_messages(out: &mut Vec<u8>, sent: &RawValue, preset: &Preset) {
-    #[derive(Deserialize)]
-    struct Role {
-        role: Option<String>,
-    }
-    let instructs =
-        |message: &Role| matches!(message.role.as_deref(), Some("system" | "developer"));
+fn put_messages(out: &mut Vec<u8>, sent: &RawValue, prompt: Option<&str>) {
     let messages = serde_json::from_str::<Vec<&RawValue>>(sent.get());
-    let roles = serde_json::from_str::<Vec<Role>>(sent.get());
-    match (&preset.system_prompt, messages, roles) {
-        (Some(prompt), Ok(messages), Ok(roles)) if !roles.iter().any(instructs) => {
-            let mut rest = messages.iter().map(|message| message.get());
-            out.push(b'[');
-            put_message(out, "system", |out| put(out, prompt));
-            rest.by_ref().for_each(|message| {
-                out.push(b',');
-                out.extend_from_slice(message.as_bytes());
-            });
-            out.push(b']');
-        }
-        _ => out.extend_from_slice(sent.get().as_bytes()),
+    let (Some(prompt), Ok(messages), false) = (prompt, messages, instructed(sent.get())) else {
+        return out.extend_from_slice(sent.get().as_bytes());
+    };
+    out.push(b'[');
+    put_message(out, "system", |out| put(out, prompt));
+    for message in messages {
+        out.push(b',');
+        out.extend_from_slice(message.get().as_bytes());
     }
+    out.push(b']');
 }
 
-fn put_prompt(out: &mut Vec<u8>, sent: &RawValue, preset: &Preset) {
+fn put_prompt(out: &mut Vec<u8>, sent: &RawValue, prompt: Option<&str>) {
     out.push(b'[');
-    put_message(out, "system", |out| put(out, &preset.system_prompt));
+    put_message(out, "system", |out| put(out, &prompt));
     out.push(b',');
     put_message(out, "user", |out| {
         out.extend_from_slice(sent.get().as_bytes())
@@ -241,9 +300,13 @@ mod tests {
     }
 
     fn merged(body: Value, preset: &Preset) -> Value {
+        merged_on(Surface::ChatCompletions, body, preset)
+    }
+
+    fn merged_on(surface: Surface, body: Value, preset: &Preset) -> Value {
         let raw = body.to_string().into_bytes();
         let reference = reference(&raw).unwrap().unwrap();
-        serde_json::from_slice(&apply(&raw, &reference, preset).unwrap()).unwrap()
+        serde_json::from_slice(&apply(surface, &raw, &reference, preset).unwrap()).unwrap()
     }
 
     #[test]
@@ -326,9 +389,87 @@ mod tests {
     }
 
     #[test]
+    fn another_surface_gets_the_preset_in_its_own_words() {
+        let tool = |name: &str| json!({"type": "function", "function": {"name": name, "parameters": {"type": "object"}}});
+        let preset = preset(
+            json!({"model": "a/b", "max_tokens": 9, "stop": ["x"], "tools": [tool("a"), tool("b")], "cache_enabled": true, "seed": 4}),
+            Some("Be brief."),
+        );
+        let messages = json!([{"role": "user", "content": "hi"}]);
+        let own = json!({"name": "b", "description": "sent", "input_schema": {"type": "object"}});
+        let sent = json!({"preset": "mail", "messages": messages, "tools": [own]});
+        let expected = json!({
+            "model": "a/b", "messages": messages, "system": "Be brief.", "max_tokens": 9, "stop_sequences": ["x"],
+            "tools": [{"name": "a", "input_schema": {"type": "object"}}, own],
+        });
+        assert_eq!(merged_on(Surface::Messages, sent, &preset), expected);
+        let sent = json!({"preset": "mail", "input": "hi", "max_output_tokens": 5});
+        let expected = json!({
+            "model": "a/b", "input": "hi", "instructions": "Be brief.", "max_output_tokens": 5, "stop": ["x"],
+            "tools": [{"type": "function", "name": "a", "parameters": {"type": "object"}}, {"type": "function", "name": "b", "parameters": {"type": "object"}}],
+        });
+        assert_eq!(merged_on(Surface::Responses, sent, &preset), expected);
+        let text = merged_on(
+            Surface::Completions,
+            json!({"preset": "mail", "prompt": "hi", "echo": true}),
+            &preset,
+        );
+        assert_eq!(
+            (&text["prompt"], &text["echo"], &text["max_tokens"]),
+            (&json!("hi"), &json!(true), &json!(9))
+        );
+    }
+
+    #[test]
+    fn instructions_of_the_request_win_on_every_surface() {
+        let preset = preset(json!({}), Some("Be brief."));
+        let system = json!([{"type": "text", "text": "Be long."}]);
+        let sent = merged_on(
+            Surface::Messages,
+            json!({"preset": "mail", "system": system, "messages": []}),
+            &preset,
+        );
+        assert_eq!(sent["system"], system);
+        let sent = merged_on(
+            Surface::Messages,
+            json!({"preset": "mail", "system": "", "messages": []}),
+            &preset,
+        );
+        assert_eq!(sent["system"], "Be brief.");
+        let input = json!([{"role": "developer", "content": "Be long."}]);
+        let sent = merged_on(
+            Surface::Responses,
+            json!({"preset": "mail", "input": input}),
+            &preset,
+        );
+        assert_eq!(sent, json!({"input": input}));
+        let sent = merged_on(
+            Surface::Responses,
+            json!({"preset": "mail", "input": "x", "instructions": null}),
+            &preset,
+        );
+        assert_eq!(sent["instructions"], "Be brief.");
+    }
+
+    #[test]
+    fn a_limit_under_another_name_is_the_requests_own() {
+        let preset = preset(
+            json!({"max_completion_tokens": 9, "reasoning": {"effort": "high"}}),
+            None,
+        );
+        let sent = merged(
+            json!({"preset": "mail", "max_tokens": 5, "reasoning_effort": "low"}),
+            &preset,
+        );
+        assert_eq!(sent, json!({"max_tokens": 5, "reasoning_effort": "low"}));
+    }
+
+    #[test]
     fn a_preset_keeps_no_conversation() {
-        let body = json!({"model": "a/b", "messages": [1], "stream": true, "top_p": null, "seed": 1, "user": "u"});
-        let kept = config_of(body.as_object().unwrap().clone());
+        let body = json!({"model": "a/b", "messages": [1], "stream": true, "top_p": null, "seed": 1, "user": "u", "system_prompt": "s"});
+        let (kept, prompt) =
+            config_of(Surface::ChatCompletions, body.as_object().unwrap().clone()).unwrap();
         assert_eq!(Value::Object(kept), json!({"model": "a/b", "seed": 1}));
+        assert_eq!(prompt.as_deref(), Some("s"));
     }
 }

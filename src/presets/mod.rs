@@ -1,13 +1,15 @@
 //! What does an account want said with a request? Presets: named fields of a request body, kept per account.
 //!
 //! A preset is looked up in memory, then KV, then D1, like a key; copies are at most [`MAX_AGE_MS`] old, and KV's own a little
-//! older. Spec: OpenRouter's presets; always the newest version. Out of scope: the routes that make them (`api`).
+//! older. Spec: OpenRouter's presets; requests get the newest version, earlier ones can be read. Out of scope: the routes that make them (`api`).
 
 mod merge;
 mod store;
+mod words;
 
 pub use merge::{Reference, apply, config_of, reference};
 pub use store::{PresetCache, PresetStore, SELECT, find, kv_key};
+pub use words::{complete, meaningless};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -21,6 +23,9 @@ use crate::{
 pub const MAX_AGE_MS: u64 = 60_000;
 /// The longest slug.
 pub const MAX_SLUG: usize = 64;
+
+/// What a configuration says to the gateway's response cache; no request has these fields.
+pub const OF_PRESETS: [&str; 2] = ["cache_enabled", "cache_ttl_seconds"];
 
 /// A preset.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -48,6 +53,16 @@ pub struct Preset {
 }
 
 impl Preset {
+    /// Whether the response cache is on, where the preset says so.
+    pub fn cache_enabled(&self) -> Option<bool> {
+        self.config.get("cache_enabled").and_then(Value::as_bool)
+    }
+
+    /// The lifetime of what the cache keeps, in seconds, where the preset says so.
+    pub fn cache_ttl_s(&self) -> Option<u64> {
+        self.config.get("cache_ttl_seconds").and_then(Value::as_u64)
+    }
+
     /// Reads a row of D1.
     ///
     /// # Errors

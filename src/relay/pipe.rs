@@ -7,6 +7,7 @@ use crate::{
     dialects::{
         self, StreamReader, Surface, Target, anthropic_messages,
         openai_chat::{Passthrough, WholeAnswer},
+        openai_responses,
         report::{Meta, UsageReport, WriterOptions},
         surface::Writer,
     },
@@ -20,6 +21,8 @@ pub enum Pipe {
     Same(Box<Passthrough>),
     /// Client and upstream both speak messages.
     SameMessages(Box<anthropic_messages::Passthrough>),
+    /// Client and upstream both speak Responses.
+    SameResponses(Box<openai_responses::Passthrough>),
     /// They do not, the gateway changes the answer, or it goes on where another provider stopped.
     Translated {
         /// Reads the upstream's dialect.
@@ -119,6 +122,13 @@ impl Pipe {
                 let pass = anthropic_messages::Passthrough::new(meta, options);
                 return Self::SameMessages(Box::new(pass));
             }
+            // An answer that may go on elsewhere needs a writer that knows all of it.
+            (Surface::Responses, Dialect::OpenaiResponses)
+                if !job.wishes.resume && openai_responses::passes(&job.request, &job.raw) =>
+            {
+                let pass = openai_responses::Passthrough::new(meta, &job.raw, options, quirks);
+                return Self::SameResponses(Box::new(pass));
+            }
             _ => {}
         }
         Self::Translated {
@@ -132,7 +142,7 @@ impl Pipe {
     /// A writer that knows what the client has, where going on needs one.
     pub fn fork(&self) -> Option<Writer> {
         match self {
-            Self::Same(_) | Self::SameMessages(_) | Self::Turn(_) => None,
+            Self::Same(_) | Self::SameMessages(_) | Self::SameResponses(_) | Self::Turn(_) => None,
             Self::Translated { writer, .. } => writer.fork(),
         }
     }
@@ -145,6 +155,7 @@ impl Pipe {
         match self {
             Self::Same(pass) => pass.feed(bytes, out, events),
             Self::SameMessages(pass) => pass.feed(bytes, out, events),
+            Self::SameResponses(pass) => pass.feed(bytes, out, events),
             Self::Translated {
                 reader,
                 filters,
@@ -174,6 +185,7 @@ impl Pipe {
         match self {
             Self::Same(pass) => pass.end(out, events),
             Self::SameMessages(pass) => pass.end(out, events),
+            Self::SameResponses(pass) => pass.end(out, events),
             Self::Translated {
                 reader,
                 filters,
@@ -198,7 +210,7 @@ impl Pipe {
     /// What was done to the answer since this was last asked.
     pub fn take_notes(&mut self) -> Vec<Note> {
         match self {
-            Self::Same(_) | Self::SameMessages(_) => Vec::new(),
+            Self::Same(_) | Self::SameMessages(_) | Self::SameResponses(_) => Vec::new(),
             Self::Translated { filters, .. } => filters.take_notes(),
             Self::Turn(pipe) => pipe.filters.take_notes(),
         }
@@ -209,6 +221,7 @@ impl Pipe {
         match self {
             Self::Same(pass) => pass.write(events, out),
             Self::SameMessages(pass) => pass.write(events, out),
+            Self::SameResponses(pass) => pass.write(events, out),
             Self::Translated { writer, .. } => write(writer, events, out),
             Self::Turn(pipe) => pipe.pass(events, out),
         }
@@ -219,6 +232,7 @@ impl Pipe {
         match self {
             Self::Same(pass) => pass.finish(report, out),
             Self::SameMessages(pass) => pass.finish(report, out),
+            Self::SameResponses(pass) => pass.finish(report, out),
             Self::Translated { writer, .. } => writer.finish(report, out),
             Self::Turn(pipe) => {
                 if let Some(writer) = &mut pipe.writer {
@@ -233,6 +247,7 @@ impl Pipe {
         match self {
             Self::Same(pass) => pass.error(error, Some(report), out),
             Self::SameMessages(pass) => pass.error(error, Some(report), out),
+            Self::SameResponses(pass) => pass.error(error, report, out),
             Self::Translated { writer, .. } => writer.error(error, report, out),
             Self::Turn(pipe) => {
                 if let Some(writer) = &mut pipe.writer {
@@ -249,6 +264,8 @@ pub enum Whole<'a> {
     Same(Box<WholeAnswer<'a>>),
     /// Client and upstream both speak messages.
     SameMessages(Box<anthropic_messages::WholeMessage<'a>>),
+    /// Client and upstream both speak Responses.
+    SameResponses(Box<openai_responses::WholeResponse<'a>>),
     /// They do not.
     Translated(Vec<Event>),
 }
@@ -268,6 +285,12 @@ impl<'a> Whole<'a> {
                 let message = anthropic_messages::WholeMessage::read(body)?;
                 Self::SameMessages(Box::new(message))
             }
+            (Surface::Responses, Dialect::OpenaiResponses)
+                if shape.filters.is_empty() && openai_responses::passes(&job.request, &job.raw) =>
+            {
+                let response = openai_responses::WholeResponse::read(body, quirks)?;
+                Self::SameResponses(Box::new(response))
+            }
             _ => {
                 let mut events = dialects::response(dialect, body, quirks)?;
                 shape.filters.end(&mut events);
@@ -283,6 +306,7 @@ impl<'a> Whole<'a> {
         match self {
             Self::Same(answer) => answer.events,
             Self::SameMessages(answer) => answer.events,
+            Self::SameResponses(answer) => answer.events,
             Self::Translated(events) => events,
         }
     }
@@ -292,6 +316,7 @@ impl<'a> Whole<'a> {
         match self {
             Self::Same(answer) => &answer.events,
             Self::SameMessages(answer) => &answer.events,
+            Self::SameResponses(answer) => &answer.events,
             Self::Translated(events) => events,
         }
     }
@@ -310,6 +335,10 @@ impl<'a> Whole<'a> {
             Self::Same(answer) => answer.write(meta, report, WriterOptions::of(&job.request)),
             Self::SameMessages(answer) => {
                 answer.write(meta, report, WriterOptions::of(&job.request))
+            }
+            Self::SameResponses(answer) => {
+                let options = WriterOptions::of(&job.request);
+                answer.write(meta, &job.raw, report, options)
             }
             Self::Translated(events) => recipient.whole(events, report),
         }

@@ -29,18 +29,32 @@ pub const LABELS: [&str; 6] = [
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Key([u8; 32]);
 
+/// What a key says beside the body.
+#[derive(Debug, Clone, Copy)]
+pub struct Whose<'a> {
+    /// Whose answers these are: the hash of an API key.
+    pub key_hash: &'a str,
+    /// What the client speaks.
+    pub form: &'a str,
+    /// Whether it wants a stream.
+    pub stream: bool,
+    /// What headers and a preset make of the body.
+    pub variant: &'a str,
+}
+
 impl Key {
-    /// The key of a chat completion, with what its headers say beside the body; nothing where the body has numbers that cannot be compared.
-    pub fn of(key_hash: &str, stream: bool, variant: &str, body: &[u8]) -> Option<Self> {
+    /// The key of a request; nothing where the body has numbers that cannot be compared.
+    pub fn of(whose: &Whose<'_>, body: &[u8]) -> Option<Self> {
         let mut fields = Fields::parse(body).ok()?.0;
         fields.retain(|(name, _)| !LABELS.contains(&name.as_ref()));
         // Stable: a property that is sent twice keeps its order.
         fields.sort_by(|(a, _), (b, _)| a.cmp(b));
         let mut digest = Sha256::new();
-        digest.update(b"patchbay response cache 1\0chat.completions\0");
-        digest.update([u8::from(stream)]);
-        put(&mut digest, key_hash.as_bytes());
-        put(&mut digest, variant.as_bytes());
+        digest.update(b"patchbay response cache 2\0");
+        digest.update([u8::from(whose.stream)]);
+        for text in [whose.form, whose.key_hash, whose.variant] {
+            put(&mut digest, text.as_bytes());
+        }
         for (name, value) in fields {
             put(&mut digest, name.as_bytes());
             let Node(value) = serde_json::from_str(value.get()).ok()?;

@@ -1,12 +1,17 @@
 //! An answer as it is kept, and as it is given again: under a new id and time, with a usage of nothing.
 
-use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
-use super::Facts;
-use crate::dialects::{
-    openai_chat::client::put_usage,
-    report::UsageReport,
-    splice::{Fields, ObjectWriter},
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Facts, Form};
+use crate::{
+    chat::FinishReason,
+    dialects::{
+        Surface, anthropic_messages, openai_responses,
+        splice::{Fields, ObjectWriter, put},
+    },
 };
 
 /// An answer that was kept. In the store: the facts as one line of JSON, then the client's bytes.
@@ -33,8 +38,8 @@ pub(super) struct Entry {
     body: String,
 }
 
-/// What is read of a choice.
-#[derive(Deserialize)]
+/// How an answer ended: in the canonical word and the provider's.
+#[derive(Default, Deserialize)]
 struct Ending {
     finish_reason: Option<String>,
     native_finish_reason: Option<String>,
@@ -45,19 +50,17 @@ impl Entry {
     pub(super) fn new(
         source: &str,
         time: (u64, u64),
-        stream: bool,
+        (form, stream): (Form, bool),
         facts: Facts,
         body: String,
     ) -> Self {
         let ending = if stream {
-            // The chunk with the usage, the last one, repeats how the answer ended.
-            events(&body).filter_map(ending).last()
+            // In every format it is told at the end, in chat completions twice.
+            let told = events(&body).filter_map(|event| ending(form, &event.data));
+            told.last().unwrap_or_default()
         } else {
-            ending(&body)
+            ending(form, &body).unwrap_or_default()
         };
-        let (finish, native_finish) = ending.map_or((None, None), |it| {
-            (it.finish_reason, it.native_finish_reason)
-        });
         let (at_ms, ttl_s) = time;
         Self {
             source: source.to_owned(),
@@ -66,8 +69,8 @@ impl Entry {
             model: facts.model,
             provider: facts.provider,
             endpoint: facts.endpoint,
-            finish,
-            native_finish,
+            finish: ending.finish_reason,
+            native_finish: ending.native_finish_reason,
             body,
         }
     }
@@ -118,37 +121,109 @@ impl Entry {
         out
     }
 
-    /// The answer as a stream: the same chunks, without the comments between them.
+    /// The answer as a stream: the same events, without what only kept the connection open.
     pub(super) fn stream(&self, id: &str, created: u64) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.body.len());
         for event in events(&self.body) {
+            if event.name == Some("ping") {
+                continue;
+            }
+            if let Some(name) = event.name {
+                out.extend_from_slice(b"event: ");
+                out.extend_from_slice(name.as_bytes());
+                out.push(b'\n');
+            }
             out.extend_from_slice(b"data: ");
-            again(&mut out, event, id, created);
+            match event.data.as_ref() {
+                DONE => out.extend_from_slice(DONE.as_bytes()),
+                data => again(&mut out, data, id, created),
+            }
             out.extend_from_slice(b"\n\n");
         }
-        out.extend_from_slice(b"data: [DONE]\n\n");
         out
     }
 }
 
-/// The JSON texts of a stream.
-fn events(stream: &str) -> impl Iterator<Item = &str> {
-    let data = stream
-        .split("\n\n")
-        .filter_map(|event| event.strip_prefix("data: "));
-    data.filter(|data| *data != "[DONE]")
+/// The end mark of OpenAI's formats.
+const DONE: &str = "[DONE]";
+
+/// An event of a stream that the gateway wrote.
+struct Event<'a> {
+    name: Option<&'a str>,
+    data: Cow<'a, str>,
 }
 
-fn ending(json: &str) -> Option<Ending> {
+/// The events of a stream; comments are none.
+fn events(stream: &str) -> impl Iterator<Item = Event<'_>> {
+    stream.split("\n\n").filter_map(|text| {
+        let (mut name, mut data) = (None, None::<Cow<'_, str>>);
+        for line in text.split('\n') {
+            if let Some(word) = line.strip_prefix("event: ") {
+                name = Some(word);
+            } else if let Some(more) = line.strip_prefix("data: ") {
+                // White space within JSON, where a provider put it.
+                data =
+                    Some(data.map_or(Cow::Borrowed(more), |data| format!("{data} {more}").into()));
+            }
+        }
+        Some(Event { name, data: data? })
+    })
+}
+
+/// How an answer, or an event that tells it, ends.
+fn ending(form: Form, json: &str) -> Option<Ending> {
     let fields = Fields::parse(json.as_bytes()).ok()?;
-    let choices: Vec<Ending> = serde_json::from_str(fields.get("choices")?).ok()?;
-    choices
-        .into_iter()
-        .next()
-        .filter(|choice| choice.finish_reason.is_some())
+    let inner = |key: &str| {
+        fields
+            .get(key)
+            .and_then(|json| Fields::parse(json.as_bytes()).ok())
+    };
+    let word = |fields: &Fields<'_>, key: &str| {
+        let json = fields.get(key)?;
+        serde_json::from_str::<String>(json).ok()
+    };
+    let told = |native: String, reason: FinishReason| Ending {
+        finish_reason: Some(reason.as_str().to_owned()),
+        native_finish_reason: Some(native),
+    };
+    match form {
+        Form::Embeddings => None,
+        Form::Talk(Surface::ChatCompletions | Surface::Completions) => {
+            let choices: Vec<Ending> = serde_json::from_str(fields.get("choices")?).ok()?;
+            let first = choices.into_iter().next();
+            first.filter(|choice| choice.finish_reason.is_some())
+        }
+        Form::Talk(Surface::Messages) => {
+            let native =
+                word(&fields, "stop_reason").or_else(|| word(&inner("delta")?, "stop_reason"))?;
+            let reason = anthropic_messages::stop_reason(&native);
+            Some(told(native, reason))
+        }
+        Form::Talk(Surface::Responses) => {
+            let nested = inner("response");
+            let answer = nested.as_ref().unwrap_or(&fields);
+            let details = answer.get("incomplete_details");
+            let details = details.and_then(|json| Fields::parse(json.as_bytes()).ok());
+            let native = details.and_then(|details| word(&details, "reason"));
+            let native = native.or_else(|| word(answer, "status"))?;
+            #[derive(Deserialize)]
+            struct Item {
+                r#type: Option<String>,
+            }
+            let items: Vec<Item> = serde_json::from_str(answer.get("output")?).ok()?;
+            let is_call = |item: &Item| {
+                let kind = item.r#type.as_deref();
+                matches!(kind, Some("function_call" | "custom_tool_call"))
+            };
+            let has_calls = items.iter().any(is_call);
+            let reason = openai_responses::stop_reason(&native).with_calls(has_calls);
+            Some(told(native, reason))
+        }
+    }
 }
 
-/// An answer or a chunk with what is new of it; what the gateway told of the first run is left out.
+/// An answer or an event with what is new of it; what the gateway told of the first run is left out. The answer itself stands within
+/// some events.
 fn again(out: &mut Vec<u8>, json: &str, id: &str, created: u64) {
     let Ok(fields) = Fields::parse(json.as_bytes()) else {
         // The gateway wrote it: it is an object.
@@ -158,13 +233,33 @@ fn again(out: &mut Vec<u8>, json: &str, id: &str, created: u64) {
     for (name, value) in &fields.0 {
         match name.as_ref() {
             "id" => object.field("id", id),
-            "created" => object.field("created", &created),
+            "created" | "created_at" | "completed_at" if value.get() != "null" => {
+                object.field(name, &created);
+            }
+            "message" | "response" if value.get().starts_with('{') => {
+                again(object.key(name), value.get(), id, created);
+            }
             "usage" if value.get() != "null" => {
-                put_usage(object.key("usage"), &UsageReport::default())
+                let usage = serde_json::from_str(value.get()).unwrap_or_default();
+                put(object.key("usage"), &nothing(usage));
             }
             "openrouter_metadata" => {}
             name => object.raw(name, value.get()),
         }
     }
     object.end();
+}
+
+/// The same counts, of nothing.
+fn nothing(usage: Value) -> Value {
+    match usage {
+        Value::Number(_) => 0.into(),
+        Value::Bool(_) => false.into(),
+        Value::Array(_) => Value::Array(Vec::new()),
+        Value::Object(fields) => {
+            let fields = fields.into_iter();
+            Value::Object(fields.map(|(key, value)| (key, nothing(value))).collect())
+        }
+        other => other,
+    }
 }

@@ -6,18 +6,29 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{
-    DEFAULT_TTL_S, Facts, MAX_TTL_S, WAIT_MS,
-    key::{Key, LABELS},
+    DEFAULT_TTL_S, Facts, Form, Headers, MAX_TTL_S, WAIT_MS,
+    key::{Key, LABELS, Whose},
     memory::{Answers, Found, Lease},
     replay::Entry,
     ttl,
 };
-use crate::api::Memory;
+use crate::{api::Memory, dialects::Surface, presets::Preset};
 
 const NOW: u64 = 1_790_000_000_000;
 
+const CHAT: Form = Form::Talk(Surface::ChatCompletions);
+
+fn whose<'a>(key_hash: &'a str, stream: bool, variant: &'a str) -> Whose<'a> {
+    Whose {
+        key_hash,
+        form: CHAT.as_str(),
+        stream,
+        variant,
+    }
+}
+
 fn key(body: &str) -> Option<Key> {
-    Key::of("k1", false, "", body.as_bytes())
+    Key::of(&whose("k1", false, ""), body.as_bytes())
 }
 
 fn same(bodies: &[&str]) {
@@ -37,13 +48,66 @@ fn a_lifetime_is_a_leading_integer_within_bounds() {
         ("0", 1),
         ("99999999", MAX_TTL_S),
         ("99999999999999999999999", MAX_TTL_S),
-        ("-5", DEFAULT_TTL_S),
-        ("abc", DEFAULT_TTL_S),
-        ("", DEFAULT_TTL_S),
     ] {
-        assert_eq!(ttl(Some(text)), seconds, "{text:?}");
+        assert_eq!(ttl(Some(text)), Some(seconds), "{text:?}");
     }
-    assert_eq!(ttl(None), DEFAULT_TTL_S);
+    for text in [Some("-5"), Some("abc"), Some(""), None] {
+        assert_eq!(ttl(text), None, "{text:?}");
+    }
+}
+
+#[test]
+fn a_preset_may_forbid_the_cache_and_want_it_where_headers_say_nothing() {
+    let preset = |config: Value| {
+        let preset = json!({"id": "p", "slug": "s", "name": "n", "description": null, "disabled": false, "version": 3,
+            "config": config, "system_prompt": null, "created_at": 0, "updated_at": 0});
+        serde_json::from_value::<Preset>(preset).unwrap()
+    };
+    for (config, asked, header_ttl, expected) in [
+        (json!({}), None, None, None),
+        (json!({}), Some(true), None, Some(DEFAULT_TTL_S)),
+        (
+            json!({"cache_enabled": true}),
+            None,
+            None,
+            Some(DEFAULT_TTL_S),
+        ),
+        (
+            json!({"cache_enabled": true, "cache_ttl_seconds": 60}),
+            None,
+            None,
+            Some(60),
+        ),
+        (
+            json!({"cache_enabled": true, "cache_ttl_seconds": 60}),
+            None,
+            Some(9),
+            Some(9),
+        ),
+        (json!({"cache_ttl_seconds": 60}), Some(true), None, Some(60)),
+        (json!({"cache_enabled": true}), Some(false), None, None),
+        (json!({"cache_enabled": false}), Some(true), None, None),
+    ] {
+        let headers = Headers {
+            asked,
+            ttl_s: header_ttl,
+            clear: false,
+            variant: String::new(),
+        };
+        let preset = preset(config);
+        let wish = headers.clone().wish(Some(&preset));
+        assert_eq!(
+            wish.as_ref().map(|wish| wish.ttl_s),
+            expected,
+            "{preset:?} {asked:?}"
+        );
+        if let (Some(with), Some(without)) = (wish, headers.wish(None)) {
+            assert_ne!(
+                with.variant, without.variant,
+                "another version is another request"
+            );
+        }
+    }
 }
 
 #[test]
@@ -89,8 +153,9 @@ fn everything_else_does() {
     for (at, own) in keys.iter().enumerate() {
         assert!(own.is_some() && !keys[..at].contains(own), "{}", bodies[at]);
     }
-    let of =
-        |hash: &str, stream: bool, variant: &str| Key::of(hash, stream, variant, b"{}").unwrap();
+    let of = |hash: &str, stream: bool, variant: &str| {
+        Key::of(&whose(hash, stream, variant), b"{}").unwrap()
+    };
     let plain = of("k1", false, "");
     for other in [
         of("k2", false, ""),
@@ -99,6 +164,18 @@ fn everything_else_does() {
         of("k1v", false, ""),
     ] {
         assert_ne!(plain, other, "key, stream and headers count");
+    }
+    let forms = [
+        Form::Talk(Surface::Messages),
+        Form::Talk(Surface::Responses),
+        Form::Embeddings,
+    ];
+    for form in forms.map(Form::as_str) {
+        let other = Whose {
+            form,
+            ..whose("k1", false, "")
+        };
+        assert_ne!(Some(plain), Key::of(&other, b"{}"), "{form}");
     }
 }
 
@@ -188,7 +265,7 @@ fn facts() -> Facts {
 const WHOLE: &str = r#"{"id":"gen-1","object":"chat.completion","created":5,"choices":[{"index":0,"finish_reason":"stop","native_finish_reason":"end_turn","message":{"role":"assistant","content":"a\nb"}}],"usage":{"prompt_tokens":7,"cost":0.5},"openrouter_metadata":{"x":1},"odd":{"kept":[1.50]}}"#;
 
 fn entry(ttl_s: u64) -> Entry {
-    Entry::new("gen-1", (NOW, ttl_s), false, facts(), WHOLE.into())
+    Entry::new("gen-1", (NOW, ttl_s), (CHAT, false), facts(), WHOLE.into())
 }
 
 #[test]
@@ -210,9 +287,7 @@ fn an_answer_is_given_again_under_a_new_id_and_for_nothing() {
         .unwrap()
         .remove("openrouter_metadata");
     assert_eq!(again, expected);
-    for count in ["prompt_tokens", "completion_tokens", "total_tokens", "cost"] {
-        assert_eq!(again["usage"][count].as_f64(), Some(0.0), "{count}");
-    }
+    assert_eq!(again["usage"], json!({"prompt_tokens": 0, "cost": 0}));
 }
 
 #[test]
@@ -226,7 +301,7 @@ fn a_stream_is_given_again_as_a_stream() {
         "data: [DONE]\n\n".to_owned(),
     ]
     .concat();
-    let kept = Entry::new("gen-1", (NOW, 60), true, facts(), text.clone());
+    let kept = Entry::new("gen-1", (NOW, 60), (CHAT, true), facts(), text.clone());
     assert_eq!(
         (kept.finish.as_deref(), kept.native_finish.as_deref()),
         (Some("length"), Some("max"))
@@ -244,6 +319,103 @@ fn a_stream_is_given_again_as_a_stream() {
         events[0].contains(r#""usage":null"#) && events[2].contains(r#""cost":0"#),
         "{again}"
     );
+}
+
+/// Answers of every other form: what was kept, what is given again as `gen-2` at 9, and how it ended.
+#[test]
+fn every_form_is_given_again_in_its_own_words() {
+    let usage = r#"{"input_tokens":3,"server_tool_use":{"web_search_requests":1},"service_tier":"standard","is_byok":true,"cost":0.5}"#;
+    let zero = r#"{"input_tokens":0,"server_tool_use":{"web_search_requests":0},"service_tier":"standard","is_byok":false,"cost":0}"#;
+    let message = |id: &str, usage: &str, meta: &str| {
+        format!(
+            r#"{{"id":"{id}","type":"message","content":[{{"type":"text","text":"a","id":"x"}}],"stop_reason":"max_tokens","usage":{usage}{meta}}}"#
+        )
+    };
+    let response = |id: &str, at: u64, usage: &str| {
+        format!(
+            r#"{{"id":"{id}","created_at":{at},"status":"completed","output":[{{"type":"function_call","id":"fc_1"}}],"incomplete_details":null,"usage":{usage}}}"#
+        )
+    };
+    let vectors = |id: &str, usage: &str| {
+        format!(
+            r#"{{"id":"{id}","object":"list","data":[{{"embedding":[0.10,1e-3]}}],"usage":{usage}}}"#
+        )
+    };
+    let stream = |id: &str, usage: &str, ping: &str| {
+        format!(
+            "event: message_start\ndata: {{\"type\":\"message_start\",\"message\":{{\"id\":\"{id}\",\"usage\":{usage}}}}}\n\n{ping}\
+         event: content_block_start\ndata: {{\"type\":\"content_block_start\",\"index\":0,\"content_block\":{{\"type\":\"tool_use\",\"id\":\"toolu_1\"}}}}\n\n\
+         event: message_delta\ndata: {{\"type\":\"message_delta\",\"delta\":{{\"stop_reason\":\"tool_use\"}},\"usage\":{usage}}}\n\n\
+         event: message_stop\ndata: {{\"type\":\"message_stop\"}}\n\n"
+        )
+    };
+    let told = |id: &str, at: u64, usage: &str, ping: &str| {
+        format!(
+            "event: response.created\ndata: {{\"type\":\"response.created\",\"sequence_number\":0,\"response\":{{\"id\":\"{id}\",\"created_at\":{at},\"status\":\"in_progress\",\"usage\":null}}}}\n\n{ping}\
+         event: response.output_text.delta\ndata: {{\"type\":\"response.output_text.delta\",\"item_id\":\"msg_1\",\"delta\":\"a\"}}\n\n\
+         event: response.incomplete\ndata: {{\"type\":\"response.incomplete\",\"response\":{{\"id\":\"{id}\",\"created_at\":{at},\"status\":\"incomplete\",\"incomplete_details\":{{\"reason\":\"max_output_tokens\"}},\"output\":[],\"usage\":{usage}}}}}\n\n\
+         data: [DONE]\n\n"
+        )
+    };
+    let ping = "event: ping\ndata: {\"type\":\"ping\"}\n\n";
+    let comment = ": PATCHBAY PROCESSING\n\n";
+    let (messages, responses) = (
+        Form::Talk(Surface::Messages),
+        Form::Talk(Surface::Responses),
+    );
+    for (form, streamed, kept, expected, ending) in [
+        (
+            messages,
+            false,
+            message("gen-1", usage, r#","openrouter_metadata":{}"#),
+            message("gen-2", zero, ""),
+            ("length", "max_tokens"),
+        ),
+        (
+            responses,
+            false,
+            response("gen-1", 5, usage),
+            response("gen-2", 9, zero),
+            ("tool_calls", "completed"),
+        ),
+        (
+            Form::Embeddings,
+            false,
+            vectors("gen-1", usage),
+            vectors("gen-2", zero),
+            ("", ""),
+        ),
+        (
+            messages,
+            true,
+            stream("gen-1", usage, ping),
+            stream("gen-2", zero, ""),
+            ("tool_calls", "tool_use"),
+        ),
+        (
+            responses,
+            true,
+            told("gen-1", 5, usage, comment),
+            told("gen-2", 9, zero, ""),
+            ("length", "max_output_tokens"),
+        ),
+    ] {
+        let entry = Entry::new("gen-1", (NOW, 60), (form, streamed), facts(), kept);
+        // What comes out of the store is as good as what was put in.
+        let entry = Entry::parse(&entry.text()).unwrap();
+        let again = if streamed {
+            entry.stream("gen-2", 9)
+        } else {
+            entry.whole("gen-2", 9)
+        };
+        // P37
+        assert_eq!(String::from_utf8(again).unwrap(), expected, "{form:?}");
+        let told = (
+            entry.finish.as_deref().unwrap_or_default(),
+            entry.native_finish.as_deref().unwrap_or_default(),
+        );
+        assert_eq!(told, ending, "{form:?}");
+    }
 }
 
 #[test]
@@ -323,7 +495,13 @@ fn memory_forgets_after_a_minute_and_is_bounded() {
     );
     let large = || {
         let body = "x".repeat(1024 * 1024);
-        Rc::new(Entry::new("gen-1", (NOW, 300), false, facts(), body))
+        Rc::new(Entry::new(
+            "gen-1",
+            (NOW, 300),
+            (CHAT, false),
+            facts(),
+            body,
+        ))
     };
     for n in 0..20 {
         answers.keep(of(n), large(), NOW);

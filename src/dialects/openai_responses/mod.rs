@@ -8,6 +8,9 @@ pub mod client;
 mod decoder;
 mod input;
 mod passthrough;
+mod passthrough_answer;
+#[cfg(test)]
+mod passthrough_tests;
 mod request;
 #[cfg(test)]
 mod request_tests;
@@ -16,6 +19,7 @@ mod stop;
 mod stream;
 mod usage;
 
+pub use passthrough_answer::{Passthrough, WholeResponse, passes};
 pub use request::request;
 pub use response::response;
 pub use stop::stop_reason;

@@ -29,24 +29,26 @@ pub struct Stream {
     reader: Reader,
 }
 
+/// Reads frames.
 #[derive(Debug)]
-struct Reader {
+pub(super) struct Reader {
     decoder: Decoder,
     is_done: bool,
 }
 
 /// One event. Most have a few of these fields.
 #[derive(Debug, Deserialize)]
-struct Wire<'a> {
+pub(super) struct Wire<'a> {
     #[serde(rename = "type", borrow)]
-    kind: Option<Cow<'a, str>>,
-    output_index: Option<u64>,
+    pub(super) kind: Option<Cow<'a, str>>,
+    pub(super) sequence_number: Option<u64>,
+    pub(super) output_index: Option<u64>,
     #[serde(borrow)]
-    item_id: Option<Cow<'a, str>>,
-    content_index: Option<u32>,
-    summary_index: Option<u32>,
+    pub(super) item_id: Option<Cow<'a, str>>,
+    pub(super) content_index: Option<u32>,
+    pub(super) summary_index: Option<u32>,
     #[serde(borrow)]
-    delta: Option<&'a RawValue>,
+    pub(super) delta: Option<&'a RawValue>,
     #[serde(borrow)]
     logprobs: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -58,13 +60,13 @@ struct Wire<'a> {
     #[serde(borrow)]
     input: Option<&'a RawValue>,
     #[serde(borrow)]
-    item: Option<&'a RawValue>,
+    pub(super) item: Option<&'a RawValue>,
     #[serde(borrow)]
     part: Option<&'a RawValue>,
     #[serde(borrow)]
     annotation: Option<&'a RawValue>,
     #[serde(borrow)]
-    response: Option<&'a RawValue>,
+    pub(super) response: Option<&'a RawValue>,
 }
 
 impl Stream {
@@ -72,10 +74,7 @@ impl Stream {
     pub fn new(quirks: &[Quirk]) -> Self {
         Self {
             sse: SseParser::default(),
-            reader: Reader {
-                decoder: Decoder::new(quirks),
-                is_done: false,
-            },
+            reader: Reader::new(quirks),
         }
     }
 
@@ -85,7 +84,8 @@ impl Stream {
     /// When an event is not JSON.
     pub fn feed(&mut self, bytes: &[u8], events: &mut Vec<Event>) -> Result<()> {
         let reader = &mut self.reader;
-        self.sse.feed(bytes, |frame| reader.read(&frame, events))
+        self.sse
+            .feed(bytes, |frame| reader.read(&frame, events).map(drop))
     }
 
     /// The host closed the stream: what ends without its own last event is cut, and has no [`Event::Done`].
@@ -94,19 +94,36 @@ impl Stream {
     /// As [`feed`](Self::feed), for an event without its final blank line.
     pub fn finish(&mut self, events: &mut Vec<Event>) -> Result<()> {
         let reader = &mut self.reader;
-        self.sse.finish(|frame| reader.read(&frame, events))
+        self.sse
+            .finish(|frame| reader.read(&frame, events).map(drop))
     }
 }
 
 impl Reader {
-    fn read(&mut self, frame: &Frame<'_>, events: &mut Vec<Event>) -> Result<()> {
+    /// For a host with these quirks.
+    pub(super) fn new(quirks: &[Quirk]) -> Self {
+        Self {
+            decoder: Decoder::new(quirks),
+            is_done: false,
+        }
+    }
+
+    /// Reads one frame; nothing where it is no event of the answer.
+    ///
+    /// # Errors
+    /// When it is not JSON.
+    pub(super) fn read<'f>(
+        &mut self,
+        frame: &Frame<'f>,
+        events: &mut Vec<Event>,
+    ) -> Result<Option<Wire<'f>>> {
         if self.is_done || frame.data.is_empty() || frame.data == DONE {
-            return Ok(());
+            return Ok(None);
         }
         let text = std::str::from_utf8(frame.data).map_err(unreadable)?;
-        let wire: Wire<'_> = serde_json::from_str(text).map_err(unreadable)?;
-        let kind = wire.kind.as_deref().unwrap_or(frame.event);
-        match kind {
+        let mut wire: Wire<'f> = serde_json::from_str(text).map_err(unreadable)?;
+        let kind = wire.kind.get_or_insert(Cow::Borrowed(frame.event)).clone();
+        match kind.as_ref() {
             "response.created" | "response.in_progress" | "response.queued" => {
                 if let Some(answer) = answer(wire.response)? {
                     self.decoder.begin(&answer, events);
@@ -128,7 +145,7 @@ impl Reader {
             }
             kind => self.piece(kind, &wire, events)?,
         }
-        Ok(())
+        Ok(Some(wire))
     }
 
     /// An event that adds to one item.
@@ -217,7 +234,8 @@ fn tree(json: Option<&RawValue>) -> Result<Option<Value>> {
         .transpose()
 }
 
-fn string(json: Option<&RawValue>) -> Cow<'_, str> {
+/// A field that is a string; anything else is an empty one.
+pub(super) fn string(json: Option<&RawValue>) -> Cow<'_, str> {
     #[derive(Deserialize)]
     struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
     json.and_then(|json| serde_json::from_str::<Text<'_>>(json.get()).ok())

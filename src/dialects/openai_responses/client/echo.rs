@@ -28,7 +28,7 @@ const REPEATED: [(&str, &str); 18] = [
 
 /// The client's own words, as its answers repeat them.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Echo {
+pub(in crate::dialects::openai_responses) struct Echo {
     fields: Vec<(&'static str, String)>,
     /// Names of tools whose input is plain text.
     custom: Vec<String>,
@@ -36,7 +36,7 @@ pub(super) struct Echo {
 
 impl Echo {
     /// Of a client's body.
-    pub(super) fn of(raw: &[u8]) -> Self {
+    pub(in crate::dialects::openai_responses) fn of(raw: &[u8]) -> Self {
         let body = Fields::parse(raw).unwrap_or_default();
         let fields = REPEATED.map(|(key, usual)| {
             let said = body.get(key).unwrap_or(usual);
@@ -51,6 +51,25 @@ impl Echo {
     /// Whether calls of this tool have plain text as their input.
     pub(super) fn is_custom(&self, name: &str) -> bool {
         self.custom.iter().any(|custom| custom == name)
+    }
+
+    /// What the client said of a field that is repeated, or what it is otherwise.
+    pub(in crate::dialects::openai_responses) fn said(&self, key: &str) -> Option<&str> {
+        let mut fields = self.fields.iter();
+        let found = fields.find(|(name, _)| *name == key);
+        found.map(|(_, said)| said.as_str())
+    }
+
+    /// Appends those of the repeated fields that an answer does not have.
+    pub(in crate::dialects::openai_responses) fn put_missing(
+        &self,
+        object: &mut ObjectWriter<'_>,
+        answer: &Fields<'_>,
+    ) {
+        let has = |key: &str| answer.0.iter().any(|(name, _)| name == key);
+        for (key, json) in self.fields.iter().filter(|(key, _)| !has(key)) {
+            object.raw(key, json);
+        }
     }
 
     /// Appends the repeated fields.

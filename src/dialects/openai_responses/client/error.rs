@@ -32,7 +32,7 @@ pub fn error_body(error: &Error) -> (u16, Vec<u8>) {
 }
 
 /// Appends the `error` of an answer that failed after it had begun; its codes are a closed list.
-pub(super) fn put_failure(out: &mut Vec<u8>, error: &Error) {
+pub(in crate::dialects::openai_responses) fn put_failure(out: &mut Vec<u8>, error: &Error) {
     let mut object = ObjectWriter::new(out);
     object.field("code", code(error));
     put_message(&mut object, error);

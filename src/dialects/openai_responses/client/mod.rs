@@ -18,7 +18,11 @@ mod writer;
 #[cfg(test)]
 mod writer_tests;
 
+pub(super) use echo::Echo;
 pub use error::error_body;
+pub(super) use error::put_failure;
 pub use request::parse_request;
 pub(super) use sealed::is_sealed;
+pub(super) use usage::put_usage;
+pub(super) use writer::{DONE, event};
 pub use writer::{ResponseWriter, whole};

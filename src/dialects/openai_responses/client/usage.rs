@@ -7,7 +7,7 @@ use crate::dialects::{
 };
 
 /// Appends the `usage` object.
-pub(super) fn put_usage(out: &mut Vec<u8>, report: &UsageReport) {
+pub(in crate::dialects::openai_responses) fn put_usage(out: &mut Vec<u8>, report: &UsageReport) {
     let usage = &report.usage;
     let mut object = ObjectWriter::new(out);
     object.field("input_tokens", &usage.prompt);

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// The end of every stream.
-const DONE: &[u8] = b"data: [DONE]\n\n";
+pub(in crate::dialects::openai_responses) const DONE: &[u8] = b"data: [DONE]\n\n";
 
 /// How an answer ended.
 #[derive(Debug, Clone, Copy)]
@@ -71,7 +71,8 @@ impl Sink for Stream<'_> {
     }
 }
 
-fn event(
+/// Appends one event under the next number.
+pub(in crate::dialects::openai_responses) fn event(
     next: &mut u64,
     out: &mut Vec<u8>,
     kind: &str,
