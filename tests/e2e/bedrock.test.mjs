@@ -171,6 +171,14 @@ test("keys that do not belong together are refused without a word of the signatu
   }
 });
 
+test("the header tells what the status of a refusal does not", async () => {
+  for (const [kind, status] of [["ServiceQuotaExceededException", 429], ["ValidationException", 400]]) {
+    const { error, status: told, calls } = await ask({ provider: { only: ["one-bedrock"] } }, { behaviour: `fault-status-400+fault-kind-${kind}` });
+    assert.deepEqual([told, error.metadata.provider_code], [status, kind], JSON.stringify(error));
+    assert.equal(calls.length, 1);
+  }
+});
+
 test("a provider without its secret is not offered", async () => {
   const { body } = await callJson(gateway, "models", { key: owner.key });
   const ids = body.data.map(({ id }) => id);
