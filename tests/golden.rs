@@ -13,6 +13,8 @@ mod golden {
     mod anthropic_requests;
     mod bedrock_requests;
     mod cohere_requests;
+    mod completions;
+    mod counts;
     mod coverage;
     mod estimates;
     mod event_order;
@@ -21,6 +23,7 @@ mod golden {
     mod openai_requests;
     mod operations;
     mod responses;
+    mod responses_pass;
     mod responses_requests;
     mod summary;
     mod table;

@@ -12,7 +12,7 @@ mod domain;
 mod engine;
 mod fetch;
 mod fields;
-mod html;
+pub mod html;
 mod kit;
 mod search;
 mod steps;

@@ -1,10 +1,12 @@
 //! Answers: streams, bodies and errors of upstreams.
 
 use patchbay::{
+    catalog::Dialect,
     chat::{ChatRequest, Completion, Event},
     dialects::{
-        self, StreamReader, Surface,
+        self, StreamReader, Surface, anthropic_messages,
         openai_chat::{Passthrough, WholeAnswer},
+        openai_responses,
         report::{Meta, UsageReport, WriterOptions},
         surface::Recipient,
     },
@@ -32,7 +34,7 @@ fn read(target: &Target, pieces: &[&[u8]]) -> (Vec<Event>, Option<Error>) {
     (events, error)
 }
 
-fn pieces<'a>(dice: &mut Dice, mut bytes: &'a [u8]) -> Vec<&'a [u8]> {
+pub fn pieces<'a>(dice: &mut Dice, mut bytes: &'a [u8]) -> Vec<&'a [u8]> {
     let most = 1 << dice.below(12);
     let mut pieces = Vec::new();
     while !bytes.is_empty() {
@@ -142,6 +144,56 @@ fn check_pass(target: &Target, bytes: &[u8], dice: &mut Dice) {
     }
 }
 
+/// The same for messages and Responses, whose streams also end in order.
+fn check_other_pass(target: &Target, bytes: &[u8], dice: &mut Dice) {
+    let (meta, options, report) = (
+        Meta::default(),
+        WriterOptions::default(),
+        UsageReport::default(),
+    );
+    let (mut out, mut events) = (Vec::new(), Vec::new());
+    let pieces = pieces(dice, bytes);
+    let ended = if target.dialect == Dialect::AnthropicMessages {
+        let mut pass = anthropic_messages::Passthrough::new(&meta, options);
+        let fed = pieces
+            .into_iter()
+            .try_for_each(|piece| pass.feed(piece, &mut out, &mut events));
+        let ended = fed.and_then(|()| pass.end(&mut out, &mut events));
+        match &ended {
+            Ok(()) => pass.finish(&report, &mut out),
+            Err(error) => pass.error(error, Some(&report), &mut out),
+        }
+        ended
+    } else {
+        let mut pass = openai_responses::Passthrough::new(&meta, b"{}", options, target.quirks);
+        let fed = pieces
+            .into_iter()
+            .try_for_each(|piece| pass.feed(piece, &mut out, &mut events));
+        let ended = fed.and_then(|()| pass.end(&mut out, &mut events));
+        match &ended {
+            Ok(()) => pass.finish(&report, &mut out),
+            Err(error) => pass.error(error, &report, &mut out),
+        }
+        assert!(out.ends_with(b"data: [DONE]\n\n"));
+        ended
+    };
+    if ended.is_ok() {
+        assert!(
+            events == read(target, &[bytes]).0,
+            "the relay sees other events"
+        );
+    }
+    let whole = match target.dialect {
+        Dialect::AnthropicMessages => anthropic_messages::WholeMessage::read(bytes)
+            .map(|answer| answer.write(&meta, &report, options)),
+        _ => openai_responses::WholeResponse::read(bytes, target.quirks)
+            .map(|answer| answer.write(&meta, b"{}", &report, options)),
+    };
+    if let Ok(body) = whole {
+        serde_json::from_slice::<IgnoredAny>(&body).unwrap();
+    }
+}
+
 #[test]
 fn answers_of_any_bytes_are_read_or_refused() {
     for (number, target) in (0_u64..).zip(&TARGETS) {
@@ -162,8 +214,12 @@ fn answers_of_any_bytes_are_read_or_refused() {
             round(target.apis[0], seed, &bytes, |dice| {
                 check_body(target, &bytes);
                 check_stream(target, &bytes, dice);
-                if target.dialect == patchbay::catalog::Dialect::OpenaiChat {
-                    check_pass(target, &bytes, dice);
+                match target.dialect {
+                    Dialect::OpenaiChat => check_pass(target, &bytes, dice),
+                    Dialect::AnthropicMessages | Dialect::OpenaiResponses => {
+                        check_other_pass(target, &bytes, dice);
+                    }
+                    _ => {}
                 }
             });
         }
