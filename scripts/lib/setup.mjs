@@ -43,6 +43,9 @@ async function ensurePackages(name, folder) {
 /** The clients that the tests run unmodified. Who only starts the gateway never waits for them. */
 export const ensureClients = () => step("test clients", () => ensurePackages("npm-clients", join("tests", "sdk")), "installing …");
 
+/** The coding agents that `npm run test:agents` runs unmodified. */
+export const ensureAgents = () => step("coding agents", () => ensurePackages("npm-agents", join("tests", "agents")), "installing, about a gigabyte …");
+
 /** Brings the local database up to date. */
 export async function ensureMigrations() {
   await step("D1 migrations", async () => {

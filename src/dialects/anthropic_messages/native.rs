@@ -35,6 +35,8 @@ pub(super) struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Metadata>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub context_management: Option<&'a Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub service_tier: Option<&'static str>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub stream: bool,

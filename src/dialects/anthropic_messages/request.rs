@@ -105,6 +105,7 @@ pub fn request(inbound: &Inbound<'_>, target: &Target<'_>) -> Result<NativeReque
         metadata: request.user.as_deref().map(|user| Metadata {
             user_id: user_id(user),
         }),
+        context_management: context_management(request),
         service_tier: service_tier(request, &mut dropped),
         stream: request.stream,
     };
@@ -141,6 +142,15 @@ pub(super) fn headers(request: &ChatRequest) -> Vec<(&'static str, String)> {
         headers.push(("anthropic-beta", betas.join(",")));
     }
     headers
+}
+
+/// What the client wants done to its context, where it switched that on.
+fn context_management(request: &ChatRequest) -> Option<&Value> {
+    let wanted = request.extra.get("context_management")?;
+    let is_on = betas(request)
+        .iter()
+        .any(|beta| beta.starts_with("context-management"));
+    (is_on && !wanted.is_null()).then_some(wanted)
 }
 
 /// The features that the client switched on. What speaks of the client's own credentials stays here.

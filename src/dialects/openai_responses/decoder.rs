@@ -7,7 +7,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{answer::Answer, stop, usage};
+use super::{answer::Answer, namespace, stop, usage};
 use crate::{
     catalog::Quirk,
     chat::{Delta, Event, ReasoningDetail, ReasoningFormat, ReasoningKind},
@@ -388,7 +388,8 @@ impl Decoder {
         let id = call_id
             .or(known.id.as_deref())
             .map_or_else(|| format!("call_{index}"), str::to_owned);
-        let name = text(item, "name").unwrap_or_default().to_owned();
+        let name = text(item, "name").unwrap_or_default();
+        let name = namespace::joined(text(item, "namespace"), name);
         events.push(Event::delta(0, Delta::ToolCallStart { index, id, name }));
     }
 

@@ -7,6 +7,7 @@ mod answer;
 pub mod client;
 mod decoder;
 mod input;
+mod namespace;
 mod passthrough;
 mod passthrough_answer;
 #[cfg(test)]

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 
 use super::{client::is_sealed, input::Rules};
 use crate::{
@@ -90,6 +90,23 @@ pub(super) fn fields<'a>(inbound: &Inbound<'a>) -> Result<Option<Fields<'a>>> {
 /// Is this field's meaning unknown to the gateway? Then it goes on.
 pub(super) fn is_unknown(key: &str) -> bool {
     !OWN.contains(&key) && !CACHE.contains(&key)
+}
+
+/// The client's tools but a search that must not go to the web: what the gateway did not read, it cannot charge.
+pub(super) fn without_offline_search(tools: &str) -> Cow<'_, str> {
+    let is_kept = |tool: &&RawValue| {
+        let tool: Value = serde_json::from_str(tool.get()).unwrap_or_default();
+        tool.get("external_web_access") != Some(&Value::Bool(false))
+    };
+    let all: Vec<&RawValue> = match serde_json::from_str(tools) {
+        Ok(all) if tools.contains("\"external_web_access\"") => all,
+        _ => return Cow::Borrowed(tools),
+    };
+    let mut out = Vec::with_capacity(tools.len());
+    put_array(&mut out, all.into_iter().filter(is_kept), |out, tool| {
+        out.extend_from_slice(tool.get().as_bytes());
+    });
+    String::from_utf8(out).map_or(Cow::Borrowed(tools), Cow::Owned)
 }
 
 /// Appends the client's input.

@@ -151,7 +151,10 @@ impl<'a> Writer<'a, '_> {
         }
         let plain = self.has(Quirk::PlainPatterns);
         match (self.own("tools").filter(|_| !plain), search.as_deref()) {
-            (Some(tools), None) => self.object.raw("tools", tools),
+            (Some(tools), None) => {
+                let tools = passthrough::without_offline_search(tools);
+                self.object.raw("tools", &tools);
+            }
             (_, search) => {
                 let mut list = Vec::new();
                 put_tools(&mut list, functions, plain);

@@ -166,6 +166,17 @@ fn sealed_reasoning_goes_back_to_whoever_sealed_it() {
 }
 
 #[test]
+fn a_search_that_must_not_go_to_the_web_reaches_nobody_and_a_namespace_goes_on_as_it_came() {
+    let raw = r#"{"model":"m","input":"a","tools":[{"type":"namespace","name":"n","tools":[{"type":"function","name":"f"}]},{"type":"web_search","external_web_access":false}]}"#;
+    let native = send(Surface::Responses, raw, &[], json!({})).unwrap();
+    let body: Value = serde_json::from_slice(&native.body).unwrap();
+    assert_eq!(
+        body["tools"],
+        json!([{"type": "namespace", "name": "n", "tools": [{"type": "function", "name": "f"}]}])
+    );
+}
+
+#[test]
 fn a_client_of_the_same_format_keeps_its_bytes() {
     let raw = r#"{"model":"m", "input":[ {"role":"user","content":[{"type":"input_text","text":"a","odd": 1.50}]} , {"type":"custom_tool_call","call_id":"c","name":"p","input":"x"},{"type":"reasoning","id":"rs_1","summary":[],"encrypted_content":"gAA","content":null}],"tools":[{"type":"custom","name":"p","format":{"type":"text"}}],"instructions":"I","truncation":"auto","future":{"a":1.0},"metadata":{"k":"v"},"store":false,"include":["message.input_image.image_url"],"user":"alice","provider":{"only":["p"]}}"#;
     let native = send(Surface::Responses, raw, &[Quirk::PromptCacheKey], json!({})).unwrap();

@@ -2,7 +2,10 @@
 
 use serde_json::{Value, value::RawValue};
 
-use crate::dialects::splice::{Fields, ObjectWriter};
+use crate::dialects::{
+    openai_responses::namespace,
+    splice::{Fields, ObjectWriter},
+};
 
 /// The repeated fields and what they are where the client did not say.
 const REPEATED: [(&str, &str); 18] = [
@@ -30,8 +33,18 @@ const REPEATED: [(&str, &str); 18] = [
 #[derive(Debug, Clone, Default)]
 pub(in crate::dialects::openai_responses) struct Echo {
     fields: Vec<(&'static str, String)>,
-    /// Names of tools whose input is plain text.
-    custom: Vec<String>,
+    /// Tools whose calls have a shape of their own.
+    special: Vec<Special>,
+}
+
+/// A tool of the client's that other formats do not have as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Special {
+    canonical: String,
+    pub(super) namespace: Option<String>,
+    pub(super) name: String,
+    /// Its input is plain text.
+    pub(super) is_custom: bool,
 }
 
 impl Echo {
@@ -44,13 +57,13 @@ impl Echo {
         });
         Self {
             fields: fields.into(),
-            custom: body.get("tools").map(custom).unwrap_or_default(),
+            special: body.get("tools").map(special).unwrap_or_default(),
         }
     }
 
-    /// Whether calls of this tool have plain text as their input.
-    pub(super) fn is_custom(&self, name: &str) -> bool {
-        self.custom.iter().any(|custom| custom == name)
+    /// The tool that this canonical name stands for, where its calls are not simply those of a function.
+    pub(super) fn special(&self, name: &str) -> Option<&Special> {
+        self.special.iter().find(|tool| tool.canonical == name)
     }
 
     /// What the client said of a field that is repeated, or what it is otherwise.
@@ -83,16 +96,37 @@ impl Echo {
     }
 }
 
-fn custom(tools: &str) -> Vec<String> {
-    if !tools.contains("\"custom\"") {
+fn special(tools: &str) -> Vec<Special> {
+    if !tools.contains("\"custom\"") && !tools.contains("\"namespace\"") {
         return Vec::new();
     }
     let tools: Vec<&RawValue> = serde_json::from_str(tools).unwrap_or_default();
-    let tools = tools
-        .into_iter()
-        .filter_map(|tool| serde_json::from_str::<Value>(tool.get()).ok());
-    tools
-        .filter(|tool| tool.get("type").is_some_and(|kind| kind == "custom"))
-        .filter_map(|tool| Some(tool.get("name")?.as_str()?.to_owned()))
-        .collect()
+    let mut found = Vec::new();
+    for tool in tools {
+        let Ok(tool) = serde_json::from_str::<Value>(tool.get()) else {
+            continue;
+        };
+        if text(&tool, "type") != Some("namespace") {
+            found.extend(one(&tool, None).filter(|tool| tool.is_custom));
+            continue;
+        }
+        let inner = tool.get("tools").and_then(Value::as_array);
+        let inner = inner.into_iter().flatten();
+        found.extend(inner.filter_map(|inner| one(inner, text(&tool, "name"))));
+    }
+    found
+}
+
+fn one(tool: &Value, namespace: Option<&str>) -> Option<Special> {
+    let name = text(tool, "name")?;
+    Some(Special {
+        canonical: namespace::joined(namespace, name),
+        namespace: namespace.map(str::to_owned),
+        name: name.to_owned(),
+        is_custom: text(tool, "type") == Some("custom"),
+    })
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
+    value.get(key).and_then(Value::as_str)
 }

@@ -15,6 +15,7 @@ use crate::{
     },
     dialects::cache_control::cache_mark,
     dialects::openai_chat::client::{media_url, under},
+    dialects::openai_responses::namespace,
     error::{Error, Result},
 };
 
@@ -89,9 +90,10 @@ impl Conversation {
             "custom_tool_call" => {
                 let input = item.input.ok_or_else(|| missing("input"))?;
                 let arguments = json!({"input": input}).to_string();
+                let name = item.name.ok_or_else(|| missing("name"))?;
                 self.push(Part::ToolCall {
                     id: item.call_id.ok_or_else(|| missing("call_id"))?,
-                    name: item.name.ok_or_else(|| missing("name"))?,
+                    name: namespace::joined(item.namespace.as_deref(), &name),
                     arguments,
                 });
                 Ok(())
@@ -189,6 +191,7 @@ impl Conversation {
             .name
             .filter(|name| !name.is_empty())
             .ok_or_else(|| missing("name"))?;
+        let name = namespace::joined(item.namespace.as_deref(), &name);
         let id = item.call_id.ok_or_else(|| missing("call_id"))?;
         self.push(Part::ToolCall {
             id,

@@ -71,6 +71,7 @@ struct Call {
     index: u32,
     call_id: String,
     name: String,
+    namespace: Option<String>,
     arguments: String,
     is_custom: bool,
 }
@@ -94,12 +95,14 @@ impl Output {
             Delta::ToolCallStart { index, id, name } => {
                 self.close_open(sink);
                 self.close_whole_calls(sink);
+                let special = echo.special(name);
                 let call = Call {
                     index: *index,
                     call_id: id.clone(),
-                    name: name.clone(),
+                    name: special.map_or(name, |tool| &tool.name).clone(),
+                    namespace: special.and_then(|tool| tool.namespace.clone()),
                     arguments: String::new(),
-                    is_custom: echo.is_custom(name),
+                    is_custom: special.is_some_and(|tool| tool.is_custom),
                 };
                 let prefix = if call.is_custom { "ctc" } else { "fc" };
                 self.begin(prefix, Kind::Call(call), sink);
@@ -554,6 +557,16 @@ impl Words {
     }
 }
 
+impl Call {
+    /// The item with the tool's namespace, if it has one.
+    fn within(&self, mut item: Value) -> Value {
+        if let (Some(namespace), Some(fields)) = (&self.namespace, item.as_object_mut()) {
+            fields.insert("namespace".to_owned(), namespace.as_str().into());
+        }
+        item
+    }
+}
+
 impl Item {
     /// The item before it has anything.
     fn beginning(&self) -> Value {
@@ -582,12 +595,12 @@ impl Item {
                 } else {
                     call.input()
                 };
-                json!({"type": "custom_tool_call", "call_id": call.call_id, "name": call.name, "input": input})
+                call.within(json!({"type": "custom_tool_call", "call_id": call.call_id, "name": call.name, "input": input}))
             }
-            Kind::Call(call) => json!({
+            Kind::Call(call) => call.within(json!({
                 "type": "function_call", "call_id": call.call_id, "name": call.name,
                 "arguments": call.arguments,
-            }),
+            })),
             Kind::Whole(item) => item.clone(),
         };
         self.labelled(value, status)

@@ -135,6 +135,47 @@ fn reasoning_that_the_gateway_sealed_is_opened_again() {
 }
 
 #[test]
+fn tools_of_a_namespace_are_tools_under_both_names() {
+    let request = parsed(json!({
+        "model": "m",
+        "input": [
+            {"role": "user", "content": "a"},
+            {"type": "function_call", "call_id": "c", "namespace": "agents", "name": "close", "arguments": "{}"},
+            {"type": "function_call_output", "call_id": "c", "output": "done"},
+        ],
+        "tools": [
+            {"type": "function", "name": "close"},
+            {"type": "namespace", "name": "agents", "description": "d", "tools": [{"type": "function", "name": "close", "strict": false,
+                "parameters": {"type": "object"}}]},
+        ],
+        "tool_choice": {"type": "function", "namespace": "agents", "name": "close"},
+    }));
+    let names: Vec<_> = request
+        .tools
+        .iter()
+        .map(|tool| tool.name.as_str())
+        .collect();
+    assert_eq!(names, ["close", "agents__close"]);
+    assert_eq!(
+        request.tool_choice,
+        Some(ToolChoice::Function("agents__close".into()))
+    );
+    assert!(
+        matches!(&request.messages[1].parts[..], [Part::ToolCall { name, .. }] if name == "agents__close")
+    );
+}
+
+#[test]
+fn a_search_that_must_not_go_to_the_web_is_not_one_of_the_gateways() {
+    for (access, searches) in [(json!(false), 0), (json!(true), 1), (Value::Null, 1)] {
+        let tool = json!({"type": "web_search", "external_web_access": access});
+        let request = parsed(json!({"model": "m", "input": "a", "tools": [tool]}));
+        assert_eq!(request.server_tools.len(), searches, "{access}");
+        assert_eq!(request.tools, []);
+    }
+}
+
+#[test]
 fn fields_have_the_names_of_this_api() {
     let request = parsed(json!({
         "model": "m", "input": "a", "stream": true, "temperature": 0.5, "top_logprobs": 3,

@@ -1,7 +1,7 @@
 //! Tools, the choice among them, and the form of the answer, of a client's request.
 //!
 //! A `custom` tool, whose input is plain text in a form of its own, is for all other models the function of one string; the
-//! writer of answers gives its calls their own shape again (`echo`).
+//! writer of answers gives its calls their own shape again (`echo`). So it is with the tools of a namespace.
 
 use serde_json::{Map, Value, json};
 
@@ -9,6 +9,7 @@ use super::wire;
 use crate::{
     chat::{JsonSchema, ResponseFormat, ServerTool, ServerToolKind, Tool, ToolChoice},
     dialects::cache_control::cache_mark,
+    dialects::openai_responses::namespace,
     error::{Error, Result},
 };
 
@@ -18,11 +19,37 @@ pub(super) fn tools(tools: Option<Vec<wire::Tool>>) -> Result<(Vec<Tool>, Vec<Se
     for (at, tool) in tools.into_iter().flatten().enumerate() {
         let path = format!("tools[{at}]");
         match ServerToolKind::parse(&tool.r#type) {
+            Some(ServerToolKind::WebSearch) if is_offline(&tool) => {}
             Some(kind) => server_tools.push(ServerTool::of(kind, tool.others, path)?),
+            None if tool.r#type == "namespace" => of_namespace(tool, &path, &mut functions)?,
             None => functions.push(function(tool, &path)?),
         }
     }
     Ok((functions, server_tools))
+}
+
+/// A search that must not go to the web. Agents offer it wherever they work; nobody but its maker has such an index, so there
+/// is nothing to offer, and a search on the web is what was ruled out.
+fn is_offline(tool: &wire::Tool) -> bool {
+    tool.others.get("external_web_access") == Some(&Value::Bool(false))
+}
+
+/// The tools of a namespace, each under both names.
+fn of_namespace(mut tool: wire::Tool, path: &str, functions: &mut Vec<Tool>) -> Result<()> {
+    let name = tool.name.filter(|name| !name.is_empty());
+    let told = || Error::invalid(format!("{path}.name"), "expected the name of the namespace");
+    let namespace = name.ok_or_else(told)?;
+    let tools = tool.others.remove("tools").unwrap_or_default();
+    let tools: Vec<wire::Tool> = serde_json::from_value(tools)
+        .map_err(|error| Error::invalid(format!("{path}.tools"), error.to_string()))?;
+    for (at, tool) in tools.into_iter().enumerate() {
+        let inner = function(tool, &format!("{path}.tools[{at}]"))?;
+        functions.push(Tool {
+            name: namespace::joined(Some(&namespace), &inner.name),
+            ..inner
+        });
+    }
+    Ok(())
 }
 
 fn function(mut tool: wire::Tool, path: &str) -> Result<Tool> {
@@ -32,7 +59,7 @@ fn function(mut tool: wire::Tool, path: &str) -> Result<Tool> {
         kind => {
             let kinds = ServerToolKind::ALL.map(ServerToolKind::as_str).join(", ");
             let told = format!(
-                "{kind:?} is not supported: expected \"function\", \"custom\" or one of {kinds}"
+                "{kind:?} is not supported: expected \"function\", \"custom\", \"namespace\" or one of {kinds}"
             );
             return Err(Error::invalid(format!("{path}.type"), told));
         }
@@ -101,7 +128,8 @@ pub(super) fn tool_choice(choice: Option<Value>) -> Result<Option<ToolChoice>> {
             let name = choice.get("name").and_then(Value::as_str);
             match (kind, name) {
                 (Some("function" | "custom"), Some(name)) => {
-                    Some(ToolChoice::Function(name.to_owned()))
+                    let namespace = choice.get("namespace").and_then(Value::as_str);
+                    Some(ToolChoice::Function(namespace::joined(namespace, name)))
                 }
                 (Some("function" | "custom"), None) => {
                     return Err(Error::invalid(

@@ -60,6 +60,7 @@ pub(super) struct Item {
     pub(super) id: Option<String>,
     pub(super) call_id: Option<String>,
     pub(super) name: Option<String>,
+    pub(super) namespace: Option<String>,
     pub(super) arguments: Option<Value>,
     pub(super) input: Option<String>,
     pub(super) output: Option<TextOr<Part>>,

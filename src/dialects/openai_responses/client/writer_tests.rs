@@ -279,6 +279,43 @@ fn calls_of_custom_tools_have_plain_text() {
     );
 }
 
+#[test]
+fn calls_of_tools_in_a_namespace_name_both() {
+    let raw = r#"{"tools":[{"type":"function","name":"f"},{"type":"namespace","name":"agents","tools":[
+        {"type":"function","name":"f"},{"type":"custom","name":"say"}]}]}"#;
+    let events = stream(
+        raw,
+        &[
+            start(0, "agents__f"),
+            arguments(0, "{}"),
+            start(1, "f"),
+            arguments(1, "{}"),
+            start(2, "agents__say"),
+            arguments(2, "{\"input\":\"hi\"}"),
+        ],
+    );
+    let output = &events.last().unwrap().1["response"]["output"];
+    let told: Vec<_> = output
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| (&item["type"], &item["namespace"], &item["name"]))
+        .collect();
+    let (call, custom) = (json!("function_call"), json!("custom_tool_call"));
+    assert_eq!(
+        told,
+        [
+            (&call, &json!("agents"), &json!("f")),
+            (&call, &Value::Null, &json!("f")),
+            (&custom, &json!("agents"), &json!("say")),
+        ]
+    );
+    let added = events
+        .iter()
+        .find(|(kind, _)| kind == "response.output_item.added");
+    assert_eq!(added.unwrap().1["item"]["namespace"], "agents");
+}
+
 fn block(index: u32, id: Option<&str>, format: ReasoningFormat, kind: ReasoningKind) -> Event {
     let id = id.map(str::to_owned);
     Event::delta(
