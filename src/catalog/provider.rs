@@ -8,8 +8,6 @@ use std::{borrow::Cow, collections::BTreeMap, fmt};
 use serde::{Deserialize, Serialize};
 
 use super::operation::{Operation, OperationDialect, OperationWire};
-use crate::credits::money::Nanos;
-
 use crate::chat::ReasoningFormat;
 
 /// The wire format a provider speaks. It decides the path that is appended to [`Provider::base_url`].
@@ -346,9 +344,6 @@ pub struct Provider {
     /// Whether closing the connection stops the work and its billing upstream.
     #[serde(default)]
     pub can_cancel: bool,
-    /// What it charges for a search of the web that its models run, at the endpoints that support `web_search_options`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub web_search_price: Option<Nanos>,
     /// Privacy policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub privacy_policy_url: Option<String>,
