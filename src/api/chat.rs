@@ -46,7 +46,8 @@ pub async fn answer<W: World>(world: &W, request: Request, ids: &Ids) -> Result<
     }
     let mut plan = prepared.plan(world)?;
     let kit = prepared.equip(world, &mut plan)?;
-    let is_rewritten = prepared.chat.native_search.is_some();
+    let native = prepared.chat.native_search.as_ref();
+    let is_rewritten = native.is_some_and(|search| !search.is_own);
     let wishes = prepared.wishes(world, &plan)?;
     let remember = conversation::remember(world, &prepared.affinity);
     let witness = filling.as_ref().map(Filling::witness);

@@ -12,8 +12,8 @@ use super::{
     know_statistics, presets,
 };
 use crate::{
-    catalog::{Dialect, Endpoint, Parameter},
-    chat::{ChatRequest, ServerToolKind, estimate::PromptSize},
+    catalog::{Dialect, Endpoint},
+    chat::{ChatRequest, ServerTool, ServerToolKind, estimate::PromptSize},
     dialects::Surface,
     error::Result,
     identity::KeyRecord,
@@ -157,6 +157,18 @@ pub async fn prepare<W: World>(
     })
 }
 
+/// The endpoint is asked in the wire format in which its provider searches.
+fn ask_to_search(step: &mut Step) {
+    let endpoint = &step.route.endpoint;
+    let native = endpoint.web_search.as_ref();
+    if let Some(dialect) = native.and_then(|search| search.dialect) {
+        step.route.endpoint = Rc::new(Endpoint {
+            dialect: Some(dialect),
+            ..Endpoint::clone(endpoint)
+        });
+    }
+}
+
 /// Where the gateway runs, where the client wants to be told how its request was routed.
 pub(super) fn metadata(request: &Request) -> Option<Region> {
     let wants = request
@@ -230,6 +242,9 @@ impl Prepared {
     pub fn equip<W: World>(&mut self, world: &W, plan: &mut Plan) -> Result<Option<Rc<Kit>>> {
         let mut wanted = std::mem::take(&mut self.tools);
         if wanted.is_empty() {
+            if self.chat.web_search_options.is_some() {
+                plan.attempts.iter_mut().for_each(ask_to_search);
+            }
             return Ok(None);
         }
         let others = self.chat.tools.iter();
@@ -237,8 +252,9 @@ impl Prepared {
         let has_others = others.filter(|tool| tool.name != search).count() > 0;
         let can = |Step { route, .. }: &Step| {
             // Gemini takes either a search or functions.
-            let excludes = route.endpoint.dialect(&route.provider) == Dialect::Gemini;
-            route.endpoint.supports(Parameter::WebSearchOptions) && !(excludes && has_others)
+            let excludes = route.dialect() == Dialect::Gemini;
+            let native = route.endpoint.web_search.as_ref();
+            native.is_some_and(|native| wanted.suits(native)) && !(excludes && has_others)
         };
         let report = |problem: &str| world.report(problem);
         let deployment = Deployment::of(&|name| world.var(name), &report);
@@ -248,7 +264,10 @@ impl Prepared {
         let is_native = wanted.admits_native() && prefers;
         if is_native && plan.attempts.iter().any(can) {
             plan.attempts.retain(can);
+            plan.attempts.iter_mut().for_each(ask_to_search);
             self.chat.tools.retain(|tool| tool.name != search);
+            let of_gateway = |tool: &ServerTool| tool.kind != ServerToolKind::WebSearch;
+            self.chat.server_tools.retain(of_gateway);
             self.chat.native_search = Some(wanted.take_native());
         }
         Ok(Kit::of(wanted, &deployment)?.map(Rc::new))

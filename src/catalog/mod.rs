@@ -12,6 +12,7 @@ pub mod pattern;
 pub mod provider;
 pub mod publish;
 pub mod query;
+pub mod search;
 pub mod skills;
 pub mod wire;
 
@@ -25,6 +26,7 @@ pub use provider::{
     AuthScheme, DataPolicy, Dialect, KeyFormat, PathStyle, Provider, Quirk, ReasoningStyle,
 };
 pub use publish::{Names, Snapshot};
+pub use search::{DomainFilter, SearchSpelling, SearchUnit, WebSearch};
 
 #[cfg(test)]
 mod tests;

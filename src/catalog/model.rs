@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::operation::Operation;
 use super::provider::{Dialect, Provider};
+use super::search::WebSearch;
 use crate::chat::Effort;
 use crate::credits::pricing::PriceTable;
 
@@ -427,6 +428,9 @@ pub struct Endpoint {
     /// Answers in one piece only: a client's stream is made of the whole answer.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub answers_whole: bool,
+    /// The search of the web that its provider runs for it; absent where it runs none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub web_search: Option<WebSearch>,
     /// How settled it is.
     #[serde(default, skip_serializing_if = "Status::is_active")]
     pub status: Status,

@@ -8,8 +8,6 @@ use std::{borrow::Cow, collections::BTreeMap, fmt};
 use serde::{Deserialize, Serialize};
 
 use super::operation::{Operation, OperationDialect, OperationWire};
-use crate::credits::money::Nanos;
-
 use crate::chat::ReasoningFormat;
 
 /// The wire format a provider speaks. It decides the path that is appended to [`Provider::base_url`].
@@ -349,9 +347,6 @@ pub struct Provider {
     /// It tells how long a conversation is before it is sent, for nothing (`dialects::count`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub counts_tokens: bool,
-    /// What it charges for a search of the web that its models run, at the endpoints that support `web_search_options`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub web_search_price: Option<Nanos>,
     /// Privacy policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub privacy_policy_url: Option<String>,

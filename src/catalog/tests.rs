@@ -10,9 +10,10 @@ use super::query::ListQuery;
 use super::{
     AuthScheme, Budget, DataPolicy, Dialect, Endpoint, KeyFormat, Modality, Model, Names,
     Operation, Parameter, PathStyle, Provider, Quirk, Reasoning, ReasoningStyle, Snapshot, Status,
-    wire,
+    WebSearch, wire,
 };
 use crate::chat::Effort;
+use crate::credits::money::Nanos;
 use crate::credits::pricing::{Price, PriceTable, Tier};
 
 fn dollars(text: &str) -> Price {
@@ -43,7 +44,6 @@ fn provider(slug: &str, name: &str, quirks: &[Quirk]) -> Provider {
         operations: BTreeMap::new(),
         can_cancel: false,
         counts_tokens: false,
-        web_search_price: None,
         privacy_policy_url: Some(format!("https://{slug}.example/privacy")),
         terms_of_service_url: None,
         status_page_url: None,
@@ -99,6 +99,7 @@ fn endpoint(model: &str, provider: &str, prompt: &str, completion: &str) -> Endp
         supports_implicit_caching: false,
         refuses_prefill: false,
         answers_whole: false,
+        web_search: None,
         status: Status::Active,
     }
 }
@@ -416,10 +417,8 @@ fn prices_are_written_exactly() {
         ("1000000", "1"),
     ];
     for (per_million, per_token) in table {
-        let pricing = wire::pricing(&PriceTable {
-            prompt: dollars(per_million),
-            ..PriceTable::default()
-        });
+        let endpoint = endpoint("a/b", "alpha", per_million, "1");
+        let pricing = wire::pricing(&endpoint);
         assert_eq!(pricing["prompt"], per_token, "{per_million}"); // P40
     }
     let full = PriceTable {
@@ -437,9 +436,17 @@ fn prices_are_written_exactly() {
         stated: false,
         tiers: Vec::new(),
     };
+    let endpoint = Endpoint {
+        prices: full,
+        web_search: Some(WebSearch {
+            price: Nanos::new(14_000_000).unwrap(),
+            ..WebSearch::default()
+        }),
+        ..endpoint("a/b", "alpha", "1", "1")
+    };
     assert_eq!(
-        wire::pricing(&full),
-        json!({
+        wire::pricing(&endpoint),
+        json!({"web_search": "0.014",
             "prompt": "0.000001", "completion": "0.000002", "request": "0.005", "image_output": "0.000006",
             "audio": "0.000004", "audio_output": "0.000005", "internal_reasoning": "0.000003",
             "input_cache_read": "0.0000001", "input_cache_write": "0.00000125", "input_cache_write_1h": "0.000002",

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::model::{Endpoint, Modality, Model, ModelEntry, Parameter};
 use super::provider::{Provider, Quirk};
 use crate::chat::{Effort, Quality};
-use crate::credits::pricing::{Price, PriceTable};
+use crate::credits::pricing::Price;
 use crate::credits::units::UnitPrices;
 
 /// The model object of `/models` and `/model/{author}/{slug}`.
@@ -28,7 +28,7 @@ pub fn model(entry: &ModelEntry) -> Value {
         "description": model.description,
         "context_length": model.context_length,
         "architecture": architecture(model),
-        "pricing": top.map(|e| pricing(&e.prices)),
+        "pricing": top.map(pricing),
         "top_provider": {
             "context_length": top.map(|e| e.context_length),
             "max_completion_tokens": top.and_then(|e| e.max_completion_tokens),
@@ -140,7 +140,7 @@ pub fn endpoint(
         "max_prompt_tokens": endpoint.max_prompt_tokens,
         "max_completion_tokens": endpoint.max_completion_tokens,
         "quantization": endpoint.quantization.map(|q| q.as_str()),
-        "pricing": pricing(&endpoint.prices),
+        "pricing": pricing(endpoint),
         "supported_parameters": words(&endpoint.supported_parameters),
         "supports_implicit_caching": endpoint.supports_implicit_caching,
         "supports_tool_choice": { "auto": chooses, "none": chooses, "required": freely, "function": freely },
@@ -157,12 +157,16 @@ pub fn endpoint(
 }
 
 /// The `pricing` object: dollars per token as exact decimal strings.
-pub fn pricing(prices: &PriceTable) -> Value {
+pub fn pricing(endpoint: &Endpoint) -> Value {
+    let prices = &endpoint.prices;
     let mut object = Map::new();
     put(&mut object, "prompt", Some(prices.prompt));
     put(&mut object, "completion", Some(prices.completion));
     if let Some(request) = prices.request {
         object.insert("request".to_owned(), request.to_string().into());
+    }
+    if let Some(search) = &endpoint.web_search {
+        object.insert("web_search".to_owned(), search.price.to_string().into());
     }
     put(&mut object, "image_output", prices.image_out);
     put(&mut object, "audio", prices.audio_in);

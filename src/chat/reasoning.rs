@@ -159,6 +159,16 @@ pub enum ReasoningKind {
     },
 }
 
+impl ReasoningKind {
+    /// With what a server tool was called.
+    pub fn arguments(&self) -> Option<&Value> {
+        match self {
+            Self::ServerToolCall { arguments, .. } => arguments.as_ref(),
+            _ => None,
+        }
+    }
+}
+
 /// One reasoning block, or a delta of one: deltas with the same `index` belong to one block.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ReasoningDetail {

@@ -68,6 +68,8 @@ pub struct ServerTool {
     pub parameters: Map<String, Value>,
     /// Where the parameters stand in the client's body: `tools[1].parameters`.
     pub path: String,
+    /// It is spelt as the author of the client's API does, so the client's bytes may go on to a host of that API.
+    pub is_own: bool,
 }
 
 impl ServerTool {
@@ -82,16 +84,30 @@ impl ServerTool {
                 kind,
                 parameters: fields,
                 path,
+                is_own: false,
             }),
             Some(Value::Object(parameters)) => Ok(Self {
                 kind,
                 parameters,
                 path: format!("{path}.parameters"),
+                is_own: false,
             }),
             Some(_) => Err(Error::invalid(
                 format!("{path}.parameters"),
                 "expected an object",
             )),
+        }
+    }
+}
+
+impl ServerTool {
+    /// Says that the declaration is the API's own where its fields are among these.
+    #[must_use]
+    pub fn own_with(self, fields: &[&str]) -> Self {
+        let is_known = |(key, _): (&String, &Value)| fields.contains(&key.as_str());
+        Self {
+            is_own: !self.path.ends_with(".parameters") && self.parameters.iter().all(is_known),
+            ..self
         }
     }
 }
@@ -109,6 +125,8 @@ pub struct NativeSearch {
     pub blocked_domains: Vec<String>,
     /// Where the user is: `type`, `city`, `region`, `country`, `timezone`.
     pub location: Option<Map<String, Value>>,
+    /// The client's own bytes ask for the same, at hosts that speak as it does.
+    pub is_own: bool,
 }
 
 impl NativeSearch {

@@ -35,6 +35,9 @@ pub struct Usage {
     /// The provider counted the answer but not the prompt: `prompt` is 0 because it is absent, not because it is nothing.
     #[serde(skip)]
     pub prompt_unknown: bool,
+    /// Searches of the web that the provider says it ran; absent where its counts say nothing of them.
+    #[serde(skip)]
+    pub searches: Option<u64>,
     /// What was used besides tokens. The usage row keeps it as the lines of its charge.
     #[serde(skip)]
     pub units: Units,

@@ -25,6 +25,7 @@ pub mod operations;
 mod options;
 pub mod paths;
 mod patterns;
+pub mod ran;
 pub mod redact;
 pub mod report;
 pub mod splice;

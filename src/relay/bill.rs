@@ -19,6 +19,7 @@ use super::{
     tab::{Tab, Try, signed},
 };
 use crate::{
+    catalog::{Endpoint, WebSearch},
     chat::{ChatRequest, FinishReason, Units, Usage, estimate},
     credits::{
         money::{MoneyError, Nanos},
@@ -75,11 +76,8 @@ impl Tab {
                 Credential::Operator => needed,
                 Credential::Own(_) => needed.and_then(|list| job.own_key_fee.of(list)),
             };
-            let search = step.route.provider.web_search_price.unwrap_or_default();
-            let needed = match self.is_native {
-                true => needed.and_then(|needed| needed.checked_add(search)),
-                false => needed,
-            };
+            let needed =
+                needed.and_then(|needed| needed.checked_add(self.expected_search(endpoint)));
             let needed = needed.map_err(|_| {
                 Error::invalid(
                     "max_tokens",
@@ -164,9 +162,7 @@ impl Tab {
         for (one, usage) in parts {
             let prices = &one.route.endpoint.prices;
             let mut charge = prices.cost(usage)?;
-            let searches = self.native_searches(one);
-            if searches > 0 {
-                let price = one.route.provider.web_search_price.unwrap_or_default();
+            if let Some((searches, price)) = self.native_searches(one, usage) {
                 let fee = Charge::of_units(&[(Part::WebSearch, searches, price)])?;
                 native.web_search_requests += searches;
                 native.cost = native.cost.checked_add(fee.total)?;
@@ -282,15 +278,33 @@ impl Tab {
         charge.map_or(Nanos::ZERO, |(charge, _)| charge.total)
     }
 
-    /// Searches that the provider of a part ran for it. Where it does not tell them one by one, naming sources shows that it did.
-    fn native_searches(&self, one: &Try) -> u64 {
+    /// The search of an endpoint, where it runs one for this request.
+    fn search_of<'e>(&self, endpoint: &'e Endpoint) -> Option<&'e WebSearch> {
+        let search = endpoint.web_search.as_ref();
+        search.filter(|search| self.native.is_some() || search.always)
+    }
+
+    /// The price of a search at this endpoint, for this request.
+    fn search_price(&self, search: &WebSearch) -> Nanos {
+        let asked = self.native.as_ref();
+        search.price(asked.and_then(|asked| asked.context_size.as_deref()))
+    }
+
+    /// What the searches of an endpoint's provider will probably cost.
+    fn expected_search(&self, endpoint: &Endpoint) -> Nanos {
+        let search = self.search_of(endpoint);
+        search.map_or(Nanos::ZERO, |search| self.search_price(search))
+    }
+
+    /// What the provider of a part is paid for its searches: how many, and the price of one. Its own count decides; where it
+    /// has none, the searches that it told of, or that it named sources.
+    fn native_searches(&self, one: &Try, usage: &Usage) -> Option<(u64, Nanos)> {
+        let search = self.search_of(&one.route.endpoint)?;
         let seen = &one.seen;
-        let shown = u64::from(seen.cites && self.used.is_none());
-        if self.is_native {
-            seen.searches.max(shown)
-        } else {
-            0
-        }
+        // What the gateway found itself may be cited too.
+        let has_sources = seen.cites && self.used.is_none() && usage.searches.is_none();
+        let units = search.units(usage.searches.unwrap_or(seen.searches), has_sources);
+        (units > 0).then(|| (units, self.search_price(search)))
     }
 
     /// What the request comes to so far, delivered or not, and its tokens.
@@ -420,6 +434,7 @@ fn sum(a: &Usage, b: &Usage) -> Usage {
         audio_out: a.audio_out.saturating_add(b.audio_out),
         image_out: a.image_out.saturating_add(b.image_out),
         upstream_cost,
+        searches: a.searches.or(b.searches),
         units: a.units.plus(&b.units),
         estimated: a.estimated || b.estimated,
         prompt_unknown: a.prompt_unknown || b.prompt_unknown,

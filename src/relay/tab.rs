@@ -3,7 +3,7 @@
 //! Attempts may run side by side, and several may deliver one after the other, so whatever is seen is noted with its attempt.
 //! Out of scope: what it costs ([`super::bill`]), and who sees to it that it is settled ([`super::guard`]).
 
-use std::rc::Rc;
+use std::{borrow::Cow, rc::Rc};
 
 use serde_json::{Value, json};
 
@@ -16,11 +16,9 @@ use super::{
 };
 use crate::{
     catalog::{Operation, Route},
-    chat::{
-        Completion, Delta, Event, FinishReason, NativeSearch, ReasoningDetail, ReasoningKind, Usage,
-    },
+    chat::{Completion, Delta, Event, FinishReason, NativeSearch, ReasoningDetail, Usage},
     credits::{money::Nanos, share::Share},
-    dialects::report::Meta,
+    dialects::{ran::Ran, report::Meta},
     error::{Error, ErrorType, Source},
     routing::{
         Credential, Step,
@@ -204,8 +202,8 @@ pub struct Tab {
     pub(super) tries: Vec<Try>,
     /// The calls whose answers the client got, in that order.
     pub(super) parts: Vec<usize>,
-    /// The provider was asked to search.
-    pub(super) is_native: bool,
+    /// The search that the provider was asked for.
+    pub(super) native: Option<NativeSearch>,
     /// What the gateway's tools used up, where the request has any.
     pub(super) used: Option<Used>,
     pub(super) error: Option<String>,
@@ -243,7 +241,7 @@ impl Tab {
             failures: Vec::new(),
             waiting_ms: job.started_ms,
             upstream_ms: 0,
-            is_native: NativeSearch::of(&job.request).is_some(),
+            native: NativeSearch::of(&job.request).map(Cow::into_owned),
             used: job.kit.as_ref().map(|_| Used::default()),
             error: None,
             state: State::Open,
@@ -557,11 +555,7 @@ impl Tab {
 
 /// Whether a block tells of a search that the provider ran.
 fn is_search(detail: &ReasoningDetail) -> bool {
-    let tool = match &detail.kind {
-        ReasoningKind::ServerToolCall { tool_name, .. } => tool_name.as_str(),
-        _ => return false,
-    };
-    tool.starts_with("web_search")
+    Ran::of(detail).is_some_and(|ran| ran.is_search())
 }
 
 fn bit(choice: u32) -> u128 {

@@ -22,6 +22,18 @@ pub struct Domains {
 impl Domains {
     /// Reads both lists, whatever they are called by the surface that the declaration came from.
     pub(super) fn read(fields: &Fields<'_>) -> Result<Self> {
+        let mut domains = Self::lists(fields)?;
+        // Responses APIs keep them one level deeper.
+        if let Some(filters) = fields.object("filters")? {
+            let path = fields.path("filters");
+            let deeper = Self::lists(&Fields::new(filters, &path))?;
+            domains.allowed.extend(deeper.allowed);
+            domains.blocked.extend(deeper.blocked);
+        }
+        Ok(domains)
+    }
+
+    fn lists(fields: &Fields<'_>) -> Result<Self> {
         let read = |names: &[&'static str]| -> Result<Vec<Domain>> {
             let texts = fields.list(names)?;
             let domains = texts.iter().enumerate().map(|(at, text)| {
@@ -36,16 +48,10 @@ impl Domains {
             });
             domains.collect()
         };
-        let mut allowed = read(&["allowed_domains", "include_domains"])?;
-        let blocked = read(&["blocked_domains", "excluded_domains", "exclude_domains"])?;
-        // OpenAI's Responses API keeps them one level deeper.
-        if let Some(filters) = fields.object("filters")? {
-            let inner = Fields::new(filters, "filters");
-            for text in inner.list(&["allowed_domains"])? {
-                allowed.extend(domain(text));
-            }
-        }
-        Ok(Self { allowed, blocked })
+        Ok(Self {
+            allowed: read(&["allowed_domains", "include_domains"])?,
+            blocked: read(&["blocked_domains", "excluded_domains", "exclude_domains"])?,
+        })
     }
 
     /// Whether a page may be shown to the model.

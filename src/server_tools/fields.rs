@@ -29,9 +29,14 @@ impl<'a> Fields<'a> {
         })
     }
 
+    /// Where a field stands in the client's body.
+    pub(super) fn path(&self, name: &str) -> String {
+        format!("{}.{name}", self.path)
+    }
+
     /// A 400 for this field.
     pub(super) fn wrong(&self, name: &str, message: impl Into<String>) -> Error {
-        Error::invalid(format!("{}.{name}", self.path), message)
+        Error::invalid(self.path(name), message)
     }
 
     pub(super) fn number(

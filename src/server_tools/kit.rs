@@ -71,7 +71,7 @@ impl Deployment {
             let told = match params.engine {
                 EngineChoice::Auto => "web search is asked for, which this deployment does not offer: it has the key of no search engine",
                 EngineChoice::Named(_) => "this deployment has no key of the search engine that is asked for",
-                EngineChoice::Native => "no provider of the model searches by itself",
+                EngineChoice::Native => "no provider of the model searches by itself as it is asked to",
             };
             let field = if params.path == "model" { "model".to_owned() } else { format!("{}.engine", params.path) };
             Error::invalid(field, told)

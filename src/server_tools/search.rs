@@ -126,6 +126,7 @@ impl SearchParams {
             allowed_domains: names(self.domains.allowed()),
             blocked_domains: names(self.domains.blocked()),
             location: self.location.clone(),
+            is_own: false,
         }
     }
 

@@ -10,6 +10,7 @@ use super::{
     steps::Stop,
 };
 use crate::{
+    catalog::WebSearch,
     chat::{ChatRequest, NativeSearch, ServerTool, ServerToolKind},
     error::{Error, Result},
 };
@@ -28,6 +29,8 @@ pub struct FirstSearch {
 pub struct Wanted {
     /// Search by the model.
     pub search: Option<SearchParams>,
+    /// The client's own bytes ask hosts of its API for that search.
+    pub is_own_search: bool,
     /// Fetch by the model.
     pub fetch: Option<FetchTool>,
     /// Date and time.
@@ -115,9 +118,19 @@ impl Wanted {
     /// Leaves the searches to the provider of the model: what to ask it for.
     pub fn take_native(&mut self) -> NativeSearch {
         let search = self.search.take();
-        let params = search.or(self.first.take().map(|first| first.params));
-        self.first = None;
-        params.map_or_else(NativeSearch::default, |params| params.native())
+        let first = self.first.take().map(|first| first.params);
+        let is_own = std::mem::take(&mut self.is_own_search) && first.is_none();
+        let params = search.or(first);
+        let native = params.map_or_else(NativeSearch::default, |params| params.native());
+        NativeSearch { is_own, ..native }
+    }
+
+    /// Whether this search can be told which pages are wanted.
+    pub fn suits(&self, search: &WebSearch) -> bool {
+        self.searches().all(|params| {
+            let (allowed, blocked) = (params.domains.allowed(), params.domains.blocked());
+            search.filters(!allowed.is_empty(), !blocked.is_empty())
+        })
     }
 
     /// Prompt tokens that a search before the model adds.
@@ -130,10 +143,14 @@ impl Wanted {
             kind,
             parameters,
             path,
+            is_own,
         } = tool;
         // A later declaration of the same tool replaces an earlier one, as where a preset and the request both have it.
         match kind {
-            ServerToolKind::WebSearch => self.search = Some(SearchParams::read(parameters, path)?),
+            ServerToolKind::WebSearch => {
+                self.search = Some(SearchParams::read(parameters, path)?);
+                self.is_own_search = *is_own;
+            }
             ServerToolKind::WebFetch => self.fetch = Some(FetchTool::read(parameters, path)?),
             ServerToolKind::Datetime => {
                 self.datetime = Some(DatetimeTool::read(&Fields::new(parameters, path))?);

@@ -42,7 +42,7 @@ export function folded(text) {
     } else if (kind === "content_block_stop") {
       assert.equal(data.index, open?.index);
       const block = result.message.content[open.index];
-      if (block.type === "tool_use" && open.json) block.input = JSON.parse(open.json);
+      if (["tool_use", "server_tool_use"].includes(block.type) && open.json) block.input = JSON.parse(open.json);
       open = undefined;
     } else if (kind === "message_delta") {
       assert.equal(open, undefined, "blocks end before the message");
@@ -65,6 +65,7 @@ function grow(block, delta, open) {
   if (delta.type === "text_delta") block.text += delta.text;
   else if (delta.type === "thinking_delta") block.thinking += delta.thinking;
   else if (delta.type === "signature_delta") block.signature = delta.signature;
+  else if (delta.type === "citations_delta") (block.citations ??= []).push(delta.citation);
   else if (delta.type === "input_json_delta") open.json += delta.partial_json;
 }
 

@@ -22,6 +22,7 @@ mod leaving;
 mod limits;
 mod max_cost;
 mod measuring;
+mod native_search;
 mod operations;
 mod own_keys;
 mod refusals;

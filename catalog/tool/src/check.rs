@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
 use patchbay::catalog::{
-    Dialect, Endpoint, Modality, Model, PathStyle, Provider, model::is_open,
+    Dialect, Endpoint, Modality, Model, Parameter, PathStyle, Provider, model::is_open,
     provider::resolve_base_url,
 };
 use patchbay::credits::pricing::PriceTable;
@@ -295,6 +295,10 @@ fn endpoint(endpoint: &Endpoint, provider: Option<&Provider>, report: &mut Repor
             "tag {:?} is neither the provider nor provider/variant",
             endpoint.tag
         ),
+    );
+    report.unless(
+        endpoint.web_search.is_some() == endpoint.supports(Parameter::WebSearchOptions),
+        "web_search and the parameter web_search_options go together",
     );
     let id = &endpoint.upstream_model_id;
     report.unless(

@@ -160,6 +160,9 @@ pub fn parameters(
             list.extend_from_slice(&supports.parameters);
         }
     }
+    if import.search(id).is_some() {
+        list.push(Parameter::WebSearchOptions);
+    }
     if facts.tool_call == Some(true) {
         list.extend([Parameter::Tools, Parameter::ToolChoice]);
         let has_switch = !matches!(dialect, Dialect::Gemini | Dialect::BedrockConverse);

@@ -332,6 +332,7 @@ fn endpoint(
             .answers_whole
             .iter()
             .any(|pattern| matches(pattern, candidate.id)),
+        web_search: candidate.import.search(candidate.id).cloned(),
         status: facts::status(facts.status.as_deref())?,
         prices,
     })

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use patchbay::catalog::{Dialect, Parameter, Provider, ReasoningFields, pattern::matches};
+use patchbay::catalog::{
+    Dialect, Parameter, Provider, ReasoningFields, WebSearch, pattern::matches,
+};
 use serde::Deserialize;
 use toml::{Spanned, Table, Value};
 
@@ -83,6 +85,21 @@ pub struct Import {
     /// Models that speak another dialect than the provider's others.
     #[serde(default)]
     pub dialects: Vec<Speaks>,
+    /// The search of the web that the provider runs for some of its models.
+    #[serde(default)]
+    pub searches: Vec<Searches>,
+}
+
+/// The search that some models have.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Searches {
+    /// Patterns of upstream ids; `*` stands for anything.
+    pub models: Vec<String>,
+    /// Where its price was read.
+    pub note: String,
+    /// Its price, and how it is asked for.
+    pub search: WebSearch,
 }
 
 /// What some models speak.
@@ -114,6 +131,12 @@ impl Import {
     pub fn dialect(&self, id: &str) -> Option<Dialect> {
         let speaks = |row: &&Speaks| row.models.iter().any(|pattern| matches(pattern, id));
         self.dialects.iter().find(speaks).map(|row| row.dialect)
+    }
+
+    /// The search of the model with this upstream id; the first row that means it.
+    pub fn search(&self, id: &str) -> Option<&WebSearch> {
+        let has = |row: &&Searches| row.models.iter().any(|pattern| matches(pattern, id));
+        self.searches.iter().find(has).map(|row| &row.search)
     }
 
     /// The fields in which the model with this upstream id is asked to reason.
@@ -202,7 +225,13 @@ impl Overlay {
 }
 
 fn provider_row(mut table: Table) -> Result<ProviderRow, toml::de::Error> {
-    let import = table.remove("import").map(Value::try_into).transpose()?;
+    let import: Option<Import> = table.remove("import").map(Value::try_into).transpose()?;
+    let mut searches = import.iter().flat_map(|import| &import.searches);
+    if searches.any(|row| row.note.trim().is_empty()) {
+        return Err(serde::de::Error::custom(
+            "a search does not say where its price was read",
+        ));
+    }
     Ok(ProviderRow {
         provider: Value::Table(table).try_into()?,
         import,

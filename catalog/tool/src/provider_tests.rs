@@ -1,6 +1,6 @@
 //! The rows of well-known providers.
 
-use patchbay::catalog::{Dialect, ReasoningStyle};
+use patchbay::catalog::{Dialect, ReasoningStyle, SearchUnit};
 
 use crate::tests::committed;
 
@@ -128,5 +128,93 @@ fn well_known_providers_are_called_in_their_own_way() {
             provider.reasoning_style,
         );
         assert_eq!(known, (dialect, url, style), "{slug}");
+    }
+}
+
+#[test]
+fn providers_that_search_say_so_with_a_price_and_how_they_are_asked() {
+    let snapshot = crate::files::snapshot(committed()).unwrap();
+    let responses = Some(Dialect::OpenaiResponses);
+    for (provider, id, price, per, dialect) in [
+        (
+            "anthropic",
+            "claude-sonnet-4-5",
+            10_000_000,
+            SearchUnit::Search,
+            None,
+        ),
+        (
+            "azure-anthropic",
+            "claude-sonnet-4-5",
+            10_000_000,
+            SearchUnit::Search,
+            None,
+        ),
+        (
+            "google-vertex-anthropic",
+            "claude-sonnet-5@default",
+            10_000_000,
+            SearchUnit::Search,
+            None,
+        ),
+        ("openai", "gpt-5", 10_000_000, SearchUnit::Search, responses),
+        (
+            "openai",
+            "gpt-4o-search-preview",
+            25_000_000,
+            SearchUnit::Request,
+            None,
+        ),
+        (
+            "azure",
+            "gpt-4.1-mini",
+            14_000_000,
+            SearchUnit::Search,
+            responses,
+        ),
+        (
+            "google-ai-studio",
+            "gemini-2.5-flash",
+            35_000_000,
+            SearchUnit::Answer,
+            None,
+        ),
+        (
+            "google-vertex",
+            "gemini-3-flash-preview",
+            14_000_000,
+            SearchUnit::Search,
+            None,
+        ),
+        ("xai", "grok-4.3", 5_000_000, SearchUnit::Search, responses),
+        ("perplexity", "sonar", 5_000_000, SearchUnit::Request, None),
+        (
+            "perplexity",
+            "sonar-pro",
+            6_000_000,
+            SearchUnit::Request,
+            None,
+        ),
+    ] {
+        let mut ways = snapshot.endpoints.iter();
+        let way = ways.find(|way| way.provider == provider && way.upstream_model_id == id);
+        let search = way.and_then(|way| way.web_search.as_ref());
+        let search = search.unwrap_or_else(|| panic!("{provider} {id}"));
+        assert_eq!(
+            (search.price.get(), search.per, search.dialect),
+            (price, per, dialect),
+            "{provider} {id}"
+        );
+    }
+    // Models that search whether they are asked to or not are charged for it whether they are asked to or not.
+    for way in &snapshot.endpoints {
+        if let Some(search) = &way.web_search {
+            assert_eq!(
+                search.always,
+                search.per == SearchUnit::Request,
+                "{}",
+                way.tag
+            );
+        }
     }
 }

@@ -15,6 +15,7 @@ pub(super) struct Meter {
     cache_write: Option<u64>,
     cache_write_1h: Option<u64>,
     reasoning: Option<u64>,
+    searches: Option<u64>,
     /// Input and output of compaction passes, which the top-level counts leave out.
     compaction: (u64, u64),
     last: Option<Usage>,
@@ -42,6 +43,10 @@ impl Meter {
         self.reasoning = details
             .and_then(|details| details.thinking_tokens)
             .or(self.reasoning);
+        let tools = report.server_tool_use.as_ref();
+        self.searches = tools
+            .and_then(|tools| tools.web_search_requests)
+            .or(self.searches);
         if let Some(iterations) = &report.iterations {
             self.compaction = compaction(iterations);
         }
@@ -66,6 +71,7 @@ impl Meter {
             cache_write_1h: one_hour,
             completion: self.output.unwrap_or(0).saturating_add(more_output),
             reasoning: self.reasoning.unwrap_or(0),
+            searches: self.searches,
             prompt_unknown: self.input.is_none() && read == 0 && write == 0,
             ..Usage::default()
         })

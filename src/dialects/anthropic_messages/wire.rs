@@ -113,6 +113,7 @@ pub(super) struct Usage {
     pub cache_creation: Option<CacheCreation>,
     pub output_tokens_details: Option<OutputDetails>,
     pub iterations: Option<Vec<Iteration>>,
+    pub server_tool_use: Option<ServerToolUse>,
     pub service_tier: Option<String>,
 }
 
@@ -121,6 +122,12 @@ pub(super) struct Usage {
 pub(super) struct CacheCreation {
     pub ephemeral_5m_input_tokens: Option<u64>,
     pub ephemeral_1h_input_tokens: Option<u64>,
+}
+
+/// Calls of tools that the provider ran.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(super) struct ServerToolUse {
+    pub web_search_requests: Option<u64>,
 }
 
 /// What the completion was spent on.

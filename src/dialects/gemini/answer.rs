@@ -161,6 +161,7 @@ impl Answer {
         if let Some(metadata) = &candidate.grounding_metadata {
             let found = from_grounding(metadata, &writer.choice.widths, &starts);
             writer.annotate(found);
+            writer.searched(&metadata.web_search_queries);
         }
         if let Some(metadata) = &candidate.citation_metadata {
             let found = from_citations(metadata, &writer.choice.widths);

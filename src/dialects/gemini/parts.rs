@@ -24,6 +24,8 @@ pub(super) struct Choice {
     pub(super) widths: Widths,
     code: Option<Value>,
     annotations: Vec<Value>,
+    /// What the provider searched for.
+    queries: Vec<String>,
     pub(super) finish: Option<(FinishReason, String)>,
 }
 
@@ -199,6 +201,21 @@ impl Writer<'_> {
                 result,
             };
             self.block(kind, None);
+        }
+    }
+
+    /// What the provider searched for: each query is told once, as a step of the reasoning.
+    pub(super) fn searched(&mut self, queries: &[String]) {
+        for query in queries.iter().filter(|query| !query.is_empty()) {
+            if !self.choice.queries.contains(query) {
+                self.choice.queries.push(query.clone());
+                let kind = ReasoningKind::ServerToolCall {
+                    tool_name: "web_search".to_owned(),
+                    arguments: Some(json!({"query": query})),
+                    result: None,
+                };
+                self.block(kind, None);
+            }
         }
     }
 

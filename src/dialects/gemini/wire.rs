@@ -114,6 +114,7 @@ pub(super) struct ModalityCount {
 pub(super) struct GroundingMetadata {
     pub grounding_chunks: Vec<GroundingChunk>,
     pub grounding_supports: Vec<GroundingSupport>,
+    pub web_search_queries: Vec<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

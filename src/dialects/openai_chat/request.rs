@@ -10,8 +10,8 @@ use sha2::{Digest, Sha256};
 
 use super::{messages, plain, thinking};
 use crate::{
-    catalog::{Parameter, Quirk},
-    chat::{ChatRequest, ResponseFormat, ToolChoice},
+    catalog::{Parameter, Quirk, SearchSpelling},
+    chat::{ChatRequest, NativeSearch, ResponseFormat, ToolChoice},
     dialects::{
         Inbound, NativeRequest, Surface, Target, patterns,
         splice::{Fields, ObjectWriter},
@@ -147,6 +147,7 @@ impl Writer<'_, '_> {
                 }
             }
             "service_tier" => self.dropped.push("service_tier"),
+            "web_search_options" if self.spells_as_perplexity() => self.perplexity_search(),
             // Words of other dialects: the most that these hosts know.
             "verbosity" if matches!(request.verbosity.as_deref(), Some("xhigh" | "max")) => {
                 self.parameter(Parameter::Verbosity, key, "\"high\"");
@@ -158,6 +159,33 @@ impl Writer<'_, '_> {
             },
         }
         Ok(())
+    }
+
+    fn spells_as_perplexity(&self) -> bool {
+        let search = self.target.endpoint.web_search.as_ref();
+        search.is_some_and(|search| search.spelling == Some(SearchSpelling::Perplexity))
+    }
+
+    /// The search in Perplexity's own fields.
+    fn perplexity_search(&mut self) {
+        let Some(search) = NativeSearch::of(self.request) else {
+            return;
+        };
+        let mut options = ObjectWriter::new(self.object.key("web_search_options"));
+        options.optional("search_context_size", search.context_size.as_ref());
+        if let Some(mut place) = search.location.clone() {
+            place.remove("type");
+            options.field("user_location", &place);
+        }
+        options.end();
+        let blocked = search.blocked_domains.iter();
+        let domains: Vec<String> = match search.allowed_domains.is_empty() {
+            true => blocked.map(|domain| format!("-{domain}")).collect(),
+            false => search.allowed_domains.clone(),
+        };
+        if !domains.is_empty() {
+            self.object.field("search_domain_filter", &domains);
+        }
     }
 
     /// The fields that come from more than one of the client's, or that the client need not send.

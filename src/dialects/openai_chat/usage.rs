@@ -48,6 +48,19 @@ struct Wire<'a> {
     cost_details: Option<&'a RawValue>,
     is_byok: Option<bool>,
     cost_in_usd_ticks: Option<i64>,
+    /// OpenRouter.
+    #[serde(alias = "server_tool_use_details")]
+    server_tool_use: Option<ServerTools>,
+    /// Perplexity.
+    #[serde(deserialize_with = "count")]
+    num_search_queries: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct ServerTools {
+    #[serde(deserialize_with = "count")]
+    web_search_requests: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -183,6 +196,10 @@ pub(super) fn read(json: &str, reasoning_outside: bool) -> Option<Usage> {
             .unwrap_or_default()
             .min(completion),
         upstream_cost,
+        searches: wire
+            .server_tool_use
+            .and_then(|tools| tools.web_search_requests)
+            .or(wire.num_search_queries),
         prompt_unknown,
         ..Usage::default()
     })

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{input, passthrough};
 use crate::{
-    catalog::{Parameter, Quirk},
+    catalog::{Parameter, Quirk, SearchSpelling},
     chat::{ChatRequest, Effort, NativeSearch, ReasoningWish, ResponseFormat, Tool, ToolChoice},
     dialects::{
         Inbound, NativeRequest, Target,
@@ -155,6 +155,9 @@ impl<'a> Writer<'a, '_> {
                 let tools = passthrough::without_offline_search(tools);
                 self.object.raw("tools", &tools);
             }
+            (Some(tools), Some(search)) if search.is_own && !self.is_preview() => {
+                self.object.raw("tools", tools);
+            }
             (_, search) => {
                 let mut list = Vec::new();
                 put_tools(&mut list, functions, plain);
@@ -163,7 +166,7 @@ impl<'a> Writer<'a, '_> {
                     if !functions.is_empty() {
                         list.push(b',');
                     }
-                    put(&mut list, &hosted_search(search));
+                    put(&mut list, &hosted_search(search, self.spelling()));
                     list.push(b']');
                 }
                 self.object.key("tools").extend_from_slice(&list);
@@ -343,6 +346,15 @@ impl<'a> Writer<'a, '_> {
         }
     }
 
+    /// How the host wants to be asked for a search.
+    fn spelling(&self) -> Option<SearchSpelling> {
+        self.target.endpoint.web_search.as_ref()?.spelling
+    }
+
+    fn is_preview(&self) -> bool {
+        self.spelling() == Some(SearchSpelling::Preview)
+    }
+
     fn supports(&self, parameter: Parameter) -> bool {
         self.target.endpoint.supports(parameter)
     }
@@ -353,13 +365,27 @@ impl<'a> Writer<'a, '_> {
 }
 
 /// The search that these hosts run themselves.
-fn hosted_search(search: &NativeSearch) -> Value {
-    let mut tool = json!({"type": "web_search"});
-    let filters = (!search.allowed_domains.is_empty())
-        .then(|| json!({"allowed_domains": search.allowed_domains}));
+fn hosted_search(search: &NativeSearch, spelling: Option<SearchSpelling>) -> Value {
+    let name = match spelling {
+        Some(SearchSpelling::Preview) => "web_search_preview",
+        _ => "web_search",
+    };
+    let mut tool = json!({"type": name});
+    let (allowed, blocked) = (&search.allowed_domains, &search.blocked_domains);
+    let filters = match spelling {
+        _ if !allowed.is_empty() => Some(json!({"allowed_domains": allowed})),
+        Some(SearchSpelling::Xai) if !blocked.is_empty() => {
+            Some(json!({"excluded_domains": blocked}))
+        }
+        _ => None,
+    };
     if let Some(object) = tool.as_object_mut() {
-        let size = search.context_size.as_ref().map(|size| json!(size));
-        let location = search.user_location().map(Value::Object);
+        // xAI knows neither.
+        let is_hinted = spelling != Some(SearchSpelling::Xai);
+        let size = search.context_size.as_ref().filter(|_| is_hinted);
+        let size = size.map(|size| json!(size));
+        let location = search.user_location().filter(|_| is_hinted);
+        let location = location.map(Value::Object);
         for (key, value) in [
             ("search_context_size", size),
             ("user_location", location),

@@ -17,6 +17,13 @@ struct Wire<'a> {
     cost: Option<&'a RawValue>,
     /// xAI.
     cost_in_usd_ticks: Option<i64>,
+    server_side_tool_usage_details: Option<ServerTools>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct ServerTools {
+    web_search_calls: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -64,6 +71,9 @@ pub(super) fn read(json: &str) -> Option<Usage> {
         audio_out: output.audio_tokens.unwrap_or_default().min(completion),
         image_out: output.image_tokens.unwrap_or_default().min(completion),
         upstream_cost: stated_cost(wire.cost, wire.cost_in_usd_ticks),
+        searches: wire
+            .server_side_tool_usage_details
+            .and_then(|tools| tools.web_search_calls),
         prompt_unknown: wire.input_tokens.is_none(),
         ..Usage::default()
     })

@@ -6,17 +6,36 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{super::ids::native_id, foreign};
-use crate::chat::{Delta, Event, FinishReason, ReasoningDetail, ReasoningKind};
+use super::{super::ids::native_id, foreign, server_tools};
+use crate::{
+    chat::{Delta, Event, FinishReason, ReasoningDetail, ReasoningKind},
+    dialects::ran::Ran,
+};
 
 /// How a block begins.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Opening<'a> {
     Text,
     Thinking,
-    Redacted { data: &'a str },
-    ToolUse { id: &'a str, name: &'a str },
-    Image { url: &'a str },
+    Redacted {
+        data: &'a str,
+    },
+    ToolUse {
+        id: &'a str,
+        name: &'a str,
+    },
+    /// A call that somebody ran for the model.
+    ServerToolUse {
+        id: &'a str,
+        name: &'a str,
+    },
+    /// What came of it; whole.
+    ServerToolResult {
+        block: &'a Value,
+    },
+    Image {
+        url: &'a str,
+    },
 }
 
 /// How it goes on.
@@ -59,6 +78,8 @@ pub(super) struct Blocks {
     held: Vec<Held>,
     /// Ids of calls, which clients send back in one conversation.
     ids: Vec<String>,
+    /// Calls that somebody ran for the model.
+    server_tools: u32,
     refusal: Option<String>,
     ended: Option<Ended>,
 }
@@ -241,7 +262,7 @@ impl Blocks {
             blank(&mut delta.kind);
         }
         match &delta.kind {
-            ReasoningKind::ServerToolCall { .. } => return,
+            ReasoningKind::ServerToolCall { .. } => return self.server_tool(detail, sink),
             ReasoningKind::Text { text, signature } => {
                 let says = |text: &Option<String>| text.as_deref().is_some_and(|t| !t.is_empty());
                 if !says(text) && !says(signature) {
@@ -273,6 +294,23 @@ impl Blocks {
             let index = self.begin_thinking(sink);
             sink.piece(index, Piece::Thinking(words));
         }
+    }
+
+    /// A search or a page that somebody ran inside the answer: the call, and what came of it. Other tools have no blocks here.
+    fn server_tool(&mut self, detail: &ReasoningDetail, sink: &mut impl Sink) {
+        let Some(ran) = Ran::of(detail) else { return };
+        self.close(sink);
+        let id = server_tools::id(self.server_tools, detail.id.as_deref());
+        self.server_tools = self.server_tools.saturating_add(1);
+        let called = self.take_index();
+        let name = server_tools::name(&ran);
+        sink.open(called, Opening::ServerToolUse { id: &id, name });
+        sink.piece(called, Piece::Json(&server_tools::input(&ran)));
+        sink.close(called);
+        let result = self.take_index();
+        let block = server_tools::result(&ran, &id);
+        sink.open(result, Opening::ServerToolResult { block: &block });
+        sink.close(result);
     }
 
     /// The number of the open block of thinking, which is written from now on.

@@ -9,7 +9,7 @@ use serde_json::{Value, value::RawValue};
 
 use super::{
     super::ids::native_id,
-    foreign,
+    foreign, server_tools,
     wire::{self, Block, Content, Source},
 };
 use crate::{
@@ -216,6 +216,8 @@ impl Conversation {
     }
 
     fn server_tool(&mut self, block: Block) {
+        // Anthropic never sees what it did not run.
+        self.is_irregular |= block.id.as_deref().is_some_and(server_tools::is_own);
         let arguments = block
             .input
             .and_then(|input| serde_json::from_str(input.get()).ok());

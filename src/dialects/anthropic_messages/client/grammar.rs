@@ -68,7 +68,7 @@ fn take(kind: &str, data: &Value, seen: &mut Seen, open: &mut Option<(usize, Str
             let (index, json) = open.take().unwrap();
             assert_eq!(data["index"], json!(index));
             let block = &mut seen.message["content"][index];
-            if block["type"] == "tool_use" && !json.is_empty() {
+            if is_call(&block["type"]) && !json.is_empty() {
                 block["input"] = match serde_json::from_str::<Value>(&json) {
                     Ok(input) if input.is_object() => input,
                     _ => json!({"INVALID_JSON": json}),
@@ -95,6 +95,10 @@ fn take(kind: &str, data: &Value, seen: &mut Seen, open: &mut Option<(usize, Str
         other => assert!(!seen.message.is_null(), "{other} within a message"),
     }
     false
+}
+
+fn is_call(kind: &Value) -> bool {
+    kind.as_str().is_some_and(|kind| kind.ends_with("tool_use"))
 }
 
 fn belongs(delta: &Value) -> &'static str {

@@ -14,6 +14,7 @@ mod recorded_tests;
 mod request;
 #[cfg(test)]
 mod request_tests;
+mod server_tools;
 mod tools;
 mod usage;
 mod whole;

@@ -12,6 +12,19 @@ use crate::{
     error::{Error, Result},
 };
 
+/// What Anthropic's own search can be told.
+const OWN_SEARCH: [&str; 9] = [
+    "name",
+    "max_uses",
+    "allowed_domains",
+    "blocked_domains",
+    "user_location",
+    "cache_control",
+    "allowed_callers",
+    "defer_loading",
+    "strict",
+];
+
 /// What the list of tools comes to.
 #[derive(Debug, Default)]
 pub(super) struct Tools {
@@ -42,8 +55,12 @@ pub(super) fn tools(tools: Option<Vec<wire::Tool>>) -> Result<Tools> {
             }
             Some(word) => match ServerToolKind::parse(word) {
                 Some(kind) => {
+                    let is_dated = word.starts_with("web_search_2");
                     let tool = ServerTool::of(kind, tool.options, path)?;
-                    out.server_tools.push(tool);
+                    out.server_tools.push(match is_dated {
+                        true => tool.own_with(&OWN_SEARCH),
+                        false => tool,
+                    });
                 }
                 None => {
                     out.only_native.get_or_insert(path);

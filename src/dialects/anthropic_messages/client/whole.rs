@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 
 use super::{
     blocks::{Blocks, Opening, Piece, Sink, Stop},
-    writer::{put_head, put_image, tier},
+    writer::{put_fields, put_head, put_image, tier},
 };
 use crate::{
     chat::Event,
@@ -105,6 +105,16 @@ impl Sink for Content {
                 head.field("id", id);
                 head.field("name", name);
                 Kind::ToolUse
+            }
+            Opening::ServerToolUse { id, name } => {
+                head.field("type", "server_tool_use");
+                head.field("id", id);
+                head.field("name", name);
+                Kind::ToolUse
+            }
+            Opening::ServerToolResult { block } => {
+                put_fields(&mut head, block);
+                Kind::Closed
             }
             Opening::Image { url } => {
                 put_image(&mut head, url);

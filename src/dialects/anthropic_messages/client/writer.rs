@@ -3,6 +3,8 @@
 //! Every call writes whole SSE events, each with its name (P114). The counts and the end mark come from the gateway, so the
 //! provider's own end is not written when it is read.
 
+use serde_json::Value;
+
 use super::{
     blocks::{Blocks, Opening, Piece, Sink},
     error::put_envelope,
@@ -256,9 +258,23 @@ fn put_opening(out: &mut Vec<u8>, opening: Opening<'_>) {
             block.field("name", name);
             block.raw("input", "{}");
         }
+        Opening::ServerToolUse { id, name } => {
+            block.field("type", "server_tool_use");
+            block.field("id", id);
+            block.field("name", name);
+            block.raw("input", "{}");
+        }
+        Opening::ServerToolResult { block: result } => put_fields(&mut block, result),
         Opening::Image { url } => put_image(&mut block, url),
     }
     block.end();
+}
+
+/// The fields of an object, in their order.
+pub(super) fn put_fields(object: &mut ObjectWriter<'_>, fields: &Value) {
+    for (key, value) in fields.as_object().into_iter().flatten() {
+        object.field(key, value);
+    }
 }
 
 /// An image as Anthropic's requests have them; its answers have none.

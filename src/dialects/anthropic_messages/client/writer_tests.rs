@@ -340,6 +340,82 @@ fn citations_and_images_are_blocks() {
     );
 }
 
+fn ran(name: &str, arguments: Value, result: Value) -> Event {
+    let kind = ReasoningKind::ServerToolCall {
+        tool_name: name.to_owned(),
+        arguments: Some(arguments),
+        result: Some(result),
+    };
+    reasoning(kind, ReasoningFormat::Unknown, Some("call_1"))
+}
+
+#[test]
+fn what_the_gateway_ran_is_told_in_anthropics_blocks_and_taken_back() {
+    let page = json!({"url": "https://a.example/", "title": "A"});
+    let events = [
+        Event::text("Let me look."),
+        ran(
+            "openrouter:web_search",
+            json!({"query": "q"}),
+            json!({"engine": "exa", "results": [page]}),
+        ),
+        ran(
+            "openrouter:web_search",
+            json!({"query": "r"}),
+            json!({"error": "no"}),
+        ),
+        ran(
+            "openrouter:web_fetch",
+            json!({"url": "https://a.example/"}),
+            page.clone(),
+        ),
+        ran("openrouter:datetime", json!({}), json!({"datetime": "now"})),
+        Event::text("Found."),
+        finish(FinishReason::Stop, "stop"),
+    ];
+    // Thoughts may be left out, not what was done.
+    for exclude_reasoning in [false, true] {
+        let options = WriterOptions { exclude_reasoning };
+        let message = both_with(&events, options);
+        let content = message["content"].as_array().unwrap();
+        let kinds: Vec<&str> = content
+            .iter()
+            .filter_map(|block| block["type"].as_str())
+            .collect();
+        assert_eq!(
+            kinds,
+            [
+                "text",
+                "server_tool_use",
+                "web_search_tool_result",
+                "server_tool_use",
+                "web_search_tool_result",
+                "server_tool_use",
+                "web_fetch_tool_result",
+                "text"
+            ]
+        );
+        assert_eq!(content[1]["input"], json!({"query": "q"}));
+        assert_eq!(content[2]["tool_use_id"], content[1]["id"]);
+        assert_eq!(content[2]["content"][0]["url"], "https://a.example/");
+        assert_eq!(content[4]["content"]["error_code"], "unavailable");
+        assert_eq!(content[6]["content"]["url"], "https://a.example/");
+        assert_eq!(message["stop_reason"], "end_turn");
+
+        // The next turn: read again, and nothing that Anthropic gets byte for byte.
+        let body = json!({"model": "a/b", "max_tokens": 9, "messages": [
+            {"role": "user", "content": "x"}, {"role": "assistant", "content": content}, {"role": "user", "content": "y"},
+        ]});
+        let request = parse_request(body.to_string().as_bytes()).unwrap();
+        assert!(request.has_extensions && request.only_native.is_none());
+        let notes = request.messages[1].parts.iter();
+        let notes = notes
+            .filter(|part| matches!(part, Part::Reasoning(_)))
+            .count();
+        assert_eq!((notes, request.messages.len()), (3, 3));
+    }
+}
+
 #[test]
 fn a_failure_is_an_event_of_its_own_and_the_last_one() {
     // P110, P114

@@ -6,7 +6,7 @@ use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use super::{
-    sealed,
+    sealed, web_search,
     wire::{self, Item, TextOr},
 };
 use crate::{
@@ -111,7 +111,11 @@ impl Conversation {
                 }
                 Ok(())
             }
-            kind if RAN_ELSEWHERE.contains(&kind) => Ok(()),
+            kind if RAN_ELSEWHERE.contains(&kind) => {
+                // No host knows what it did not run.
+                self.has_extensions |= item.id.as_deref().is_some_and(web_search::is_own);
+                Ok(())
+            }
             // The gateway's own tools ran and are told again for their reader's sake alone.
             kind if kind.starts_with("openrouter:") => {
                 self.has_extensions = true;

@@ -13,6 +13,7 @@ mod sealed;
 mod thinking;
 mod tools;
 mod usage;
+mod web_search;
 mod wire;
 mod writer;
 #[cfg(test)]

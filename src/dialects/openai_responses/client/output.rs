@@ -7,8 +7,11 @@
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
-use super::{echo::Echo, sealed, thinking::Thinking};
-use crate::chat::{Delta, ReasoningDetail, ReasoningFormat, ReasoningKind};
+use super::{echo::Echo, sealed, thinking::Thinking, web_search};
+use crate::{
+    chat::{Delta, ReasoningDetail, ReasoningFormat, ReasoningKind},
+    dialects::ran::Ran,
+};
 
 /// Where the events go.
 pub(super) trait Sink {
@@ -148,6 +151,11 @@ impl Output {
             _ => None,
         };
         let id = own_id.unwrap_or_else(|| format!("{prefix}_{}_{at}", self.base));
+        self.begin_as(id, kind, sink)
+    }
+
+    fn begin_as(&mut self, id: String, kind: Kind, sink: &mut impl Sink) -> usize {
+        let at = self.items.len();
         let item = Item {
             id,
             kind,
@@ -369,6 +377,9 @@ impl Output {
     }
 
     fn reasoning(&mut self, detail: &ReasoningDetail, sink: &mut impl Sink) {
+        if let Some(ran) = Ran::of(detail) {
+            return self.web_search(&ran, detail, sink);
+        }
         if let ReasoningKind::ServerToolCall {
             tool_name,
             arguments,
@@ -396,6 +407,33 @@ impl Output {
             return;
         };
         thinking.add(id, at, detail, sink);
+    }
+
+    /// A search or a page that somebody ran inside the answer. It is told when it has come to its end.
+    fn web_search(&mut self, ran: &Ran, detail: &ReasoningDetail, sink: &mut impl Sink) {
+        self.close_open(sink);
+        self.close_whole_calls(sink);
+        let own = detail
+            .id
+            .as_ref()
+            .filter(|_| sealed::is_native(&detail.format));
+        let at = self.items.len();
+        let id = match own {
+            Some(id) => id.clone(),
+            None => web_search::id(&self.base, at),
+        };
+        let item = web_search::item(ran, own.and(detail.kind.arguments()));
+        let at = self.begin_as(id, Kind::Whole(item), sink);
+        if let Some(item) = self.items.get(at) {
+            let place = [
+                ("item_id", Field::Text(&item.id)),
+                ("output_index", Field::Number(at)),
+            ];
+            for stage in ["in_progress", "searching", "completed"] {
+                sink.event(&format!("response.web_search_call.{stage}"), &place);
+            }
+        }
+        self.finish_item(at, sink);
     }
 
     /// The open reasoning item that a block belongs to, or a new one: blocks of one item share its id, and a block without
@@ -575,6 +613,8 @@ impl Item {
                 let mut bare = item.clone();
                 if let Some(bare) = bare.as_object_mut() {
                     bare.remove("result");
+                    // A failure is told at the end.
+                    bare.remove("status");
                 }
                 self.labelled(bare, "in_progress")
             }
@@ -639,6 +679,7 @@ fn built_in(
     format: &ReasoningFormat,
 ) -> Value {
     if !sealed::is_native(format) {
+        let name = name.strip_prefix("openrouter:").unwrap_or(name);
         return json!({"type": format!("openrouter:{name}"), "arguments": arguments, "result": result});
     }
     let has_suffix = name.starts_with("mcp_");

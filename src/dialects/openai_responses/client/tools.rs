@@ -20,7 +20,14 @@ pub(super) fn tools(tools: Option<Vec<wire::Tool>>) -> Result<(Vec<Tool>, Vec<Se
         let path = format!("tools[{at}]");
         match ServerToolKind::parse(&tool.r#type) {
             Some(ServerToolKind::WebSearch) if is_offline(&tool) => {}
-            Some(kind) => server_tools.push(ServerTool::of(kind, tool.others, path)?),
+            Some(kind) => {
+                let is_search = tool.r#type == "web_search";
+                let tool = ServerTool::of(kind, tool.others, path)?;
+                server_tools.push(match is_search {
+                    true => tool.own_with(&["search_context_size", "user_location", "filters"]),
+                    false => tool,
+                });
+            }
             None if tool.r#type == "namespace" => of_namespace(tool, &path, &mut functions)?,
             None => functions.push(function(tool, &path)?),
         }

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     chat::{Delta, Event, FinishReason},
     dialects::{
+        ran::Ran,
         report::{Meta, UsageReport, WriterOptions},
         splice::{ObjectWriter, put},
     },
@@ -203,9 +204,9 @@ impl Answer {
                 self.service_tier = service_tier.clone().or(self.service_tier.take());
             }
             Event::Delta {
-                delta: Delta::Reasoning(_),
+                delta: Delta::Reasoning(detail),
                 ..
-            } if self.exclude_reasoning => {}
+            } if self.exclude_reasoning && Ran::of(detail).is_none() => {}
             // Responses have one answer.
             Event::Delta { choice: 0, delta } => self.output.push(delta, &self.echo, sink),
             Event::Finish {

@@ -330,6 +330,71 @@ fn block(index: u32, id: Option<&str>, format: ReasoningFormat, kind: ReasoningK
 }
 
 #[test]
+fn searches_are_items_of_their_own_with_their_events() {
+    let search = |format, arguments, result| {
+        let kind = ReasoningKind::ServerToolCall {
+            tool_name: "openrouter:web_search".to_owned(),
+            arguments: Some(arguments),
+            result,
+        };
+        block(0, Some("ws_7"), format, kind)
+    };
+    let pages = json!({"results": [{"url": "https://a.example/", "title": "A"}]});
+    let native = json!({"action": {"type": "search", "query": "n", "odd": 1}});
+    let events = stream(
+        "{}",
+        &[
+            search(ReasoningFormat::Unknown, json!({"query": "q"}), Some(pages)),
+            search(
+                ReasoningFormat::Unknown,
+                json!({"query": "r"}),
+                Some(json!({"error": "no"})),
+            ),
+            search(ReasoningFormat::OpenaiResponses, native.clone(), None),
+            Event::text("Found."),
+            finish(FinishReason::Stop),
+        ],
+    );
+    assert_eq!(
+        kinds(&events)[2..7],
+        [
+            "output_item.added",
+            "web_search_call.in_progress",
+            "web_search_call.searching",
+            "web_search_call.completed",
+            "output_item.done",
+        ]
+    );
+    let output = &events.last().unwrap().1["response"]["output"];
+    assert_eq!(
+        output[0]["action"],
+        json!({"type": "search", "query": "q", "queries": ["q"], "sources": [{"type": "url", "url": "https://a.example/"}]})
+    );
+    let told: Vec<_> = (0..3)
+        .map(|at| (&output[at]["type"], &output[at]["status"]))
+        .collect();
+    let is = |status: &str| (json!("web_search_call"), json!(status));
+    let expected = [is("completed"), is("failed"), is("completed")];
+    assert!(
+        told.into_iter()
+            .eq(expected.iter().map(|(kind, status)| (kind, status)))
+    );
+    // What a host of Responses ran goes back to it under its own id; nobody else's does.
+    assert_eq!(
+        (&output[2]["id"], &output[2]["action"]),
+        (&json!("ws_7"), &native["action"])
+    );
+    for (at, is_rewritten) in [(0, true), (2, false)] {
+        let body = json!({"model": "a/b", "input": [{"role": "user", "content": "x"}, output[at], {"role": "user", "content": "y"}]});
+        let request = super::parse_request(body.to_string().as_bytes()).unwrap();
+        assert_eq!(
+            (request.has_extensions, request.messages.len()),
+            (is_rewritten, 2)
+        );
+    }
+}
+
+#[test]
 fn a_reasoning_item_of_openais_comes_back_as_it_was() {
     let native = ReasoningFormat::OpenaiResponses;
     let summary = |summary: &str| ReasoningKind::Summary {

@@ -83,6 +83,8 @@ function checkReasoning(item, at) {
 
 function checkTools({ tools, tool_choice: choice }) {
   (tools ?? []).forEach((tool, index) => {
+    // Run by the provider itself.
+    if (/^web_search(_preview)?$/.test(tool.type)) return;
     if (!['function', 'custom'].includes(tool.type)) refuse(`Invalid value: '${tool.type}'.`, `tools[${index}].type`, 'invalid_value');
     if (!NAME.test(tool.name ?? '')) missing(`tools[${index}].name`);
     if (tool.type === 'function' && tool.parameters !== null && tool.parameters?.type !== 'object') missing(`tools[${index}].parameters`);
