@@ -157,6 +157,7 @@ impl<P: Platform> Running<'_, P> {
             self.platform.attempt_ended(&AttemptEnd {
                 route: &one.route,
                 measured,
+                began_ms: one.dispatched_ms,
                 retry_after_s,
             });
         }

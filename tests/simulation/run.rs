@@ -18,6 +18,8 @@ use crate::{
 #[derive(Debug, Clone, Copy)]
 pub struct Fate {
     pub at: f64,
+    /// The conversation begins: no cache holds it anywhere.
+    pub begins: bool,
     /// Who was asked first.
     pub asked: usize,
     pub served: Option<usize>,
@@ -80,6 +82,7 @@ pub fn play(
         let mut at = ask.at;
         let mut fate = Fate {
             at,
+            begins: !last.contains_key(&ask.conversation),
             asked: order[0],
             served: None,
             attempts: 0,
@@ -161,11 +164,19 @@ impl Sum {
 impl Figures {
     /// The share of requests that asked each provider first, from one second to another.
     pub fn shares(&self, from: f64, to: f64) -> [f64; MADE.len()] {
+        self.shares_of(from, to, |_| true)
+    }
+
+    /// The same of conversations that begin, which nothing keeps where it was.
+    pub fn shares_of_new(&self, from: f64, to: f64) -> [f64; MADE.len()] {
+        self.shares_of(from, to, |fate| fate.begins)
+    }
+
+    fn shares_of(&self, from: f64, to: f64, of: fn(&Fate) -> bool) -> [f64; MADE.len()] {
         let mut shares = [0.0; MADE.len()];
         let asked = || {
-            self.fates
-                .iter()
-                .filter(|fate| fate.at >= from && fate.at < to)
+            let within = |fate: &&Fate| fate.at >= from && fate.at < to && of(fate);
+            self.fates.iter().filter(within)
         };
         let count = asked().count() as f64;
         for fate in asked() {
