@@ -9,6 +9,7 @@ use super::{
     principal,
 };
 use crate::{
+    catalog::ServiceTier,
     credits::{
         money::{Nanos, dollars},
         ops,
@@ -209,6 +210,8 @@ fn render(generation: &Generation) -> Result<Record> {
                 "model_permaslug": attempt.model, "status": attempt.status,
                 "latency": attempt.latency_ms, "id": attempt.upstream_id, "error": attempt.error,
                 "is_byok": attempt.own_key.is_some(),
+                "routed_service_tier": ServiceTier::of_tag(&attempt.endpoint).map(ServiceTier::as_str),
+                "service_tier": attempt.service_tier,
                 "hedge_cost": attempt.hedge_cost.map(|cost| cost.to_string()),
                 "part": attempt.part.map(|part| json!({
                     "tokens_prompt": part.usage.prompt, "tokens_completion": part.usage.completion,
@@ -255,6 +258,7 @@ fn render(generation: &Generation) -> Result<Record> {
         "usage_estimated": row.usage.estimated,
         "latency": row.latency_ms,
         "generation_time": row.generation_ms,
+        "service_tier": row.attempts.last().and_then(|attempt| attempt.service_tier.as_deref()),
         "is_byok": row.own_key.is_some(),
         "error": row.error,
         "charge": row.charge,

@@ -40,12 +40,13 @@ mod goals {
     pub const COST: f64 = 1.05;
     /// Cache hits: so much less than with perfect stickiness at most.
     pub const HITS: f64 = 0.03;
-    /// The same within a short run: one incident in three quarters of an hour weighs more than in three hours.
-    pub const HITS_OF_A_SHORT_RUN: f64 = 0.035;
 }
 
 /// Seconds after which a gateway that knew nothing has learnt what it needs. A short run is judged from there on, a long one as a whole.
 const WARM: f64 = 900.0;
+
+/// Short runs whose cache hits are averaged: within half an hour one incident at one provider moves half a point.
+const SHORT_RUNS: u64 = 4;
 
 /// A world and its requests.
 fn world(seed: u64, requests: usize, calm: bool) -> (Providers, Vec<Ask>) {
@@ -85,28 +86,34 @@ fn row(name: &str, figures: &Figures) {
     );
 }
 
-/// Compares, prints and asserts.
-fn judge(seed: u64, ours: &Figures, oracle: &Figures, hits: f64) {
+/// Compares, prints and asserts; how much less than with perfect stickiness was read from caches.
+fn judge(seed: u64, ours: &Figures, oracle: &Figures) -> f64 {
     println!(
-        "seed {seed}, ours against the oracle: success {:+.3} %, cost {:+.2} %, with time {:+.2} %; cache hits {:+.2} points of perfect stickiness",
+        "seed {seed}, ours against the oracle: success {:+.3} %, cost {:+.2} %, with time {:+.2} %; cache hits {:+.2} points of perfect stickiness ({:.2} lost by moves in another isolate, {:.2} in the same)",
         (ours.success - oracle.success) * 100.0,
         (ours.cost / oracle.cost - 1.0) * 100.0,
         (ours.cost_with_time / oracle.cost_with_time - 1.0) * 100.0,
-        (ours.hits - ours.hits_if_sticky) * 100.0
+        (ours.hits - ours.hits_if_sticky) * 100.0,
+        ours.lost_abroad * 100.0,
+        ours.lost_at_home * 100.0,
     );
     assert!(ours.success >= oracle.success - goals::SUCCESS, "success");
     assert!(ours.cost <= oracle.cost * goals::COST, "cost");
-    assert!(ours.hits >= ours.hits_if_sticky - hits, "cache hits");
+    ours.hits_if_sticky - ours.hits
 }
 
 #[test]
 fn our_policy_keeps_its_goals() {
-    for seed in [1, 2] {
+    let seeds = 1..=SHORT_RUNS;
+    let missed = seeds.map(|seed| {
         let (providers, asks) = world(seed, 26_000, false);
         let ours = play(&providers, seed, &asks, WARM, &mut Gateway::new(seed));
         let oracle = play(&providers, seed, &asks, WARM, &mut Oracle);
-        judge(seed, &ours, &oracle, goals::HITS_OF_A_SHORT_RUN);
-    }
+        judge(seed, &ours, &oracle)
+    });
+    let missed = missed.sum::<f64>() / SHORT_RUNS as f64;
+    println!("cache hits: {:+.2} points on average", -missed * 100.0);
+    assert!(missed <= goals::HITS, "cache hits");
 }
 
 #[test]
@@ -138,7 +145,7 @@ fn a_hundred_thousand_requests_of_several_worlds() {
     }
     println!();
     for (seed, [ours, oracle, ..]) in &judged {
-        judge(*seed, ours, oracle, goals::HITS);
+        assert!(judge(*seed, ours, oracle) <= goals::HITS, "cache hits");
     }
 }
 

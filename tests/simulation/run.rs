@@ -43,6 +43,10 @@ pub struct Figures {
     /// The share of prompt tokens read from a cache, and what it were had every request gone where the one before it went.
     pub hits: f64,
     pub hits_if_sticky: f64,
+    /// Of what that is less: the share that was lost because another provider was asked first than the one before; in another isolate than
+    /// the one before, and in the same.
+    pub lost_abroad: f64,
+    pub lost_at_home: f64,
     /// Attempts per request.
     pub attempts: f64,
     /// The share of answers with tool calls that are malformed.
@@ -61,7 +65,7 @@ pub fn play(
     let mut world = World::new(providers, seed);
     let mut told: BinaryHeap<Reverse<(u64, usize)>> = BinaryHeap::new();
     let mut ended: Vec<(Ask, usize, Attempt)> = Vec::new();
-    let mut last: HashMap<usize, usize> = HashMap::new();
+    let mut last: HashMap<usize, (usize, usize)> = HashMap::new();
     let mut sum = Sum::default();
     for ask in asks {
         if ask.at < warm {
@@ -75,10 +79,16 @@ pub fn play(
             let (ask, provider, attempt) = ended[index];
             policy.ended(&world, &ask, provider, at as f64 / 1e6, &attempt);
         }
-        if let Some(previous) = last.get(&ask.conversation) {
-            sum.could_hit += CACHE_FINDS * world.cached(ask, *previous, ask.at) as f64;
-        }
         let order = policy.order(&world, ask);
+        if let Some((previous, isolate)) = last.get(&ask.conversation) {
+            let could_hit = CACHE_FINDS * world.cached(ask, *previous, ask.at) as f64;
+            sum.could_hit += could_hit;
+            if order[0] != *previous && *isolate == ask.isolate {
+                sum.lost_at_home += could_hit;
+            } else if order[0] != *previous {
+                sum.lost_abroad += could_hit;
+            }
+        }
         let mut at = ask.at;
         let mut fate = Fate {
             at,
@@ -103,7 +113,7 @@ pub fn play(
                 fate.first = Some(at + first - ask.at);
                 sum.prompt += attempt.usage.prompt as f64;
                 sum.hit += attempt.usage.cache_read as f64;
-                last.insert(ask.conversation, provider);
+                last.insert(ask.conversation, (provider, ask.isolate));
             }
             at += after;
             if let End::Done { .. } = attempt.end {
@@ -128,6 +138,8 @@ struct Sum {
     prompt: f64,
     hit: f64,
     could_hit: f64,
+    lost_abroad: f64,
+    lost_at_home: f64,
     tool_answers: f64,
     tool_errors: f64,
     fates: Vec<Fate>,
@@ -154,6 +166,8 @@ impl Sum {
             first_p95: percentile(0.95),
             hits: self.hit / self.prompt,
             hits_if_sticky: self.could_hit / self.prompt,
+            lost_abroad: self.lost_abroad / self.prompt,
+            lost_at_home: self.lost_at_home / self.prompt,
             attempts: self.fates.iter().map(|fate| fate.attempts).sum::<usize>() as f64 / count,
             tool_errors: self.tool_errors / self.tool_answers,
             fates: self.fates,

@@ -26,6 +26,7 @@ mod skills;
 mod source;
 #[cfg(test)]
 mod tests;
+mod tiers;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -36,6 +36,8 @@ pub(super) struct Body<'a> {
     pub metadata: Option<Metadata>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service_tier: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub speed: Option<&'static str>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub stream: bool,
 }

@@ -114,6 +114,7 @@ pub(super) struct Usage {
     pub output_tokens_details: Option<OutputDetails>,
     pub iterations: Option<Vec<Iteration>>,
     pub service_tier: Option<String>,
+    pub speed: Option<String>,
 }
 
 /// Cache writes by lifetime.
