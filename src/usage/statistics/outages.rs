@@ -3,8 +3,9 @@
 //! In scope: telling the faults of an outage from stray ones, in one pass and in parts that are joined later. Out of scope: what an outage
 //! that is over weighs (`routing::order`), who is asked during one (`routing::breaker`).
 //!
-//! Attempts count in the order in which they are told. Where that is not quite the order of their ends, an outage falls into parts and some of
-//! its faults count as stray ones, which is the careful side.
+//! Attempts count in the order of their ends. A good answer that began before the last fault says nothing of what came after it, so it neither
+//! parts an outage nor proves its end. Where attempts are told in another order an outage falls into parts, and some of its faults count as
+//! stray ones, which is the careful side.
 
 use crate::routing::breaker::FAULTS_IN_A_ROW;
 
@@ -21,6 +22,8 @@ pub(super) struct Outages {
     good: u64,
     /// Of these, those after the last of the outages between; all where there is none.
     good_since: u64,
+    /// When the last fault ended, unix milliseconds.
+    last_fault: u64,
 }
 
 /// The faults, where so many in a row are an outage.
@@ -33,16 +36,20 @@ fn outage(faults: u64) -> u64 {
 }
 
 impl Outages {
-    /// A fault follows.
-    pub(super) fn fault(&mut self) {
+    /// A fault follows, which ended at this time.
+    pub(super) fn fault(&mut self, ended: u64) {
         *self = self.followed_by(&Self {
             lead: 1,
+            last_fault: ended,
             ..Self::default()
         });
     }
 
-    /// A good answer follows.
-    pub(super) fn answer(&mut self) {
+    /// A good answer follows, which began at this time.
+    pub(super) fn answer(&mut self, began: u64) {
+        if began < self.last_fault {
+            return;
+        }
         *self = self.followed_by(&Self {
             good: 1,
             good_since: 1,
@@ -52,7 +59,8 @@ impl Outages {
 
     /// This run and then another.
     pub(super) fn followed_by(&self, next: &Self) -> Self {
-        match (self.good, next.good) {
+        let last_fault = self.last_fault.max(next.last_fault);
+        let joined = match (self.good, next.good) {
             (0, 0) => Self {
                 lead: self.lead.saturating_add(next.lead),
                 ..Self::default()
@@ -80,8 +88,13 @@ impl Outages {
                     } else {
                         self.good_since.saturating_add(next.good)
                     },
+                    last_fault,
                 }
             }
+        };
+        Self {
+            last_fault,
+            ..joined
         }
     }
 
@@ -102,24 +115,26 @@ impl Outages {
     }
 
     /// As it is kept.
-    pub(super) fn packed(&self) -> [u64; 5] {
+    pub(super) fn packed(&self) -> [u64; 6] {
         [
             self.lead,
             self.inner,
             self.trail,
             self.good,
             self.good_since,
+            self.last_fault,
         ]
     }
 
     /// As it was kept.
-    pub(super) fn unpacked([lead, inner, trail, good, good_since]: [u64; 5]) -> Self {
+    pub(super) fn unpacked([lead, inner, trail, good, good_since, last_fault]: [u64; 6]) -> Self {
         Self {
             lead,
             inner,
             trail,
             good,
             good_since,
+            last_fault,
         }
     }
 }
@@ -133,7 +148,7 @@ mod tests {
     fn of(attempts: &[bool]) -> Outages {
         let mut run = Outages::default();
         for good in attempts {
-            if *good { run.answer() } else { run.fault() }
+            if *good { run.answer(1) } else { run.fault(1) }
         }
         run
     }
@@ -159,6 +174,18 @@ mod tests {
                 "{attempts}"
             );
         }
+    }
+
+    #[test]
+    fn answers_that_began_before_a_fault_neither_part_an_outage_nor_prove_its_end() {
+        let mut run = of(&[true, true]);
+        for at in 10..14 {
+            run.fault(at);
+            run.answer(at - 5);
+        }
+        assert_eq!((run.faults(), run.good_since()), (4, 0));
+        run.answer(13);
+        assert_eq!((run.faults(), run.good_since()), (4, 1));
     }
 
     proptest! {

@@ -48,8 +48,13 @@ struct Packed(
     Histogram,
     Histogram,
     // Missing in what earlier versions kept.
-    #[serde(default)] [u64; 5],
+    #[serde(default)] [u64; 6],
 );
+
+/// When an attempt ended, unix milliseconds.
+fn ended(attempt: &Measured) -> u64 {
+    u64::try_from(attempt.ended_at).unwrap_or(0)
+}
 
 impl Tally {
     /// Adds an attempt. One that says nothing of the endpoint changes nothing.
@@ -60,7 +65,7 @@ impl Tally {
             Verdict::Fault => {
                 self.attempts += 1;
                 self.failed += 1;
-                self.outages.fault();
+                self.outages.fault(ended(attempt));
             }
             Verdict::Ok => self.add_answer(attempt),
         }
@@ -68,7 +73,8 @@ impl Tally {
 
     fn add_answer(&mut self, answer: &Measured) {
         self.attempts += 1;
-        self.outages.answer();
+        let took = answer.duration_ms.unwrap_or(0);
+        self.outages.answer(ended(answer).saturating_sub(took));
         if let Some(valid) = answer.tools_valid {
             self.tool_answers += 1;
             self.tool_errors += u64::from(!valid);
