@@ -188,6 +188,7 @@ pub async fn generation<W: World>(world: &W, request: &Request) -> Result<Respon
 struct Record {
     #[serde(flatten)]
     facts: serde_json::Value,
+    service_tier: Option<String>,
     #[serde(with = "dollars")]
     total_cost: Nanos,
     #[serde(with = "dollars")]
@@ -258,7 +259,6 @@ fn render(generation: &Generation) -> Result<Record> {
         "usage_estimated": row.usage.estimated,
         "latency": row.latency_ms,
         "generation_time": row.generation_ms,
-        "service_tier": row.attempts.last().and_then(|attempt| attempt.service_tier.as_deref()),
         "is_byok": row.own_key.is_some(),
         "error": row.error,
         "charge": row.charge,
@@ -270,7 +270,9 @@ fn render(generation: &Generation) -> Result<Record> {
         "provider_responses": responses,
     });
     let cost = cost(generation)?;
+    let serving = row.attempts.last();
     Ok(Record {
+        service_tier: serving.and_then(|attempt| attempt.service_tier.clone()),
         facts,
         total_cost: cost,
         usage: cost,
