@@ -9,6 +9,7 @@ use super::{
     principal,
 };
 use crate::{
+    catalog::ServiceTier,
     credits::{
         money::{Nanos, dollars},
         ops,
@@ -187,6 +188,7 @@ pub async fn generation<W: World>(world: &W, request: &Request) -> Result<Respon
 struct Record {
     #[serde(flatten)]
     facts: serde_json::Value,
+    service_tier: Option<String>,
     #[serde(with = "dollars")]
     total_cost: Nanos,
     #[serde(with = "dollars")]
@@ -209,6 +211,8 @@ fn render(generation: &Generation) -> Result<Record> {
                 "model_permaslug": attempt.model, "status": attempt.status,
                 "latency": attempt.latency_ms, "id": attempt.upstream_id, "error": attempt.error,
                 "is_byok": attempt.own_key.is_some(),
+                "routed_service_tier": ServiceTier::of_tag(&attempt.endpoint).map(ServiceTier::as_str),
+                "service_tier": attempt.service_tier,
                 "hedge_cost": attempt.hedge_cost.map(|cost| cost.to_string()),
                 "part": attempt.part.map(|part| json!({
                     "tokens_prompt": part.usage.prompt, "tokens_completion": part.usage.completion,
@@ -266,7 +270,9 @@ fn render(generation: &Generation) -> Result<Record> {
         "provider_responses": responses,
     });
     let cost = cost(generation)?;
+    let serving = row.attempts.last();
     Ok(Record {
+        service_tier: serving.and_then(|attempt| attempt.service_tier.clone()),
         facts,
         total_cost: cost,
         usage: cost,

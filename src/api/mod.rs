@@ -89,7 +89,7 @@ impl Memory {
             },
             Verdict::Unknown => Outcome::Unknown,
         };
-        self.health.note(endpoint, outcome, now_ms);
+        self.health.note(endpoint, outcome, end.began_ms, now_ms);
         self.statistics
             .note(&statistics::key(endpoint), end.measured);
     }

@@ -3,12 +3,14 @@
 //! Out of scope: how they are shown to clients (`wire`), how they are stored (`publish`), who serves first (`routing`).
 //! Names follow OpenRouter's model and endpoint objects.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::operation::Operation;
 use super::provider::{Dialect, Provider};
 use super::search::WebSearch;
-use crate::chat::Effort;
+use crate::chat::{Effort, Usage};
 use crate::credits::pricing::PriceTable;
 
 /// A kind of content.
@@ -294,6 +296,12 @@ impl ServiceTier {
     /// Every tier.
     pub const ALL: [Self; 3] = [Self::Ultrafast, Self::Priority, Self::Flex];
 
+    /// The tier that a tag names, if it names one.
+    pub fn of_tag(tag: &str) -> Option<Self> {
+        let (_, variant) = tag.split_once('/')?;
+        Self::ALL.into_iter().find(|tier| tier.as_str() == variant)
+    }
+
     /// The word on the wire, and in tags.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -407,6 +415,9 @@ pub struct Endpoint {
     pub max_completion_tokens: Option<u64>,
     /// Prices, exact.
     pub prices: PriceTable,
+    /// Prices of the provider's other tiers of service, by the word with which it says that one of them served instead.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tier_prices: BTreeMap<String, PriceTable>,
     /// Precision of the weights, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quantization: Option<Quantization>,
@@ -457,10 +468,20 @@ impl Endpoint {
 
     /// The tier of service that is sold here, where it is not the usual one: the end of the tag says so.
     pub fn service_tier(&self) -> Option<ServiceTier> {
-        let (_, variant) = self.tag.split_once('/')?;
-        ServiceTier::ALL
-            .into_iter()
-            .find(|tier| tier.as_str() == variant)
+        ServiceTier::of_tag(&self.tag)
+    }
+
+    /// The prices of what was used at the tier that `served`. What serves instead of the tier that was asked for is charged at its own prices
+    /// where they are lower; the request was planned, held and capped by the prices of this endpoint, so it never pays more.
+    pub fn prices_as_served(&self, served: Option<&str>, usage: &Usage) -> &PriceTable {
+        let own = &self.prices;
+        let Some(other) = served.and_then(|tier| self.tier_prices.get(tier)) else {
+            return own;
+        };
+        match (other.cost(usage), own.cost(usage)) {
+            (Ok(less), Ok(asked)) if less.total < asked.total => other,
+            _ => own,
+        }
     }
 
     /// Whether a slug out of `order` or `only` names this endpoint: its tag, or its provider's slug alone. An endpoint of

@@ -357,8 +357,16 @@ impl Snapshot {
             .filter(|e| e.model == model.slug)
             .cloned()
             .collect();
-        endpoints
-            .sort_by_cached_key(|e| (e.status == Status::Deprecated, blended(e), e.tag.clone()));
+        // The first one's prices are the model's: no other tier than the usual one stands for it.
+        endpoints.sort_by_cached_key(|e| {
+            let is_special = e.service_tier().is_some();
+            (
+                e.status == Status::Deprecated,
+                is_special,
+                blended(e),
+                e.tag.clone(),
+            )
+        });
         let serves = |p: &&Provider| endpoints.iter().any(|e| e.provider == p.slug);
         let providers = self.providers.iter().filter(serves).cloned().collect();
         ModelEntry {

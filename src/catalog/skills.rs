@@ -37,6 +37,9 @@ macro_rules! skills {
         #[expect(missing_docs, reason = "the skills document themselves")]
         pub struct Skills {
             $(pub $field: i32,)*
+            /// Public figures of the model's own behind them; none where it counts as its predecessor.
+            #[serde(default)]
+            pub figures: u32,
         }
 
         impl Skills {
@@ -47,7 +50,7 @@ macro_rules! skills {
 
             /// Estimates by a function of the skill.
             pub fn of(mut estimate: impl FnMut(Skill) -> i32) -> Self {
-                Self { $($field: estimate(Skill::$variant),)* }
+                Self { $($field: estimate(Skill::$variant),)* figures: 0 }
             }
         }
     };

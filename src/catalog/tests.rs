@@ -87,6 +87,7 @@ fn endpoint(model: &str, provider: &str, prompt: &str, completion: &str) -> Endp
             completion: dollars(completion),
             ..PriceTable::default()
         },
+        tier_prices: std::collections::BTreeMap::new(),
         quantization: None,
         supported_parameters: vec![
             Parameter::MaxTokens,

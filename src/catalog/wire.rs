@@ -145,7 +145,7 @@ pub fn endpoint(
         "supports_implicit_caching": endpoint.supports_implicit_caching,
         "supports_tool_choice": { "auto": chooses, "none": chooses, "required": freely, "function": freely },
         "native_tools": {},
-        "service_tier": null,
+        "service_tier": endpoint.service_tier().map(|tier| tier.as_str()),
         "status": 0,
         "uptime_last_5m": uptime_5m,
         "uptime_last_30m": uptime_30m,

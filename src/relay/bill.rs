@@ -5,8 +5,8 @@
 //! - The provider's own counts are taken at their word once the answer is complete, zero included (P21). Before that, and where it
 //!   reported none, the gateway counts what was delivered and says so in the row (P31). A prompt that alone went uncounted, as
 //!   Gemini does with some images, is the gateway's estimate too.
-//! - Only what served is priced, at its own price (P27, P35): one endpoint, or each that wrote a part of the answer. The attempt that
-//!   lost a race is the operator's to pay.
+//! - Only what served is priced, at its own price (P27, P35): one endpoint, or each that wrote a part of the answer; and where the provider
+//!   says that a cheaper tier served than the one asked for, at that tier's. The attempt that lost a race is the operator's to pay.
 //! - No charge exceeds the request's own `max_cost`.
 
 use serde_json::value::RawValue;
@@ -160,7 +160,7 @@ impl Tab {
         let mut native = ServerToolUse::default();
         let mut charges = Vec::with_capacity(parts.len());
         for (one, usage) in parts {
-            let prices = &one.route.endpoint.prices;
+            let prices = one.prices(usage);
             let mut charge = prices.cost(usage)?;
             if let Some((searches, price)) = self.native_searches(one, usage) {
                 let fee = Charge::of_units(&[(Part::WebSearch, searches, price)])?;
@@ -267,7 +267,7 @@ impl Tab {
         };
         let usage = counted(seen.usage, one.prompt_tokens, written);
         let usage = self.expected.unwrap_or(usage);
-        let charge = one.route.endpoint.prices.cost(&usage);
+        let charge = one.prices(&usage).cost(&usage);
         charge.map_or(Nanos::ZERO, |charge| charge.total)
     }
 
@@ -379,6 +379,7 @@ impl Tab {
             if let Some(id) = &one.seen.upstream_id {
                 record.upstream_id = Some(id.clone());
             }
+            record.service_tier.clone_from(&one.seen.tier);
             let part = self.parts.iter().position(|part| *part == at);
             let part = part.and_then(|part| parts.get(part));
             record.part = part.map(|part| usage::Part {

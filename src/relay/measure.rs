@@ -116,7 +116,7 @@ impl Tab {
         }
         let usage = self.usage(one, true);
         let since = |at: u64| at.saturating_sub(one.dispatched_ms);
-        let cost = one.route.endpoint.prices.cost(&usage);
+        let cost = one.prices(&usage).cost(&usage);
         // A limit cuts calls short, which is not the provider's fault.
         let whole = finish != Some(FinishReason::Length) && !tools.is_empty();
         Measured {
@@ -157,6 +157,7 @@ impl<P: Platform> Running<'_, P> {
             self.platform.attempt_ended(&AttemptEnd {
                 route: &one.route,
                 measured,
+                began_ms: one.dispatched_ms,
                 retry_after_s,
             });
         }

@@ -88,6 +88,8 @@ pub struct AttemptEnd<'a> {
     pub route: &'a Route,
     /// How it went.
     pub measured: &'a Measured,
+    /// When it was sent, unix milliseconds.
+    pub began_ms: u64,
     /// The provider's `Retry-After`, in seconds.
     pub retry_after_s: Option<u32>,
 }

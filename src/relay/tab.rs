@@ -16,8 +16,10 @@ use super::{
 };
 use crate::{
     catalog::{Operation, Route},
-    chat::{Completion, Delta, Event, FinishReason, NativeSearch, ReasoningDetail, Usage},
-    credits::{money::Nanos, share::Share},
+    chat::{
+        Completion, Delta, Event, FinishReason, NativeSearch, ReasoningDetail, ReasoningKind, Usage,
+    },
+    credits::{money::Nanos, pricing::PriceTable, share::Share},
     dialects::{ran::Ran, report::Meta},
     error::{Error, ErrorType, Source},
     routing::{
@@ -45,6 +47,8 @@ pub(super) struct Seen {
     pub(super) finish: Option<(FinishReason, String)>,
     pub(super) calls: Calls,
     pub(super) upstream_id: Option<String>,
+    /// The tier of service, as the provider told it last.
+    pub(super) tier: Option<String>,
     pub(super) first_content_ms: Option<u64>,
     pub(super) last_ms: u64,
     /// One bit per choice that began, and per choice that ended.
@@ -66,7 +70,12 @@ impl Seen {
     pub(super) fn see(&mut self, event: &Event, now: u64) {
         self.calls.see(event);
         match event {
-            Event::Start { id, .. } => self.upstream_id = id.clone().or(self.upstream_id.take()),
+            Event::Start {
+                id, service_tier, ..
+            } => {
+                self.upstream_id = id.clone().or(self.upstream_id.take());
+                self.tier = service_tier.clone().or(self.tier.take());
+            }
             Event::Delta { choice, delta } => {
                 self.begun |= bit(*choice);
                 self.bytes = self.bytes.saturating_add(bytes_of(delta));
@@ -164,6 +173,14 @@ pub(super) struct Try {
     /// Estimated tokens of its prompt.
     pub(super) prompt_tokens: u64,
     pub(super) dispatched_ms: u64,
+}
+
+impl Try {
+    /// The prices of what was used, at the tier that the provider says it served.
+    pub(super) fn prices(&self, usage: &Usage) -> &PriceTable {
+        let endpoint = &self.route.endpoint;
+        endpoint.prices_as_served(self.seen.tier.as_deref(), usage)
+    }
 }
 
 impl Try {

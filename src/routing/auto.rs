@@ -198,6 +198,8 @@ pub struct Choice {
     pub in_band: usize,
     /// The first choice, then its fallbacks.
     pub models: Vec<String>,
+    /// Those of them that have no public figures and count as their predecessors.
+    pub inherited: Vec<String>,
 }
 
 impl Choice {
@@ -209,6 +211,7 @@ impl Choice {
             "candidates": self.candidates,
             "in_band": self.in_band,
             "models": self.models,
+            "by_predecessor": self.inherited,
             "summary": self.summary(),
         })
     }
@@ -219,9 +222,14 @@ impl Choice {
         let skill = self.skill.as_str();
         match self.router {
             Router::Auto => format!(
-                "best at {skill} of {} models in the {} price band, of {candidates} that can serve",
+                "best at {skill} of {} models in the {} price band, of {candidates} that can serve{}",
                 self.in_band,
-                self.tier.as_str()
+                self.tier.as_str(),
+                match self.models.first() {
+                    Some(first) if self.inherited.contains(first) =>
+                        "; without public figures of its own it counts as its predecessor",
+                    _ => "",
+                }
             ),
             Router::Free => format!("one of {candidates} free models that can serve"),
         }
@@ -290,6 +298,11 @@ pub fn choose(
         in_band,
         models: able
             .iter()
+            .map(|candidate| candidate.model.clone())
+            .collect(),
+        inherited: able
+            .iter()
+            .filter(|candidate| candidate.skills.is_some_and(|skills| skills.figures == 0))
             .map(|candidate| candidate.model.clone())
             .collect(),
     })

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::*;
 use crate::{
+    catalog::skills::Skills,
     dialects::openai_chat::client::parse_request,
     routing::statistics::{EndpointStatistics, Window},
 };
@@ -247,6 +248,33 @@ fn the_choice_explains_itself() {
     let choice = chosen(Router::Auto, json!({}), |_| {}).unwrap();
     assert_eq!(
         choice.summary(),
-        "best at code of 2 models in the low price band, of 10 that can serve"
+        "best at code of 2 models in the low price band, of 10 that can serve; without public figures of its own it counts as its predecessor"
     );
+    assert_eq!(choice.explain()["by_predecessor"], json!(choice.models));
+    // With figures of its own there is nothing to add.
+    let mut pool = ten();
+    for candidate in &mut pool {
+        candidate.skills = candidate.skills.map(|skills| Skills {
+            figures: 3,
+            ..skills
+        });
+    }
+    let statistics = Statistics::default();
+    let scene = Scene {
+        pool: &pool,
+        is_callable: &|_, _| true,
+        statistics: &statistics,
+        seed: 1,
+        remembered: None,
+    };
+    let known = choose(
+        Router::Auto,
+        &ask(json!({})),
+        100,
+        &Wishes::default(),
+        &scene,
+    )
+    .unwrap();
+    assert_eq!(known.models, choice.models);
+    assert!(known.inherited.is_empty() && known.summary().ends_with("that can serve"));
 }

@@ -5,11 +5,12 @@
 //! isolates (`statistics`), what counts as a fault (`relay`).
 //!
 //! ```text
-//! closed ─ faults ─▶ open ─ pause over ─▶ half-open ─ success ─▶ closed
+//! closed ─ faults ─▶ open ─ pause over ─▶ on trial ─ PROOF_OF_RECOVERY good answers ─▶ closed
 //!                     ▲                      │
 //!                     └──── fault, the pause doubles
 //! ```
-//! A success closes the breaker in every state. A 429 is no fault: the provider is alive and says when to come back.
+//! On trial one request may be under way, and one more for each good answer. Only attempts that began after the breaker opened can prove
+//! that it is over: answers that were under way then end well long after. A 429 is no fault: the provider is alive and says when to come back.
 
 use std::{cell::RefCell, collections::HashMap};
 
@@ -30,9 +31,11 @@ pub const OPENING_PERCENT: u32 = 50;
 /// How long the breaker stays open at first, in milliseconds; each probe that fails doubles it.
 pub const FIRST_PAUSE_MS: u64 = 5_000;
 /// The longest pause between two probes, in milliseconds.
-pub const MAX_PAUSE_MS: u64 = 120_000;
-/// How long one probe keeps others away, in milliseconds: one that has not ended by then proves nothing.
+pub const MAX_PAUSE_MS: u64 = 30_000;
+/// How long one trial request holds its place, in milliseconds: one that has not ended by then proves nothing.
 pub const PROBE_MS: u64 = 15_000;
+/// Good answers without a fault between them that prove an outage to be over.
+pub const PROOF_OF_RECOVERY: u32 = 10;
 /// The back-off after a 429 that names no time, in milliseconds; each further one in a row doubles it.
 pub const FIRST_BACK_OFF_MS: u64 = 1_000;
 /// The longest back-off that we choose, in milliseconds.
@@ -81,8 +84,10 @@ pub enum State {
         /// When the next probe may go, unix milliseconds.
         until_ms: u64,
     },
-    /// The breaker is open and its pause over: the next request may find out, with others to fall back on.
+    /// The outage may be over: the next request may find out, with others to fall back on.
     Probing,
+    /// As many requests as may are finding out.
+    Recovering,
 }
 
 /// What one endpoint did lately.
@@ -92,8 +97,6 @@ struct Record {
     slices: [Slice; SLICES],
     faults_in_a_row: u32,
     open: Option<Open>,
-    /// When the breaker last was open.
-    was_open_ms: Option<u64>,
     limits_in_a_row: u32,
     back_off_until_ms: u64,
 }
@@ -105,11 +108,60 @@ struct Slice {
     faults: u32,
 }
 
-#[derive(Debug, Clone, Copy)]
+/// An outage that is not proven to be over.
+#[derive(Debug, Clone)]
 struct Open {
+    /// When the breaker opened last.
+    since_ms: u64,
     pause_ms: u64,
     until_ms: u64,
-    probing: bool,
+    /// Good answers since.
+    good: u32,
+    /// When the trial requests that are under way began.
+    under_way: Vec<u64>,
+}
+
+impl Open {
+    fn new(now_ms: u64, pause_ms: u64) -> Self {
+        Self {
+            since_ms: now_ms,
+            pause_ms,
+            until_ms: now_ms.saturating_add(pause_ms),
+            good: 0,
+            under_way: Vec::new(),
+        }
+    }
+
+    /// The trial requests that hold a place.
+    fn under_way(&self, now_ms: u64) -> impl Iterator<Item = u64> {
+        let recent = move |began: &u64| now_ms.saturating_sub(*began) < PROBE_MS;
+        self.under_way.iter().copied().filter(recent)
+    }
+
+    fn begin(&mut self, now_ms: u64) {
+        self.under_way = self.under_way(now_ms).collect();
+        if now_ms >= self.until_ms && self.under_way.len() < PROOF_OF_RECOVERY as usize {
+            self.under_way.push(now_ms);
+        }
+    }
+
+    fn state(&self, now_ms: u64) -> State {
+        let under_way = self.under_way(now_ms).count();
+        if now_ms < self.until_ms {
+            State::Open {
+                until_ms: self.until_ms,
+            }
+        } else if under_way <= self.good as usize {
+            State::Probing
+        } else if self.good > 0 {
+            State::Recovering
+        } else {
+            let first = self.under_way(now_ms).min().unwrap_or(now_ms);
+            State::Open {
+                until_ms: first.saturating_add(PROBE_MS),
+            }
+        }
+    }
 }
 
 impl Record {
@@ -145,50 +197,55 @@ impl Record {
         *counter = counter.saturating_add(1);
     }
 
-    fn note(&mut self, outcome: Outcome, now_ms: u64) {
+    fn note(&mut self, outcome: Outcome, began_ms: u64, now_ms: u64) {
         self.seen_ms = now_ms;
+        if let Some(open) = &mut self.open
+            && began_ms >= open.until_ms
+            && !open.under_way.is_empty()
+        {
+            // Whichever it was: its place is free.
+            open.under_way.remove(0);
+        }
         match outcome {
-            Outcome::Ok => self.succeeded(now_ms),
-            Outcome::Fault => self.failed(now_ms),
-            Outcome::RateLimited { retry_after_s } => {
-                self.limited(retry_after_s, now_ms);
-                self.free_probe(now_ms);
-            }
-            Outcome::Unknown => self.free_probe(now_ms),
+            Outcome::Ok => self.succeeded(began_ms, now_ms),
+            Outcome::Fault => self.failed(began_ms, now_ms),
+            Outcome::RateLimited { retry_after_s } => self.limited(retry_after_s, now_ms),
+            Outcome::Unknown => {}
         }
     }
 
-    fn succeeded(&mut self, now_ms: u64) {
-        if self.open.take().is_some() {
-            self.was_open_ms = Some(now_ms);
-            // What opened the breaker must not open it again at the next fault.
-            self.slices = [Slice::default(); SLICES];
-        }
+    fn succeeded(&mut self, began_ms: u64, now_ms: u64) {
         self.faults_in_a_row = 0;
         self.limits_in_a_row = 0;
         self.count(now_ms, false);
+        let Some(open) = &mut self.open else { return };
+        if began_ms < open.since_ms {
+            return;
+        }
+        open.good = open.good.saturating_add(1);
+        open.until_ms = open.until_ms.min(now_ms);
+        if open.good >= PROOF_OF_RECOVERY {
+            self.open = None;
+            // What opened the breaker must not open it again at the next fault.
+            self.slices = [Slice::default(); SLICES];
+        }
     }
 
-    fn failed(&mut self, now_ms: u64) {
+    fn failed(&mut self, began_ms: u64, now_ms: u64) {
         self.count(now_ms, true);
         self.faults_in_a_row = self.faults_in_a_row.saturating_add(1);
-        if let Some(open) = &mut self.open {
+        if let Some(open) = &self.open {
             // An attempt that was under way when the breaker opened says nothing new.
-            if open.probing || now_ms >= open.until_ms {
-                open.pause_ms = open.pause_ms.saturating_mul(2).min(MAX_PAUSE_MS);
-                open.until_ms = now_ms.saturating_add(open.pause_ms);
-                open.probing = false;
+            if began_ms >= open.until_ms {
+                let pause_ms = open.pause_ms.saturating_mul(2).min(MAX_PAUSE_MS);
+                self.open = Some(Open::new(now_ms, pause_ms));
             }
             return;
         }
         let (attempts, faults) = self.window(now_ms);
         let many = attempts >= MIN_ATTEMPTS && share(faults, attempts, OPENING_PERCENT);
         if many || self.faults_in_a_row >= FAULTS_IN_A_ROW {
-            self.open = Some(Open {
-                pause_ms: FIRST_PAUSE_MS,
-                until_ms: now_ms.saturating_add(FIRST_PAUSE_MS),
-                probing: false,
-            });
+            self.open = Some(Open::new(now_ms, FIRST_PAUSE_MS));
         }
     }
 
@@ -209,41 +266,21 @@ impl Record {
         self.back_off_until_ms = self.back_off_until_ms.max(until);
     }
 
-    /// A probe that ended without a verdict: the next request may be one.
-    fn free_probe(&mut self, now_ms: u64) {
-        if let Some(open) = &mut self.open
-            && open.probing
-        {
-            open.probing = false;
-            open.until_ms = now_ms;
-        }
-    }
-
     fn state(&self, now_ms: u64) -> State {
-        if let Some(open) = self.open
-            && now_ms < open.until_ms
-        {
-            return State::Open {
-                until_ms: open.until_ms,
-            };
-        }
-        if now_ms < self.back_off_until_ms {
-            return State::BackingOff {
+        let trial = self.open.as_ref().map(|open| open.state(now_ms));
+        match trial {
+            Some(open @ State::Open { .. }) => open,
+            _ if now_ms < self.back_off_until_ms => State::BackingOff {
                 until_ms: self.back_off_until_ms,
-            };
-        }
-        match self.open {
-            Some(_) => State::Probing,
+            },
+            Some(trial) => trial,
             None => State::Good,
         }
     }
 
     fn outage(&self, now_ms: u64) -> bool {
-        let reopened = self.was_open_ms;
         let (attempts, faults) = self.window(now_ms);
-        self.open.is_some()
-            || reopened.is_some_and(|at| now_ms.saturating_sub(at) < WINDOW_MS)
-            || (faults >= OUTAGE_FAULTS && share(faults, attempts, OUTAGE_PERCENT))
+        self.open.is_some() || (faults >= OUTAGE_FAULTS && share(faults, attempts, OUTAGE_PERCENT))
     }
 }
 
@@ -259,24 +296,22 @@ pub struct Breakers {
 }
 
 impl Breakers {
-    /// An attempt at this endpoint begins: where its breaker is open, this is the probe.
+    /// An attempt at this endpoint begins: where its outage may be over, this one finds out.
     pub fn begin(&self, endpoint: &Endpoint, now_ms: u64) {
         let mut records = self.records.borrow_mut();
         if let Some(record) = records.get_mut(&key(endpoint))
             && let Some(open) = &mut record.open
-            && now_ms >= open.until_ms
         {
-            open.probing = true;
-            open.until_ms = now_ms.saturating_add(PROBE_MS);
+            open.begin(now_ms);
         }
     }
 
-    /// An attempt at this endpoint ended.
-    pub fn note(&self, endpoint: &Endpoint, outcome: Outcome, now_ms: u64) {
+    /// An attempt at this endpoint ended, which began at `began_ms`.
+    pub fn note(&self, endpoint: &Endpoint, outcome: Outcome, began_ms: u64, now_ms: u64) {
         let mut records = self.records.borrow_mut();
         let key = key(endpoint);
         if let Some(record) = records.get_mut(&key) {
-            return record.note(outcome, now_ms);
+            return record.note(outcome, began_ms, now_ms);
         }
         if records.len() >= CAPACITY {
             let oldest = records.iter().min_by_key(|(_, record)| record.seen_ms);
@@ -284,7 +319,10 @@ impl Breakers {
                 records.remove(&oldest);
             }
         }
-        records.entry(key).or_default().note(outcome, now_ms);
+        records
+            .entry(key)
+            .or_default()
+            .note(outcome, began_ms, now_ms);
     }
 
     /// Forgets everything.
@@ -299,7 +337,7 @@ impl Breakers {
         record.map_or(State::Good, |record| record.state(now_ms))
     }
 
-    /// Whether this endpoint had a significant outage within the last [`WINDOW_MS`].
+    /// Whether this endpoint had a significant outage within the last [`WINDOW_MS`] that is not proven to be over.
     pub fn had_outage(&self, endpoint: &Endpoint, now_ms: u64) -> bool {
         let records = self.records.borrow();
         let record = records.get(&key(endpoint));
@@ -308,11 +346,12 @@ impl Breakers {
 }
 
 impl Health for Breakers {
-    /// A probe is due in the endpoint's ordinary place, or it would never come while others are steady.
+    /// Trial requests are due in the endpoint's ordinary place, or they would never come while others are steady.
     fn standing(&self, endpoint: &Endpoint, now_ms: u64) -> Standing {
         match self.state(endpoint, now_ms) {
             State::Open { .. } | State::BackingOff { .. } => Standing::Resting,
-            State::Probing => Standing::Steady,
+            State::Probing => Standing::Trial,
+            State::Recovering => Standing::Shaky,
             State::Good if self.had_outage(endpoint, now_ms) => Standing::Shaky,
             State::Good => Standing::Steady,
         }

@@ -10,6 +10,8 @@ pub enum Standing {
     /// Nothing speaks against it.
     #[default]
     Steady,
+    /// It had an outage that may be over: in its ordinary place, as if there had been none, but for few requests at a time.
+    Trial,
     /// It failed lately: after the steady ones.
     Shaky,
     /// Its breaker is open, or it asked for a pause that is not over: last.
@@ -21,6 +23,7 @@ impl Standing {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Steady => "steady",
+            Self::Trial => "trial",
             Self::Shaky => "shaky",
             Self::Resting => "resting",
         }

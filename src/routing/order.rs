@@ -168,8 +168,8 @@ enum Class {
 impl Class {
     fn of(standing: Standing, poor_with_tools: bool) -> Self {
         match standing {
-            Standing::Steady if poor_with_tools => Self::PoorWithTools,
-            Standing::Steady => Self::Ready,
+            Standing::Steady | Standing::Trial if poor_with_tools => Self::PoorWithTools,
+            Standing::Steady | Standing::Trial => Self::Ready,
             Standing::Shaky => Self::Shaky,
             Standing::Resting => Self::Resting,
         }

@@ -28,6 +28,10 @@ pub struct Window {
     pub attempts: u64,
     /// Of these, faults: no connection, time-outs, server errors, broken or empty answers.
     pub failed: u64,
+    /// Of these, faults of outages: at least [`FAULTS_IN_A_ROW`](super::breaker::FAULTS_IN_A_ROW) with no good answer between them.
+    pub outage_failed: u64,
+    /// Good answers after the last outage; all of them where there was none.
+    pub good_since_outage: u64,
     /// Attempts answered with 429; they are in no other count.
     pub rate_limited: u64,
     /// Good answers that called tools.
@@ -53,7 +57,16 @@ pub struct Window {
 }
 
 /// [`Window`] in the order of its fields: counts, cost, minutes, percentiles.
-type Packed = ([u64; 8], i64, [u32; 2], Option<[f32; 5]>, Option<[f32; 5]>);
+#[derive(Serialize, Deserialize)]
+struct Packed(
+    [u64; 8],
+    i64,
+    [u32; 2],
+    Option<[f32; 5]>,
+    Option<[f32; 5]>,
+    // Missing in what earlier versions kept.
+    #[serde(default)] [u64; 2],
+);
 
 impl Window {
     /// The share of minutes in which the endpoint was up, in percent; `None` where no minute tells.
@@ -103,7 +116,9 @@ impl Statistics {
 }
 
 impl From<Packed> for Window {
-    fn from((counts, cost, [minutes, minutes_up], first_token, speed): Packed) -> Self {
+    fn from(
+        Packed(counts, cost, [minutes, minutes_up], first_token, speed, outage): Packed,
+    ) -> Self {
         let [
             attempts,
             failed,
@@ -114,6 +129,7 @@ impl From<Packed> for Window {
             cache_read_tokens,
             completion_tokens,
         ] = counts;
+        let [outage_failed, good_since_outage] = outage;
         let percentiles = |points: Option<[f32; 5]>| {
             points.map(|[p50, p75, p90, p95, p99]| Percentiles {
                 p50,
@@ -126,6 +142,8 @@ impl From<Packed> for Window {
         Self {
             attempts,
             failed,
+            outage_failed,
+            good_since_outage,
             rate_limited,
             tool_answers,
             tool_errors,
@@ -146,7 +164,7 @@ impl From<Window> for Packed {
         let points = |it: Option<Percentiles>| {
             it.map(|points| [points.p50, points.p75, points.p90, points.p95, points.p99])
         };
-        (
+        Self(
             [
                 window.attempts,
                 window.failed,
@@ -161,6 +179,7 @@ impl From<Window> for Packed {
             [window.minutes, window.minutes_up],
             points(window.first_token_ms),
             points(window.tokens_per_second),
+            [window.outage_failed, window.good_since_outage],
         )
     }
 }
@@ -174,6 +193,8 @@ mod tests {
         let window = Window {
             attempts: 12_345,
             failed: 12,
+            outage_failed: 9,
+            good_since_outage: 4_321,
             rate_limited: 34,
             tool_answers: 5_678,
             tool_errors: 9,

@@ -94,10 +94,10 @@ impl Affinity {
             return Self::default();
         }
         let has_choice = |model: &&&ServedModel| {
-            let callable = model
-                .routes
-                .iter()
-                .filter(|route| can_call(&route.provider));
+            // A provider's tiers are no choice of their own.
+            let callable = model.routes.iter().filter(|route| {
+                route.endpoint.service_tier().is_none() && can_call(&route.provider)
+            });
             callable.take(2).count() > 1
         };
         let open: Vec<&&ServedModel> = models.iter().filter(has_choice).collect();

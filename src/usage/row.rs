@@ -36,6 +36,9 @@ pub struct Attempt {
     pub latency_ms: i64,
     /// The upstream's own id of its answer.
     pub upstream_id: Option<String>,
+    /// The tier of service that served, as the provider told it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_tier: Option<String>,
     /// Why it failed, if it did.
     pub error: Option<String>,
     /// The id of the account's own provider key, where one was used.

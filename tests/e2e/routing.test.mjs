@@ -19,6 +19,10 @@ function catalog() {
     endpoint({ model: "test/family-2", provider: "one-openai", dialect: "openai" }),
     endpoint({ model: "test/openai", provider: "two-openai", dialect: "openai", factor: 3, fields: { tag: "two-openai/flex" } }),
   );
+  // A tier that may be served as another one, cheaper and dearer.
+  const [usual] = rows.endpoints.filter((row) => row.model === "test/openai");
+  const at = (factor) => endpoint({ model: "test/openai", provider: "one-openai", dialect: "openai", factor }).prices;
+  rows.endpoints.push({ ...usual, tag: `${usual.provider}/priority`, prices: at(4), tier_prices: { default: at(2), ultrafast: at(9) } });
   return rows;
 }
 
@@ -85,6 +89,30 @@ for (const stream of [false, true]) {
     await ask({ model: "test/openai", stream, provider: { only: ["two-openai"] } });
     assert.equal(sent().service_tier, undefined);
   });
+
+  test(`what is charged is the tier that served, told with its arithmetic (${how})`, async () => {
+    const body = { model: "test/openai", stream, service_tier: "priority", messages: [user("The same each time.")] };
+    const at = async (tier) => {
+      gateway.upstream.script({ times: 1, behaviour: tier ? `fault-tier-${tier}` : "" });
+      const answer = await ask(body);
+      assert.equal(sent().service_tier, "priority");
+      const record = await generation(gateway, key, answer.id);
+      assert.equal(Number(record.total_cost), Number(answer.usage.cost));
+      const prompt = record.charge.lines.find((line) => line.what === "prompt");
+      const [response] = record.provider_responses;
+      return { answer, record, price: prompt.price, told: [record.service_tier, response.routed_service_tier, response.service_tier] };
+    };
+    const asked = await at();
+    assert.deepEqual(asked.told, ["priority", "priority", "priority"]);
+    assert.equal((stream ? asked.answer.chunks.find((chunk) => chunk.service_tier) : asked.answer.body).service_tier, "priority");
+    const less = await at("default");
+    assert.deepEqual(less.told, ["default", "priority", "default"]);
+    assert.equal(less.price * 2, asked.price);
+    assert.equal(nanos(less.answer.usage.cost) * 2n, nanos(asked.answer.usage.cost));
+    // A dearer one than was asked for is not the client's affair.
+    const more = await at("ultrafast");
+    assert.equal(nanos(more.answer.usage.cost), nanos(asked.answer.usage.cost));
+  });
 }
 
 for (const stream of [false, true]) {
@@ -101,7 +129,7 @@ for (const stream of [false, true]) {
       { provider: "Test one-openai", model: "test/openai", status: 503 },
       { provider: "Test two-openai", model: "test/openai", status: 200 },
     ]);
-    assert.equal(metadata.endpoints.total, 3);
+    assert.equal(metadata.endpoints.total, 4);
     assert.equal(metadata.endpoints.available.filter(({ selected }) => selected).length, 1);
     assert.ok(metadata.generation_time >= 0);
     assert.equal(told(await ask({ model: "test/openai", stream })), undefined);
@@ -114,7 +142,7 @@ for (const stream of [false, true]) {
       return (await response.json()).openrouter_metadata;
     };
     const refused = await beside({ model: "test/openai", provider: { only: ["nobody"] } }, 404);
-    assert.deepEqual([refused.attempt, refused.endpoints.available, refused.endpoints.total], [0, [], 3]);
+    assert.deepEqual([refused.attempt, refused.endpoints.available, refused.endpoints.total], [0, [], 4]);
     fail("one-openai");
     const failed = await beside({ model: "test/openai", provider: { order: ["one-openai"], allow_fallbacks: false } }, 503);
     assert.deepEqual(failed.attempts.map(({ status }) => status), [503]);
@@ -181,6 +209,7 @@ test("the plan is told and nothing is asked or charged", async () => {
     ["one-openai", 1, null],
     ["two-openai", null, "ignored_providers"],
     ["two-openai/flex", null, "service_tier"],
+    ["one-openai/priority", null, "service_tier"],
   ]);
   assert.deepEqual(new Set(other.endpoints.map(({ excluded_by: why }) => why)), new Set(["ignored_providers"]));
   // The prompt and 100 tokens of answer at the dearest that they can be, reasoning; to the nano-dollar, rounded up once.

@@ -30,5 +30,6 @@ mod resuming;
 mod server_tools;
 mod settling;
 mod shaping;
+mod tiers;
 mod upstream;
 mod world;

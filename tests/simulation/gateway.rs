@@ -220,7 +220,12 @@ impl Policy for Gateway {
             End::Failed { .. } | End::Broke { .. } => (Verdict::Fault, Outcome::Fault),
             End::Done { .. } => (Verdict::Ok, Outcome::Ok),
         };
-        isolate.breakers.note(endpoint, outcome, now);
+        let (End::Limited { after }
+        | End::Failed { after }
+        | End::Broke { after, .. }
+        | End::Done { after, .. }) = attempt.end;
+        let began = ms(at - after);
+        isolate.breakers.note(endpoint, outcome, began, now);
         let mut measured = Measured {
             ended_at: now as i64,
             verdict,

@@ -1,12 +1,10 @@
 //! A simulation of routing: twelve providers, a hundred thousand requests, our policy against others.
 //!
 //! `npm run simulate` plays three hours of several worlds and prints how each policy did; `cargo test --test simulation` plays shorter
-//! stretches. Both assert the goals, the shorter with more room for cache hits. All chance comes out of the seeds, so a run repeats to the last digit.
+//! stretches. Both assert the goals. All chance comes out of the seeds, so a run repeats to the last digit.
 //!
-//! The constants of `routing::order` were fitted on worlds 1 to 6, where the goals hold, nearest in world 6 (cost: 4.8 of 5 %) and world 1 (cache
-//! hits: 2.7 of 3 points). In worlds 7 to 12, on which nothing was fitted, success was within 0.05 %, cost +0.1 to +3.0 %, cache hits
-//! -0.8 to -2.6 points. What is
-//! slow: an endpoint has half of its share back only 5 to 11 minutes after an incident, because its faults and waits are forgotten only then.
+//! The constants of `routing::order` were fitted on worlds 1 to 6. Short runs judge success and cost each by itself, cache hits on the average of
+//! several seeds: the goal is the same as that of the long ones.
 //!
 //! Limits of the world: one model; a request's length is known to those who compare list prices; providers do not react to each other.
 
@@ -40,12 +38,13 @@ mod goals {
     pub const COST: f64 = 1.05;
     /// Cache hits: so much less than with perfect stickiness at most.
     pub const HITS: f64 = 0.03;
-    /// The same within a short run: one incident in three quarters of an hour weighs more than in three hours.
-    pub const HITS_OF_A_SHORT_RUN: f64 = 0.035;
 }
 
 /// Seconds after which a gateway that knew nothing has learnt what it needs. A short run is judged from there on, a long one as a whole.
 const WARM: f64 = 900.0;
+
+/// Short runs whose cache hits are averaged: within half an hour one incident at one provider moves half a point.
+const SHORT_RUNS: u64 = 4;
 
 /// A world and its requests.
 fn world(seed: u64, requests: usize, calm: bool) -> (Providers, Vec<Ask>) {
@@ -85,28 +84,34 @@ fn row(name: &str, figures: &Figures) {
     );
 }
 
-/// Compares, prints and asserts.
-fn judge(seed: u64, ours: &Figures, oracle: &Figures, hits: f64) {
+/// Compares, prints and asserts; how much less than with perfect stickiness was read from caches.
+fn judge(seed: u64, ours: &Figures, oracle: &Figures) -> f64 {
     println!(
-        "seed {seed}, ours against the oracle: success {:+.3} %, cost {:+.2} %, with time {:+.2} %; cache hits {:+.2} points of perfect stickiness",
+        "seed {seed}, ours against the oracle: success {:+.3} %, cost {:+.2} %, with time {:+.2} %; cache hits {:+.2} points of perfect stickiness ({:.2} lost by moves in another isolate, {:.2} in the same)",
         (ours.success - oracle.success) * 100.0,
         (ours.cost / oracle.cost - 1.0) * 100.0,
         (ours.cost_with_time / oracle.cost_with_time - 1.0) * 100.0,
-        (ours.hits - ours.hits_if_sticky) * 100.0
+        (ours.hits - ours.hits_if_sticky) * 100.0,
+        ours.lost_abroad * 100.0,
+        ours.lost_at_home * 100.0,
     );
     assert!(ours.success >= oracle.success - goals::SUCCESS, "success");
     assert!(ours.cost <= oracle.cost * goals::COST, "cost");
-    assert!(ours.hits >= ours.hits_if_sticky - hits, "cache hits");
+    ours.hits_if_sticky - ours.hits
 }
 
 #[test]
 fn our_policy_keeps_its_goals() {
-    for seed in [1, 2] {
+    let seeds = 1..=SHORT_RUNS;
+    let missed = seeds.map(|seed| {
         let (providers, asks) = world(seed, 26_000, false);
         let ours = play(&providers, seed, &asks, WARM, &mut Gateway::new(seed));
         let oracle = play(&providers, seed, &asks, WARM, &mut Oracle);
-        judge(seed, &ours, &oracle, goals::HITS_OF_A_SHORT_RUN);
-    }
+        judge(seed, &ours, &oracle)
+    });
+    let missed = missed.sum::<f64>() / SHORT_RUNS as f64;
+    println!("cache hits: {:+.2} points on average", -missed * 100.0);
+    assert!(missed <= goals::HITS, "cache hits");
 }
 
 #[test]
@@ -138,7 +143,7 @@ fn a_hundred_thousand_requests_of_several_worlds() {
     }
     println!();
     for (seed, [ours, oracle, ..]) in &judged {
-        judge(*seed, ours, oracle, goals::HITS);
+        assert!(judge(*seed, ours, oracle) <= goals::HITS, "cache hits");
     }
 }
 
@@ -151,67 +156,89 @@ fn favourite(figures: &Figures, from: f64, to: f64) -> (usize, f64) {
         .unwrap()
 }
 
+/// The shares of the favourite of a calm world: of all requests, and of conversations that begin.
+#[derive(Debug, Clone, Copy)]
+struct Former {
+    provider: usize,
+    all: f64,
+    new: f64,
+}
+
 /// A calm world with one incident at the provider that has the largest share without it.
-fn with_trouble(what: Trouble, from: f64, to: f64) -> (Figures, usize, f64) {
-    static UNDISTURBED: LazyLock<(usize, f64)> = LazyLock::new(|| {
+fn with_trouble(what: Trouble, from: f64, to: f64) -> (Figures, Former) {
+    static UNDISTURBED: LazyLock<Former> = LazyLock::new(|| {
         let (providers, asks) = world(7, 24_000, true);
         let figures = play(&providers, 7, &asks, 0.0, &mut Gateway::new(7));
-        favourite(&figures, 600.0, 2_400.0)
+        let (provider, all) = favourite(&figures, 600.0, 2_400.0);
+        let new = figures.shares_of_new(600.0, 2_400.0)[provider];
+        Former { provider, all, new }
     });
     let (mut providers, asks) = world(7, 24_000, true);
-    let (provider, share) = *UNDISTURBED;
-    assert!(share > 0.3, "a favourite has {share}");
+    let former = *UNDISTURBED;
+    assert!(former.all > 0.3, "a favourite has {former:?}");
     providers.incidents.push(Incident {
-        provider,
+        provider: former.provider,
         from,
         to,
         what,
     });
-    (
-        play(&providers, 7, &asks, 0.0, &mut Gateway::new(7)),
-        provider,
-        share,
-    )
+    let figures = play(&providers, 7, &asks, 0.0, &mut Gateway::new(7));
+    (figures, former)
 }
 
-/// Seconds within which an endpoint that is well again has half of its share back.
-const BACK_WITHIN: f64 = 720.0;
+/// Seconds within which an endpoint that is well again after an outage has [`BACK`] of its former share of new conversations back …
+const BACK_WITHIN: f64 = 420.0;
+/// … and of all requests, of which those of conversations that went elsewhere stay there, by the caches they have made.
+const ALL_BACK_WITHIN: f64 = 720.0;
+/// What counts as back.
+const BACK: f64 = 0.8;
+/// The same where it was slow: waits are forgotten only with the five minutes they were measured in.
+const FAST_AGAIN_WITHIN: f64 = 480.0;
 
-/// How long after `end` an endpoint has half of a share back, in seconds.
-fn back_after(figures: &Figures, provider: usize, share: f64, end: f64) -> Option<f64> {
+/// How long after `end` a share is at least `goal` for a minute, in seconds.
+fn back_after(share: impl Fn(f64, f64) -> f64, goal: f64, end: f64) -> Option<f64> {
     (0..90)
         .map(|n| f64::from(n) * 10.0)
-        .find(|after| figures.shares(end + after, end + after + 60.0)[provider] > share / 2.0)
+        .find(|after| share(end + after, end + after + 60.0) >= goal)
 }
 
 #[test]
-fn an_endpoint_that_fails_loses_its_traffic_within_seconds_and_gets_it_back() {
+fn an_endpoint_that_fails_loses_its_traffic_within_seconds_and_gets_it_back_within_minutes() {
     // Attempts that hang are known to have failed only when they are given up.
-    for (what, notice) in [(Trouble::Outage, 10.0), (Trouble::Hang, 20.0)] {
-        let (figures, provider, share) = with_trouble(what, 1_200.0, 1_500.0);
-        let during = figures.shares(1_200.0 + notice, 1_500.0)[provider];
-        let back = back_after(&figures, provider, share, 1_500.0);
+    for (what, notice, length) in [
+        (Trouble::Outage, 10.0, 60.0),
+        (Trouble::Outage, 10.0, 300.0),
+        (Trouble::Hang, 20.0, 300.0),
+    ] {
+        let (from, end) = (1_200.0, 1_200.0 + length);
+        let (figures, former) = with_trouble(what, from, end);
+        let during = figures.shares(from + notice, end)[former.provider];
+        let share_of_new = |from, to| figures.shares_of_new(from, to)[former.provider];
+        let share_of_all = |from, to| figures.shares(from, to)[former.provider];
+        let new = back_after(share_of_new, former.new * BACK, end);
+        let all = back_after(share_of_all, former.all * BACK, end);
         println!(
-            "{what:?}: a share of {share:.3} is {during:.4} from {notice} s on; half of it back {back:?} s after the end"
+            "{what:?} of {length} s: {former:?} is {during:.4} from {notice} s on; 80 % is back {new:?} s after its end for new conversations, {all:?} s for all requests"
         );
-        assert!(during < 0.02, "{what:?}: still {during}");
+        // What the four isolates need to notice, and their trial requests.
+        assert!(during < 0.03, "{what:?}: still {during}");
+        assert!(new.is_some_and(|s| s <= BACK_WITHIN), "{what:?}: {new:?}");
         assert!(
-            back.is_some_and(|after| after <= BACK_WITHIN),
-            "{what:?}: {back:?}"
+            all.is_some_and(|s| s <= ALL_BACK_WITHIN),
+            "{what:?}: {all:?}"
         );
     }
 }
 
 #[test]
 fn an_endpoint_that_has_become_better_is_found() {
-    let (figures, provider, share) = with_trouble(Trouble::Slow, 0.0, 1_200.0);
-    let before = figures.shares(900.0, 1_200.0)[provider];
-    let back = back_after(&figures, provider, share, 1_200.0);
-    println!(
-        "Slow: a share of {share:.3} is {before:.3}; half of it back {back:?} s after the end"
-    );
-    assert!(before < share / 2.0, "slow, it still has {before}");
-    assert!(back.is_some_and(|after| after <= BACK_WITHIN), "{back:?}");
+    let (figures, former) = with_trouble(Trouble::Slow, 0.0, 1_200.0);
+    let share = |from, to| figures.shares(from, to)[former.provider];
+    let before = share(900.0, 1_200.0);
+    let back = back_after(share, former.all / 2.0, 1_200.0);
+    println!("Slow: {former:?} is {before:.3}; half of it back {back:?} s after the end");
+    assert!(before < former.all / 2.0, "slow, it still has {before}");
+    assert!(back.is_some_and(|s| s <= FAST_AGAIN_WITHIN), "{back:?}");
 }
 
 #[test]

@@ -18,6 +18,8 @@ use crate::{
 #[derive(Debug, Clone, Copy)]
 pub struct Fate {
     pub at: f64,
+    /// The conversation begins: no cache holds it anywhere.
+    pub begins: bool,
     /// Who was asked first.
     pub asked: usize,
     pub served: Option<usize>,
@@ -41,6 +43,10 @@ pub struct Figures {
     /// The share of prompt tokens read from a cache, and what it were had every request gone where the one before it went.
     pub hits: f64,
     pub hits_if_sticky: f64,
+    /// Of what that is less: the share that was lost because another provider was asked first than the one before; in another isolate than
+    /// the one before, and in the same.
+    pub lost_abroad: f64,
+    pub lost_at_home: f64,
     /// Attempts per request.
     pub attempts: f64,
     /// The share of answers with tool calls that are malformed.
@@ -59,7 +65,7 @@ pub fn play(
     let mut world = World::new(providers, seed);
     let mut told: BinaryHeap<Reverse<(u64, usize)>> = BinaryHeap::new();
     let mut ended: Vec<(Ask, usize, Attempt)> = Vec::new();
-    let mut last: HashMap<usize, usize> = HashMap::new();
+    let mut last: HashMap<usize, (usize, usize)> = HashMap::new();
     let mut sum = Sum::default();
     for ask in asks {
         if ask.at < warm {
@@ -73,13 +79,20 @@ pub fn play(
             let (ask, provider, attempt) = ended[index];
             policy.ended(&world, &ask, provider, at as f64 / 1e6, &attempt);
         }
-        if let Some(previous) = last.get(&ask.conversation) {
-            sum.could_hit += CACHE_FINDS * world.cached(ask, *previous, ask.at) as f64;
-        }
         let order = policy.order(&world, ask);
+        if let Some((previous, isolate)) = last.get(&ask.conversation) {
+            let could_hit = CACHE_FINDS * world.cached(ask, *previous, ask.at) as f64;
+            sum.could_hit += could_hit;
+            if order[0] != *previous && *isolate == ask.isolate {
+                sum.lost_at_home += could_hit;
+            } else if order[0] != *previous {
+                sum.lost_abroad += could_hit;
+            }
+        }
         let mut at = ask.at;
         let mut fate = Fate {
             at,
+            begins: !last.contains_key(&ask.conversation),
             asked: order[0],
             served: None,
             attempts: 0,
@@ -100,7 +113,7 @@ pub fn play(
                 fate.first = Some(at + first - ask.at);
                 sum.prompt += attempt.usage.prompt as f64;
                 sum.hit += attempt.usage.cache_read as f64;
-                last.insert(ask.conversation, provider);
+                last.insert(ask.conversation, (provider, ask.isolate));
             }
             at += after;
             if let End::Done { .. } = attempt.end {
@@ -125,6 +138,8 @@ struct Sum {
     prompt: f64,
     hit: f64,
     could_hit: f64,
+    lost_abroad: f64,
+    lost_at_home: f64,
     tool_answers: f64,
     tool_errors: f64,
     fates: Vec<Fate>,
@@ -151,6 +166,8 @@ impl Sum {
             first_p95: percentile(0.95),
             hits: self.hit / self.prompt,
             hits_if_sticky: self.could_hit / self.prompt,
+            lost_abroad: self.lost_abroad / self.prompt,
+            lost_at_home: self.lost_at_home / self.prompt,
             attempts: self.fates.iter().map(|fate| fate.attempts).sum::<usize>() as f64 / count,
             tool_errors: self.tool_errors / self.tool_answers,
             fates: self.fates,
@@ -161,11 +178,19 @@ impl Sum {
 impl Figures {
     /// The share of requests that asked each provider first, from one second to another.
     pub fn shares(&self, from: f64, to: f64) -> [f64; MADE.len()] {
+        self.shares_of(from, to, |_| true)
+    }
+
+    /// The same of conversations that begin, which nothing keeps where it was.
+    pub fn shares_of_new(&self, from: f64, to: f64) -> [f64; MADE.len()] {
+        self.shares_of(from, to, |fate| fate.begins)
+    }
+
+    fn shares_of(&self, from: f64, to: f64, of: fn(&Fate) -> bool) -> [f64; MADE.len()] {
         let mut shares = [0.0; MADE.len()];
         let asked = || {
-            self.fates
-                .iter()
-                .filter(|fate| fate.at >= from && fate.at < to)
+            let within = |fate: &&Fate| fate.at >= from && fate.at < to && of(fate);
+            self.fates.iter().filter(within)
         };
         let count = asked().count() as f64;
         for fate in asked() {

@@ -47,6 +47,7 @@ const FAULTS = [
   [/^no-finish$/, () => ({ noFinish: true })],
   [/^no-type$/, () => ({ noType: true })],
   [/^usage-(none|zero|twice|late|every|end)$/, (usage) => ({ usage })],
+  [/^tier-([a-z]+)$/, (tier) => ({ tier })],
   [/^finish-([A-Za-z_]+)$/, (nativeFinish) => ({ wish: { nativeFinish } })],
 ];
 

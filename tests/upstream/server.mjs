@@ -163,7 +163,7 @@ export class Upstream {
     const oversized = plan.oversized && { text: 'x'.repeat(plan.oversized * MEGABYTE) };
     const answered = answer({ ...question, ...(oversized && { maxTokens: undefined }) }, this.#cacheOf(delivery.entry.prefix), { ...plan.wish, ...oversized });
     this.recorder.update(delivery.entry, { usage: answered.usage, finish: answered.choices[0].finish });
-    const how = { usage: plan.usage ?? 'normal', whole: Boolean(plan.oversized) };
+    const how = { usage: plan.usage ?? 'normal', tier: plan.tier ?? meta.body.service_tier ?? 'default', whole: Boolean(plan.oversized) };
     const headers = { ...(!plan.noType && { 'content-type': meta.stream && !meta.asArray ? (format.streamType ?? SSE) : 'application/json' }), ...format.responseHeaders(meta) };
     const body = meta.stream ? this.#streamBody(format, plan, meta, answered, how) : jsonBody(format, plan, meta, answered, how);
     const isBent = ['cutBytes', 'endBytes', 'delayFirst', 'chunks', 'keepEvents', 'endless', 'gateAfter'].some((field) => plan[field] !== undefined);

@@ -15,6 +15,7 @@ use crate::overlay::Overlay;
 use crate::rows::{self, Fault};
 use crate::skills;
 use crate::source::Document;
+use crate::tiers;
 
 /// Hand-kept: providers.
 pub const PROVIDERS: &str = "providers.toml";
@@ -26,6 +27,8 @@ pub const MODELS: &str = "models.jsonl";
 pub const ENDPOINTS: &str = "endpoints.jsonl";
 /// Imported: aliases.
 pub const ALIASES: &str = "aliases.jsonl";
+/// Hand-kept: tiers of service.
+pub const TIERS: &str = "tiers.jsonl";
 /// Hand-kept: public figures of models.
 pub const QUALITY: &str = "quality.jsonl";
 /// Imported: where the rows come from, and what was left out.
@@ -94,6 +97,11 @@ fn read(dir: &Path, faults: &mut Vec<Fault>) -> Result<Rows, Fault> {
         rows.endpoints
             .extend(rows::read(&own.join(ENDPOINTS), faults)?);
         rows.aliases.extend(rows::read(&own.join(ALIASES), faults)?);
+    }
+    let special = dir.join(TIERS);
+    if special.exists() {
+        let special = rows::read(&special, faults)?;
+        tiers::expand(&special, &rows.providers, &mut rows.endpoints, faults);
     }
     let quality = dir.join(QUALITY);
     if quality.exists() {

@@ -317,6 +317,7 @@ fn endpoint(
             candidate.import,
             candidate.id,
         ),
+        tier_prices: BTreeMap::new(),
         quantization: candidate.spelled.quantization,
         reasoning,
         input_modalities,

@@ -26,6 +26,9 @@ mod skills;
 mod source;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tier_tests;
+mod tiers;
 
 use std::collections::BTreeMap;
 use std::fs;

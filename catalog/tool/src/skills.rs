@@ -2,7 +2,8 @@
 //!
 //! Models report different benchmarks, the newer ones mostly the harder. So a figure is read as odds, and ability and
 //! difficulty are fitted together: `logit(figure) = ability(model) - difficulty(benchmark)`. A skill is the ability plus what
-//! its own benchmarks leave over, shrunk where there are few.
+//! its own benchmarks leave over, shrunk where there are few: towards the predecessor's where one is named, else towards the average. So a
+//! model without figures counts as its predecessor, no better, and each figure of its own moves it.
 
 use std::collections::BTreeMap;
 
@@ -40,6 +41,8 @@ const BENCHMARKS: [(&str, &[Skill]); 23] = [
 
 /// How many figures' weight pulls an ability towards the average, and a skill towards the ability.
 const PRIOR: f64 = 1.0;
+/// The most predecessors, one before the other.
+const MOST_GENERATIONS: usize = 8;
 /// Rounds of the fit; it moves by less than a hundredth after about twenty.
 const ROUNDS: usize = 200;
 
@@ -52,9 +55,12 @@ pub struct Quality {
     /// Benchmark → percent solved.
     #[serde(default)]
     pub figures: BTreeMap<String, f64>,
-    /// A model without figures of its own counts as much as this one, its predecessor.
+    /// Its predecessor: what is expected of it before its own figures say otherwise.
     #[serde(default, rename = "as")]
     pub like: Option<String>,
+    /// Where its figures were read, and on which day; absent for those gathered by LLM Stats.
+    #[serde(default)]
+    pub source: Option<String>,
 }
 
 /// Checks the rows against the models that exist.
@@ -77,17 +83,23 @@ pub fn check(rows: &[Row<Quality>], is_model: impl Fn(&str) -> bool, faults: &mu
                 fault(format!("{benchmark} is {percent}, and no percentage"));
             }
         }
-        let has_figures = |model: &str| {
-            rows.iter()
-                .any(|row| row.value.model == model && !row.value.figures.is_empty())
-        };
-        match &quality.like {
-            Some(like) if !has_figures(like) => fault(format!("{like} has no figures")),
-            Some(_) if !quality.figures.is_empty() => {
-                fault("it has figures of its own beside those of another".to_owned());
+        let known = |model: &String| rows.iter().find(|row| row.value.model == *model);
+        let mut oldest = quality;
+        for _ in 0..=MOST_GENERATIONS {
+            let Some(like) = &oldest.like else { break };
+            match known(like) {
+                Some(row) => oldest = &row.value,
+                None => {
+                    fault(format!("{like} has no figures"));
+                    break;
+                }
             }
-            None if quality.figures.is_empty() => fault("there are no figures".to_owned()),
-            _ => {}
+        }
+        if oldest.like.is_some() && oldest.like.as_ref().and_then(known).is_some() {
+            fault("its predecessors are too many, or go in a circle".to_owned());
+        }
+        if quality.like.is_none() && quality.figures.is_empty() {
+            fault("there are no figures".to_owned());
         }
     }
 }
@@ -108,7 +120,7 @@ pub fn estimate(rows: &[Row<Quality>]) -> BTreeMap<String, Skills> {
         }
         difficulties = by_benchmark
             .into_iter()
-            .map(|(benchmark, values)| (benchmark, mean(&values, 0.0)))
+            .map(|(benchmark, values)| (benchmark, average(&values)))
             .collect();
         let mut by_model: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
         for (row, benchmark, odds) in figures(&rows) {
@@ -118,33 +130,53 @@ pub fn estimate(rows: &[Row<Quality>]) -> BTreeMap<String, Skills> {
                 .or_default()
                 .push(odds + difficulty);
         }
-        abilities = by_model
-            .into_iter()
-            .map(|(model, values)| (model, mean(&values, PRIOR)))
-            .collect();
+        let before = std::mem::take(&mut abilities);
+        let expected = |row: &Quality| row.like.as_deref().and_then(|like| before.get(like));
+        for row in &rows {
+            let values = by_model.remove(row.model.as_str()).unwrap_or_default();
+            let ability = mean(&values, expected(row).copied().unwrap_or_default());
+            abilities.insert(&row.model, ability);
+        }
     }
-    let skills = |row: &Quality| {
-        let ability = abilities.get(row.model.as_str()).unwrap_or(&0.0);
-        Skills::of(|skill| {
-            let left_over: Vec<f64> = figures(&[row])
-                .filter(|(_, benchmark, _)| shows(benchmark, skill))
-                .map(|(_, benchmark, odds)| {
-                    odds + difficulties.get(benchmark).unwrap_or(&0.0) - ability
-                })
-                .collect();
-            hundredths(ability + mean(&left_over, PRIOR))
-        })
+    let ability = |row: &Quality| {
+        abilities
+            .get(row.model.as_str())
+            .copied()
+            .unwrap_or_default()
     };
-    let own: BTreeMap<String, Skills> = rows
-        .iter()
-        .filter(|row| !row.figures.is_empty())
-        .map(|row| (row.model.clone(), skills(row)))
-        .collect();
-    let inherited = rows.iter().filter_map(|row| {
-        let like = row.like.as_ref()?;
-        Some((row.model.clone(), *own.get(like)?))
-    });
-    own.clone().into_iter().chain(inherited).collect()
+    let strength = |row: &Quality, skill: Skill, expected: f64| {
+        let left_over: Vec<f64> = figures(&[row])
+            .filter(|(_, benchmark, _)| shows(benchmark, skill))
+            .map(|(_, benchmark, odds)| {
+                odds + difficulties.get(benchmark).unwrap_or(&0.0) - ability(row)
+            })
+            .collect();
+        mean(&left_over, expected)
+    };
+    // The oldest first.
+    let ancestry = |row: &Quality| {
+        let mut line: Vec<&Quality> = Vec::new();
+        let mut next = rows.iter().find(|one| one.model == row.model);
+        while let Some(one) = next
+            && line.len() <= MOST_GENERATIONS
+        {
+            line.push(one);
+            next = (one.like.as_ref()).and_then(|like| rows.iter().find(|row| row.model == *like));
+        }
+        line.reverse();
+        line
+    };
+    let skills = |row: &&Quality| {
+        let line = ancestry(row);
+        let inherited = |skill| {
+            let line = line.iter();
+            line.fold(0.0, |expected, one| strength(one, skill, expected))
+        };
+        let skills = Skills::of(|skill| hundredths(ability(row) + inherited(skill)));
+        let figures = u32::try_from(row.figures.len()).unwrap_or(u32::MAX);
+        (row.model.clone(), Skills { figures, ..skills })
+    };
+    rows.iter().map(skills).collect()
 }
 
 fn figures<'a>(rows: &[&'a Quality]) -> impl Iterator<Item = (&'a Quality, &'a str, f64)> {
@@ -164,18 +196,22 @@ fn shows(benchmark: &str, skill: Skill) -> bool {
         .any(|(known, skills)| *known == benchmark && skills.contains(&skill))
 }
 
-/// The mean, pulled towards zero by `prior` figures' weight.
+/// The plain mean.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a benchmark has some hundred figures"
+)]
+fn average(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / (values.len() as f64).max(1.0)
+}
+
+/// The mean, pulled towards what was `expected` by the weight of [`PRIOR`] figures.
 #[expect(
     clippy::cast_precision_loss,
     reason = "a model has some twenty figures"
 )]
-fn mean(values: &[f64], prior: f64) -> f64 {
-    let weight = values.len() as f64 + prior;
-    if weight > 0.0 {
-        values.iter().sum::<f64>() / weight
-    } else {
-        0.0
-    }
+fn mean(values: &[f64], expected: f64) -> f64 {
+    (values.iter().sum::<f64>() + PRIOR * expected) / (values.len() as f64 + PRIOR)
 }
 
 #[expect(
@@ -208,11 +244,42 @@ mod tests {
             r#"{"model":"a/old","figures":{"humaneval":60,"mmlu":70,"gpqa":30}}"#,
             r#"{"model":"a/mid","figures":{"humaneval":85,"mmlu":82,"gpqa":50,"hle":6}}"#,
             r#"{"model":"a/new","figures":{"gpqa":85,"hle":25}}"#,
-            r#"{"model":"a/newer","as":"a/new"}"#,
         ]));
         let code = |model: &str| skills[model].code;
         assert!(code("a/old") < code("a/mid") && code("a/mid") < code("a/new"));
-        assert_eq!(skills["a/newer"], skills["a/new"]);
+    }
+
+    #[test]
+    fn a_model_counts_as_its_predecessor_until_its_own_figures_say_otherwise() {
+        let old = r#"{"model":"a/old","figures":{"gpqa":60,"hle":10,"humaneval":80,"mmlu":82}}"#;
+        let peer = r#"{"model":"b/peer","figures":{"gpqa":50,"hle":8,"humaneval":75,"mmlu":80}}"#;
+        let of = |figures: &str| {
+            let new = format!(r#"{{"model":"a/new","as":"a/old"{figures}}}"#);
+            estimate(&rows(&[
+                old,
+                peer,
+                &new,
+                r#"{"model":"a/newest","as":"a/new"}"#,
+            ]))
+        };
+        let nothing = of("");
+        let told = |skills: &Skills| Skills {
+            figures: 0,
+            ..*skills
+        };
+        assert_eq!(told(&nothing["a/new"]), told(&nothing["a/old"]));
+        assert_eq!((nothing["a/old"].figures, nothing["a/new"].figures), (4, 0));
+        let better = of(r#","figures":{"gpqa":80}"#);
+        let best = of(r#","figures":{"gpqa":80,"hle":25}"#);
+        let worse = of(r#","figures":{"gpqa":40}"#);
+        let reasoning = |skills: &BTreeMap<String, Skills>, model| skills[model].reasoning;
+        let order = [&worse, &nothing, &better, &best].map(|it| reasoning(it, "a/new"));
+        assert!(
+            order.is_sorted() && order[0] < order[1] && order[1] < order[2],
+            "{order:?}"
+        );
+        // And on to the next one.
+        assert_eq!(reasoning(&best, "a/newest"), order[3]);
     }
 
     #[test]
@@ -232,6 +299,8 @@ mod tests {
             r#"{"model":"a/c","as":"a/d"}"#,
             r#"{"model":"x/y","figures":{"gpqa":50}}"#,
             r#"{"model":"a/e"}"#,
+            r#"{"model":"a/f","as":"a/g"}"#,
+            r#"{"model":"a/g","as":"a/f"}"#,
         ]);
         let mut faults = Vec::new();
         check(&rows, |model| model.starts_with("a/"), &mut faults);
@@ -244,6 +313,8 @@ mod tests {
                 "quality.jsonl:2: a/d has no figures",
                 "quality.jsonl:3: unknown model x/y",
                 "quality.jsonl:4: there are no figures",
+                "quality.jsonl:5: its predecessors are too many, or go in a circle",
+                "quality.jsonl:6: its predecessors are too many, or go in a circle",
             ]
         );
     }

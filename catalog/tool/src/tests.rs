@@ -15,7 +15,7 @@ use crate::overlay::Overlay;
 use crate::source::Document;
 
 /// The catalog folder of this repository.
-fn catalog() -> PathBuf {
+pub fn catalog() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
@@ -36,7 +36,7 @@ fn naming() -> Naming {
     Naming::read(&catalog().join(files::NAMING)).unwrap_or_else(|fault| panic!("{fault}"))
 }
 
-fn price(text: &str) -> Price {
+pub fn price(text: &str) -> Price {
     Price::from_dollars_per_million(text).unwrap()
 }
 
@@ -341,7 +341,7 @@ fn demo_models_say_what_they_are_and_cost_something() {
 }
 
 /// A copy of the catalog with one file changed.
-fn with_change(name: &str, file: &str, change: impl Fn(&str) -> String) -> PathBuf {
+pub fn with_change(name: &str, file: &str, change: impl Fn(&str) -> String) -> PathBuf {
     let dir = std::env::temp_dir().join(format!("catalog-tool-{}-{name}", std::process::id()));
     fs::create_dir_all(dir.join(files::LOCAL)).unwrap();
     for path in [

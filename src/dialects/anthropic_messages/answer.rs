@@ -70,10 +70,10 @@ struct ServerTool {
 impl Answer {
     /// The answer begins. A resumed answer may hold whole blocks in its head.
     pub fn start(&mut self, message: &mut Message, events: &mut Vec<Event>) {
-        let tier = message
-            .usage
-            .as_ref()
-            .and_then(|usage| usage.service_tier.as_deref());
+        let usage = message.usage.as_ref();
+        let is_fast = usage.is_some_and(|usage| usage.speed.as_deref() == Some("fast"));
+        let tier = usage.and_then(|usage| usage.service_tier.as_deref());
+        let tier = if is_fast { Some("priority") } else { tier };
         events.push(Event::Start {
             id: message.id.take(),
             model: message.model.take(),

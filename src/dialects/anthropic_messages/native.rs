@@ -38,6 +38,8 @@ pub(super) struct Body<'a> {
     pub context_management: Option<&'a Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service_tier: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub speed: Option<&'static str>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub stream: bool,
 }

@@ -367,6 +367,51 @@ fn the_conversation_and_unknown_fields_go_upstream_as_the_bytes_they_were() {
 }
 
 #[test]
+fn the_tier_priority_is_asked_for_as_a_speed_however_the_client_says_it() {
+    let ask = |field: Value| {
+        let mut raw =
+            json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]});
+        raw.as_object_mut()
+            .unwrap()
+            .extend(field.as_object().unwrap().clone());
+        raw.to_string()
+    };
+    let fast = endpoint(json!({"provider": "anthropic", "tag": "anthropic/priority"}));
+    for field in [
+        json!({"speed": "fast"}),
+        json!({"service_tier": "priority"}),
+        json!({}),
+    ] {
+        let written = write(&ask(field.clone()), &fast).unwrap();
+        let body: Value = serde_json::from_slice(&written.body).unwrap();
+        assert_eq!(
+            (&body["speed"], body.get("service_tier")),
+            (&json!("fast"), None),
+            "{field}"
+        );
+        assert!(written.dropped.is_empty(), "{field}: {:?}", written.dropped);
+        let beta = written
+            .headers
+            .iter()
+            .find(|(name, _)| *name == "anthropic-beta");
+        assert!(
+            beta.unwrap().1.ends_with("fast-mode-2026-02-01"),
+            "{field}: {beta:?}"
+        );
+    }
+    // Nobody is asked for what its price is not for.
+    for (field, dropped) in [
+        (json!({"speed": "fast"}), "speed"),
+        (json!({"service_tier": "priority"}), "service_tier"),
+    ] {
+        let written = write(&ask(field), &endpoint(json!({}))).unwrap();
+        let body: Value = serde_json::from_slice(&written.body).unwrap();
+        assert_eq!((body.get("speed"), body.get("service_tier")), (None, None));
+        assert_eq!(written.dropped, [dropped]);
+    }
+}
+
+#[test]
 fn thinking_goes_in_the_clients_form_where_the_endpoint_knows_it() {
     let ask = |thinking: Value| json!({"model": "m", "max_tokens": 8000, "messages": [{"role": "user", "content": "x"}], "thinking": thinking});
     let budget = json!({"type": "enabled", "budget_tokens": 2000, "display": "summarized"});

@@ -104,7 +104,7 @@ proptest! {
         let body = Body {
             model: Some("m"), anthropic_version: None, max_tokens: 1, system: prompt.system, messages: prompt.turns, tools: vec![], tool_choice: None,
             thinking: None, output_config: None, temperature: None, top_p: None, top_k: None, stop_sequences: vec![],
-            metadata: None, context_management: None, service_tier: None, stream: false,
+            metadata: None, context_management: None, service_tier: None, speed: None, stream: false,
         };
         let text = serde_json::to_string(&body).unwrap();
         prop_assert!(text.matches("\"cache_control\"").count() <= 4);

@@ -19,7 +19,7 @@ use super::{
     thinking::{self, Surroundings},
 };
 use crate::{
-    catalog::{Endpoint, Parameter, PathStyle, Quirk},
+    catalog::{Endpoint, Parameter, PathStyle, Quirk, ServiceTier},
     chat::{self, ChatRequest, Effort, Media, NativeSearch, Part, ResponseFormat},
     dialects::{Inbound, NativeRequest, Surface, Target},
     error::{Error, Result},
@@ -31,6 +31,8 @@ const VERSION: &str = "2023-06-01";
 pub(super) const VERTEX_VERSION: &str = "vertex-2023-10-16";
 /// The feature under which the API takes references to uploaded files.
 const FILES_BETA: &str = "files-api-2025-04-14";
+/// The feature under which it takes `speed`.
+const FAST_BETA: &str = "fast-mode-2026-02-01";
 /// The most features that a client may switch on, and the longest name of one.
 const MAX_BETAS: usize = 32;
 const MAX_BETA: usize = 64;
@@ -106,20 +108,21 @@ pub fn request(inbound: &Inbound<'_>, target: &Target<'_>) -> Result<NativeReque
             user_id: user_id(user),
         }),
         context_management: context_management(request),
-        service_tier: service_tier(request, &mut dropped),
+        service_tier: service_tier(request, endpoint, &mut dropped),
+        speed: speed(endpoint),
         stream: request.stream,
     };
     let body = serde_json::to_vec(&body)
         .map_err(|error| Error::internal(format!("a request could not be written: {error}")))?;
     Ok(NativeRequest {
         path: "/v1/messages".to_owned(),
-        headers: headers(request),
+        headers: headers(request, endpoint),
         body,
         dropped,
     })
 }
 
-pub(super) fn headers(request: &ChatRequest) -> Vec<(&'static str, String)> {
+pub(super) fn headers(request: &ChatRequest, endpoint: &Endpoint) -> Vec<(&'static str, String)> {
     let mut headers = vec![("anthropic-version", VERSION.to_owned())];
     let refers_to_file = |part: &Part| {
         matches!(
@@ -137,6 +140,9 @@ pub(super) fn headers(request: &ChatRequest) -> Vec<(&'static str, String)> {
     let mut betas = betas(request);
     if parts.any(refers_to_file) && !betas.contains(&FILES_BETA) {
         betas.push(FILES_BETA);
+    }
+    if speed(endpoint).is_some() && !betas.contains(&FAST_BETA) {
+        betas.push(FAST_BETA);
     }
     if !betas.is_empty() {
         headers.push(("anthropic-beta", betas.join(",")));
@@ -382,16 +388,25 @@ pub(in crate::dialects) fn stop_sequences<'a>(
     taken
 }
 
+/// The tier `priority` is what the API calls fast.
+pub(super) fn speed(endpoint: &Endpoint) -> Option<&'static str> {
+    (endpoint.service_tier() == Some(ServiceTier::Priority)).then_some("fast")
+}
+
 /// Only the ordinary tier can be asked for: the others have prices of their own, and endpoints of their own with them.
 pub(super) fn service_tier(
     request: &ChatRequest,
+    endpoint: &Endpoint,
     dropped: &mut Vec<&'static str>,
 ) -> Option<&'static str> {
     match request.service_tier.as_deref()? {
         "auto" => Some("auto"),
         "default" | "standard" => Some("standard_only"),
         _ => {
-            dropped.push("service_tier");
+            // Said as a speed it is dropped as one.
+            if endpoint.service_tier().is_none() && !request.extra.contains_key("speed") {
+                dropped.push("service_tier");
+            }
             None
         }
     }

@@ -11,7 +11,8 @@ use super::{
     ids::user_id,
     native::Metadata,
     request::{
-        VERTEX_VERSION, headers, is_tool_forced, sampling, service_tier, stop_sequences, verbosity,
+        VERTEX_VERSION, headers, is_tool_forced, sampling, service_tier, speed, stop_sequences,
+        verbosity,
     },
     thinking::{self, Plan, Surroundings},
 };
@@ -25,7 +26,7 @@ use crate::{
     error::{Error, Result},
 };
 
-/// Fields between client and gateway; no host sees them. `speed` has a price of its own, which the catalog does not know.
+/// Fields between client and gateway; no host sees them. `speed` is what the endpoint's tier says.
 const GATEWAY: [&str; 20] = [
     "models",
     "fallbacks",
@@ -78,7 +79,8 @@ pub(super) fn request(
     }
     let sampling = sampling(request, endpoint, thoughts.thinks, &mut dropped);
     let stops = stop_sequences(request, endpoint, &mut dropped);
-    let tier = service_tier(request, &mut dropped);
+    let tier = service_tier(request, endpoint, &mut dropped);
+    let speed = speed(endpoint);
     let effort = thoughts
         .plan
         .effort
@@ -97,7 +99,7 @@ pub(super) fn request(
         match key.as_ref() {
             "model" | "anthropic_version" | "max_tokens" | "stream" | "temperature" | "top_p"
             | "top_k" | "stop_sequences" | "metadata" | "service_tier" => {}
-            "speed" if value.get() != "null" => dropped.push("speed"),
+            "speed" if value.get() != "null" && speed.is_none() => dropped.push("speed"),
             key if GATEWAY.contains(&key) || value.get() == "null" => {}
             "tools" | "tool_choice" if !has_tools => {}
             "thinking" if thoughts.is_own => object.raw("thinking", value.get()),
@@ -120,13 +122,14 @@ pub(super) fn request(
         object.field("metadata", &Metadata { user_id });
     }
     object.optional("service_tier", tier);
+    object.optional("speed", speed);
     if request.stream {
         object.field("stream", &true);
     }
     object.end();
     Ok(NativeRequest {
         path: "/v1/messages".to_owned(),
-        headers: headers(request),
+        headers: headers(request, endpoint),
         body,
         dropped,
     })

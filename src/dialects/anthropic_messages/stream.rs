@@ -381,6 +381,10 @@ mod tests {
         assert!(
             matches!(&events[0], Event::Start { service_tier: Some(tier), .. } if tier == "default")
         );
+        let fast = START.replace(r#""service_tier""#, r#""speed":"fast","service_tier""#);
+        assert!(
+            matches!(&read(&[&fast])[0], Event::Start { service_tier: Some(tier), .. } if tier == "priority")
+        );
         let silent = read(&[
             START,
             r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"}}"#,

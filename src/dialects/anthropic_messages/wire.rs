@@ -115,6 +115,7 @@ pub(super) struct Usage {
     pub iterations: Option<Vec<Iteration>>,
     pub server_tool_use: Option<ServerToolUse>,
     pub service_tier: Option<String>,
+    pub speed: Option<String>,
 }
 
 /// Cache writes by lifetime.

@@ -8,7 +8,7 @@ use super::{
     schema, thinking,
 };
 use crate::{
-    catalog::{Endpoint, Parameter},
+    catalog::{Endpoint, Parameter, ServiceTier},
     chat::{self, ChatRequest, ResponseFormat, ToolChoice},
     dialects::{Inbound, NativeRequest, Target},
     error::{Error, ErrorType, Next, Result, Source},
@@ -34,6 +34,7 @@ pub fn request(inbound: &Inbound<'_>, target: &Target<'_>) -> Result<NativeReque
         tools: tools(request, functions, &mut dropped),
         tool_config: tool_config(request, functions, &mut dropped),
         generation_config: generation_config(request, &mut dropped)?,
+        service_tier: endpoint.service_tier().map(ServiceTier::as_str),
     };
     let body = serde_json::to_vec(&body)
         .map_err(|error| Error::internal(format!("the request cannot be written: {error}")))?;

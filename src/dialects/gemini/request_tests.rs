@@ -757,3 +757,23 @@ fn a_message_without_content_makes_no_turn() {
         json!([{"role": "user", "parts": [{"text": "a"}, {"text": "b"}]}])
     );
 }
+
+#[test]
+fn an_endpoint_of_another_tier_asks_for_it() {
+    let mut endpoint = endpoint(None);
+    let request = ChatRequest {
+        service_tier: Some("flex".into()),
+        messages: vec![Message::text(Role::User, "x")],
+        ..ChatRequest::default()
+    };
+    for (tag, asked) in [
+        ("google-ai-studio", None),
+        ("google-ai-studio/flex", Some("flex")),
+    ] {
+        endpoint.tag = tag.into();
+        let written = native(&request, &endpoint).unwrap();
+        let body: Value = serde_json::from_slice(&written.body).unwrap();
+        let said = body.get("serviceTier").and_then(Value::as_str);
+        assert_eq!(said, asked, "{tag}");
+    }
+}

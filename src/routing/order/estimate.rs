@@ -14,7 +14,11 @@ use super::{
 use crate::{
     chat::Usage,
     credits::pricing::{PriceTable, UNITS_PER_PRICE},
-    routing::statistics::{EndpointStatistics, Window},
+    routing::{
+        breaker::PROOF_OF_RECOVERY,
+        health::Standing,
+        statistics::{EndpointStatistics, Window},
+    },
 };
 
 /// What a request may expect of an endpoint.
@@ -30,7 +34,7 @@ pub struct Estimate {
     pub seconds: f64,
     /// The share of attempts that fail.
     pub failure_rate: f64,
-    /// The share of attempts answered with 429.
+    /// 429s among them and good answers. Faults are not in it, or each would make 429s look rarer.
     pub rate_limited: f64,
     /// The share of answers with tool calls of which one is malformed.
     pub tool_error_rate: f64,
@@ -46,6 +50,7 @@ pub struct Estimate {
 #[derive(Debug, Clone, Copy, Default)]
 struct Counts {
     attempts: f64,
+    good: f64,
     failed: f64,
     rate_limited: f64,
     tool_answers: f64,
@@ -57,23 +62,38 @@ struct Counts {
     completion_tokens: f64,
 }
 
+/// Faults that do not count any more: those of outages, the more of them the more was answered since.
+fn forgotten(window: &Window, is_on_trial: bool) -> f64 {
+    let proof = window.good_since_outage as f64 / f64::from(PROOF_OF_RECOVERY);
+    let part = if is_on_trial { 1.0 } else { proof.min(1.0) };
+    part * window.outage_failed.min(window.failed) as f64
+}
+
 impl Counts {
-    fn of(statistics: &EndpointStatistics) -> Self {
+    /// On trial an endpoint is asked by few requests at a time, so that its outage need not keep them away.
+    fn of(candidate: &Candidate<'_>) -> Self {
+        let Some(statistics) = candidate.statistics else {
+            return Self::default();
+        };
         let EndpointStatistics {
             five_minutes,
             half_hour,
             day,
         } = statistics;
-        let recent = |of: fn(&Window) -> u64| {
+        let recent = |of: &dyn Fn(&Window) -> f64| {
             let (newest, middle, all) = (of(five_minutes), of(half_hour), of(day));
-            newest as f64
-                + WEIGHT_OF_AGE.0 * middle.saturating_sub(newest) as f64
-                + WEIGHT_OF_AGE.1 * all.saturating_sub(middle.max(newest)) as f64
+            newest
+                + WEIGHT_OF_AGE.0 * (middle - newest).max(0.0)
+                + WEIGHT_OF_AGE.1 * (all - middle.max(newest)).max(0.0)
         };
+        let is_on_trial = candidate.standing == Standing::Trial;
+        let failed = recent(&|w| w.failed as f64 - forgotten(w, is_on_trial));
+        let good = recent(&|w| w.attempts.saturating_sub(w.failed) as f64);
         Self {
-            attempts: recent(|w| w.attempts),
-            failed: recent(|w| w.failed),
-            rate_limited: recent(|w| w.rate_limited),
+            attempts: good + failed,
+            good,
+            failed,
+            rate_limited: recent(&|w| w.rate_limited as f64),
             // Quality changes over days, and answers with tool calls are few: all count alike.
             tool_answers: day.tool_answers as f64,
             tool_errors: day.tool_errors as f64,
@@ -189,14 +209,14 @@ impl Peers {
         let known = || candidates.iter().filter_map(|c| c.statistics);
         let caching = candidates.iter().filter(|c| has_cache(c));
         let cached = caching
-            .filter_map(|c| c.statistics)
             .map(Counts::of)
             .fold((0.0, 0.0), |(read, all), counts| {
                 (read + counts.cache_read_tokens, all + counts.prompt_tokens)
             });
         let mut sum = Counts::default();
-        for counts in known().map(Counts::of) {
+        for counts in candidates.iter().map(Counts::of) {
             sum.attempts += counts.attempts;
+            sum.good += counts.good;
             sum.failed += counts.failed;
             sum.rate_limited += counts.rate_limited;
             sum.tool_answers += counts.tool_answers;
@@ -215,7 +235,7 @@ impl Peers {
         let failure_rate = ratio(sum.failed, sum.attempts, PRIOR_FAILURE_RATE.0);
         Self {
             failure_rate: failure_rate.min(PRIOR_FAILURE_RATE.1),
-            rate_limited: ratio(sum.rate_limited, sum.attempts + sum.rate_limited, 0.0),
+            rate_limited: ratio(sum.rate_limited, sum.good + sum.rate_limited, 0.0),
             tool_error_rate: ratio(sum.tool_errors, sum.tool_answers, 0.0),
             cache_hit_rate: shrunk(
                 cached.0 / mean_prompt,
@@ -232,7 +252,7 @@ impl Peers {
 
     /// What this request may expect of one of them.
     pub(super) fn estimate(&self, candidate: &Candidate<'_>, context: &OrderContext) -> Estimate {
-        let counts = candidate.statistics.map(Counts::of).unwrap_or_default();
+        let counts = Counts::of(candidate);
         let speed = candidate.statistics.and_then(Speed::of).unwrap_or(Speed {
             first_token: self.first_token,
             tokens_per_second: self.tokens_per_second,
@@ -259,7 +279,11 @@ impl Peers {
             tokens_per_second: 1.0 / per_token,
             seconds: first_token_seconds + self.output_tokens * per_token,
             failure_rate: shrunk(counts.failed, counts.attempts, self.failure_rate),
-            rate_limited: shrunk(counts.rate_limited, tried, self.rate_limited),
+            rate_limited: shrunk(
+                counts.rate_limited,
+                counts.good + counts.rate_limited,
+                self.rate_limited,
+            ),
             tool_error_rate: shrunk(
                 counts.tool_errors,
                 counts.tool_answers,

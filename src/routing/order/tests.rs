@@ -6,7 +6,10 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::routing::statistics::{Percentiles, Window};
+use crate::routing::{
+    breaker::PROOF_OF_RECOVERY,
+    statistics::{Percentiles, Window},
+};
 
 /// What a made-up endpoint charges and how it serves.
 #[derive(Debug, Clone)]
@@ -15,6 +18,8 @@ struct Made {
     price: f64,
     attempts: u64,
     failed: u64,
+    /// Of these, in outages; and what was answered since.
+    outage: (u64, u64),
     rate_limited: u64,
     tool_errors: u64,
     first_token_ms: f32,
@@ -30,6 +35,7 @@ impl Made {
             price,
             attempts: 0,
             failed: 0,
+            outage: (0, 0),
             rate_limited: 0,
             tool_errors: 0,
             first_token_ms: 500.0,
@@ -62,6 +68,8 @@ impl Made {
         let window = Window {
             attempts: self.attempts,
             failed: self.failed,
+            outage_failed: self.outage.0,
+            good_since_outage: self.outage.1,
             rate_limited: self.rate_limited,
             tool_answers: answers,
             tool_errors: self.tool_errors,
@@ -318,6 +326,31 @@ fn speed_does_not_depend_on_the_length_of_the_measured_answers() {
 }
 
 #[test]
+fn an_outage_is_forgotten_by_the_answers_after_it_and_stray_faults_are_not() {
+    let after = |outage: (u64, u64), standing| {
+        let back = Made {
+            failed: 60,
+            outage,
+            standing,
+            ..Made::known(1.0)
+        };
+        shares(&[back, Made::known(1.0)], &CONTEXT)[0]
+    };
+    let proof = u64::from(PROOF_OF_RECOVERY);
+    let told: Vec<f64> = (0..=proof)
+        .map(|good| after((60, good), Standing::Steady))
+        .collect();
+    assert!(told[0] < 0.02, "{told:?}");
+    assert!(told.is_sorted(), "{told:?}");
+    assert!(told[proof as usize] > 0.4, "{told:?}");
+    // On trial the outage keeps nobody away: the breaker does.
+    assert!(after((60, 0), Standing::Trial) > 0.4);
+    // As many faults that were none of an outage count whatever was answered since.
+    assert!(after((0, 1_000), Standing::Steady) < 0.02);
+    assert!(after((0, 1_000), Standing::Trial) < 0.02);
+}
+
+#[test]
 fn free_endpoints_are_ordered_by_speed_and_trouble() {
     let slow = Made {
         tokens_per_second: 10.0,
@@ -330,6 +363,7 @@ fn free_endpoints_are_ordered_by_speed_and_trouble() {
 fn any_made() -> impl Strategy<Value = Made> {
     let standing = prop_oneof![
         5 => Just(Standing::Steady),
+        1 => Just(Standing::Trial),
         1 => Just(Standing::Shaky),
         1 => Just(Standing::Resting)
     ];
@@ -348,6 +382,7 @@ fn any_made() -> impl Strategy<Value = Made> {
                     price,
                     attempts,
                     failed,
+                    outage: (failed / 2, attempts % 20),
                     rate_limited,
                     tool_errors: ((attempts - failed) as f64 * tools) as u64,
                     first_token_ms: first,
@@ -407,10 +442,13 @@ proptest! {
     }
 
     #[test]
+    /// Of two endpoints with equally many good answers, the one that costs and waits at least as much, and has at least as many faults,
+    /// 429s, malformed calls and misses of its cache, never has the larger share, whoever else takes part.
     fn what_is_worse_in_every_respect_never_has_the_larger_share(
         better in any_made(),
         (dearer, slower, later) in (1.0..3.0f64, 1.0..3.0f32, 1.0..3.0f32),
-        (faults, tools, limited, uncached) in (prop_oneof![Just(0u64), 1u64..500], 0.0..1.0f64, 0u64..100, 0.0..1.0f64),
+        (faults, outage, tools, limited, uncached) in
+            (prop_oneof![Just(0u64), 1u64..500], 0.0..1.0f64, 0.0..1.0f64, prop_oneof![Just(0u64), 1u64..500], 0.0..1.0f64),
         others in prop::collection::vec(any_made(), 0..8),
         context in any_context(),
     ) {
@@ -421,6 +459,7 @@ proptest! {
             price: better.price * dearer,
             attempts: better.attempts + faults,
             failed: better.failed + faults,
+            outage: (better.outage.0 + (faults as f64 * outage) as u64, better.outage.1),
             tool_errors: better.tool_errors + more_errors,
             rate_limited: better.rate_limited + limited,
             first_token_ms: better.first_token_ms * later,
@@ -431,10 +470,6 @@ proptest! {
         };
         let mut made = vec![better, worse];
         made.extend(others);
-        if faults > 0 {
-            // A fault is an attempt without a 429: it makes those a smaller share of what was tried.
-            made.iter_mut().for_each(|made| made.rate_limited = 0);
-        }
         let context = OrderContext { aim: Aim::Balance, ..context };
         let shares = shares(&made, &context);
         prop_assert!(shares[1] <= shares[0] * (1.0 + 1e-9), "{:?}", shares);

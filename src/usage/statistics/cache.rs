@@ -164,6 +164,12 @@ fn sum(base: &Window, tally: &Tally) -> Window {
     Window {
         attempts: base.attempts + own.attempts,
         failed: base.failed + own.failed,
+        outage_failed: base.outage_failed + own.outage_failed,
+        good_since_outage: if own.outage_failed > 0 {
+            own.good_since_outage
+        } else {
+            base.good_since_outage + own.good_since_outage
+        },
         rate_limited: base.rate_limited + own.rate_limited,
         tool_answers: base.tool_answers + own.tool_answers,
         tool_errors: base.tool_errors + own.tool_errors,

@@ -184,6 +184,8 @@ impl<'a, S: Transactions + SnapshotStore> Run<'a, S> {
         }
         self.load_late(attempts.iter().map(|(.., at)| spans::minute(*at)))
             .await?;
+        // Rows of many accounts, each with its own order.
+        attempts.sort_by_key(|(.., at)| *at);
         for (route, measured, at) in &attempts {
             self.spans.add(route, measured, *at);
         }

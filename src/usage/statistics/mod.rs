@@ -12,6 +12,7 @@
 mod cache;
 mod gather;
 mod histogram;
+mod outages;
 mod spans;
 mod tally;
 

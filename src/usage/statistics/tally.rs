@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::histogram::Histogram;
+use super::{histogram::Histogram, outages::Outages};
 use crate::{
     routing::statistics::{Percentiles, Window},
     usage::measured::{Measured, Verdict},
@@ -36,10 +36,25 @@ pub struct Tally {
     minutes_up: u32,
     first_token_ms: Histogram,
     speed: Histogram,
+    outages: Outages,
 }
 
 /// [`Tally`] in the order of its fields.
-type Packed = ([u64; 8], i64, [u32; 2], Histogram, Histogram);
+#[derive(Serialize, Deserialize)]
+struct Packed(
+    [u64; 8],
+    i64,
+    [u32; 2],
+    Histogram,
+    Histogram,
+    // Missing in what earlier versions kept.
+    #[serde(default)] [u64; 6],
+);
+
+/// When an attempt ended, unix milliseconds.
+fn ended(attempt: &Measured) -> u64 {
+    u64::try_from(attempt.ended_at).unwrap_or(0)
+}
 
 impl Tally {
     /// Adds an attempt. One that says nothing of the endpoint changes nothing.
@@ -50,6 +65,7 @@ impl Tally {
             Verdict::Fault => {
                 self.attempts += 1;
                 self.failed += 1;
+                self.outages.fault(ended(attempt));
             }
             Verdict::Ok => self.add_answer(attempt),
         }
@@ -57,6 +73,8 @@ impl Tally {
 
     fn add_answer(&mut self, answer: &Measured) {
         self.attempts += 1;
+        let took = answer.duration_ms.unwrap_or(0);
+        self.outages.answer(ended(answer).saturating_sub(took));
         if let Some(valid) = answer.tools_valid {
             self.tool_answers += 1;
             self.tool_errors += u64::from(!valid);
@@ -76,7 +94,7 @@ impl Tally {
         }
     }
 
-    /// Adds all that another tally has.
+    /// Adds all that another tally has, whose attempts came later.
     pub fn merge(&mut self, other: &Self) {
         for (own, more) in [
             (&mut self.attempts, other.attempts),
@@ -95,6 +113,7 @@ impl Tally {
         self.minutes_up = self.minutes_up.saturating_add(other.minutes_up);
         self.first_token_ms.merge(&other.first_token_ms);
         self.speed.merge(&other.speed);
+        self.outages = self.outages.followed_by(&other.outages);
     }
 
     /// Whether a tally of one minute counts as up; `None` with too few attempts to tell.
@@ -132,6 +151,8 @@ impl Tally {
         Window {
             attempts: self.attempts,
             failed: self.failed,
+            outage_failed: self.outages.faults(),
+            good_since_outage: self.outages.good_since(),
             rate_limited: self.rate_limited,
             tool_answers: self.tool_answers,
             tool_errors: self.tool_errors,
@@ -163,7 +184,7 @@ fn percentiles(at: impl Fn(u64) -> Option<f64>, scale: f64) -> Option<Percentile
 }
 
 impl From<Packed> for Tally {
-    fn from((counts, cost, minutes, first_token_ms, speed): Packed) -> Self {
+    fn from(Packed(counts, cost, minutes, first_token_ms, speed, outages): Packed) -> Self {
         let [
             attempts,
             failed,
@@ -189,13 +210,14 @@ impl From<Packed> for Tally {
             minutes_up,
             first_token_ms,
             speed,
+            outages: Outages::unpacked(outages),
         }
     }
 }
 
 impl From<Tally> for Packed {
     fn from(tally: Tally) -> Self {
-        (
+        Self(
             [
                 tally.attempts,
                 tally.failed,
@@ -210,6 +232,7 @@ impl From<Tally> for Packed {
             [tally.minutes, tally.minutes_up],
             tally.first_token_ms,
             tally.speed,
+            tally.outages.packed(),
         )
     }
 }
@@ -371,6 +394,8 @@ mod tests {
             let whole = of(&[left.clone(), right.clone()].concat());
             let mut merged = of(&right);
             merged.merge(&of(&left));
+            // All but outages, which are a matter of order.
+            merged.outages = whole.outages;
             prop_assert_eq!(&merged, &whole);
             let text = serde_json::to_string(&whole).unwrap();
             prop_assert_eq!(serde_json::from_str::<Tally>(&text).unwrap(), whole);

@@ -114,7 +114,7 @@ export function renderJson(answer, meta, how) {
     ...head(meta, 'chat.completion'),
     choices,
     ...(how.usage !== 'none' && { usage: usageOf(answer, how) }),
-    service_tier: 'default',
+    service_tier: how.tier ?? 'default',
     system_fingerprint: 'fp_demo',
   });
 }
@@ -126,7 +126,7 @@ export function renderStream(answer, meta, how) {
   const asked = meta.body.stream_options?.include_usage === true && how.usage !== 'none';
   const onEach = asked ? { usage: how.usage === 'every' ? usageOf(answer, how) : null } : {};
   const chunk = (kind, index, delta, finish = null) =>
-    event(kind, { ...head(meta, 'chat.completion.chunk'), service_tier: 'default', system_fingerprint: 'fp_demo', choices: [{ index, delta, logprobs: null, finish_reason: finish }], ...onEach });
+    event(kind, { ...head(meta, 'chat.completion.chunk'), service_tier: how.tier ?? 'default', system_fingerprint: 'fp_demo', choices: [{ index, delta, logprobs: null, finish_reason: finish }], ...onEach });
   const events = answer.choices.flatMap((choice, index) => {
     const hasText = partsOf(choice, 'text').length > 0;
     return [
@@ -136,7 +136,7 @@ export function renderStream(answer, meta, how) {
     ];
   });
   if (asked) {
-    const usage = { ...head(meta, 'chat.completion.chunk'), service_tier: 'default', system_fingerprint: 'fp_demo', choices: [], usage: usageOf(answer, how) };
+    const usage = { ...head(meta, 'chat.completion.chunk'), service_tier: how.tier ?? 'default', system_fingerprint: 'fp_demo', choices: [], usage: usageOf(answer, how) };
     events.push(event('usage', usage, undefined, how.usage === 'late' ? LATE_USAGE_MS : undefined));
     if (how.usage === 'twice') events.push(event('usage', usage));
   }

@@ -90,7 +90,7 @@ function ended(answer, meta, how) {
     status: isCut ? 'incomplete' : 'completed',
     incomplete_details: isCut ? { reason: 'max_output_tokens' } : null,
     output: itemsFor(answer, meta),
-    service_tier: 'default',
+    service_tier: how.tier ?? 'default',
     ...(how.usage !== 'none' && { usage: usageOf(answer, how) }),
   });
 }

@@ -46,6 +46,7 @@ fn convert(wire: wire::Request) -> Result<ChatRequest> {
     let only_native = [("container", has_container), ("mcp_servers", has_servers)]
         .into_iter()
         .find_map(|(field, is_sent)| is_sent.then(|| field.to_owned()));
+    let is_fast = wire.extra.get("speed").and_then(Value::as_str) == Some("fast");
     Ok(ChatRequest {
         model,
         models,
@@ -71,7 +72,10 @@ fn convert(wire: wire::Request) -> Result<ChatRequest> {
         reasoning,
         verbosity,
         cache_control: cache_mark(wire.cache_control),
-        service_tier: wire.service_tier.map(service_tier),
+        service_tier: wire
+            .service_tier
+            .map(service_tier)
+            .or(is_fast.then(|| "priority".to_owned())),
         user: user(
             wire.user,
             wire.metadata.and_then(|metadata| metadata.user_id),
