@@ -199,7 +199,7 @@ pub fn pricing(prices: &PriceTable) -> Value {
 }
 
 /// Prices of what is not counted in tokens, in the form in which the reference lists those of image endpoints.
-fn unit_prices(prices: &UnitPrices) -> Vec<Value> {
+pub(super) fn unit_prices(prices: &UnitPrices) -> Vec<Value> {
     let mut rows: Vec<Value> = prices
         .images
         .iter()
