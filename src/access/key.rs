@@ -33,8 +33,13 @@ const AZURE_HOSTS: [&str; 4] = [
     ".models.ai.azure.com",
 ];
 /// What the end of an address says about the dialect that is spoken there.
-const OPERATIONS: [(&str, Dialect); 3] = [
+const OPERATIONS: [(&str, Dialect); 8] = [
     ("/chat/completions", Dialect::OpenaiChat),
+    ("/embeddings", Dialect::OpenaiChat),
+    ("/images/generations", Dialect::OpenaiChat),
+    ("/images/edits", Dialect::OpenaiChat),
+    ("/audio/speech", Dialect::OpenaiChat),
+    ("/audio/transcriptions", Dialect::OpenaiChat),
     ("/responses", Dialect::OpenaiResponses),
     ("/v1/messages", Dialect::AnthropicMessages),
 ];

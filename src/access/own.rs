@@ -45,6 +45,10 @@ pub fn localised(route: &Route, form: &KeyForm) -> Option<(Route, Option<String>
                     let mut provider = Provider::clone(&route.provider);
                     let (dialect, base) = key.place.spoken()?;
                     base.clone_into(&mut provider.base_url);
+                    // The deployment is the address of every operation.
+                    for wire in provider.operations.values_mut() {
+                        wire.base_url = None;
+                    }
                     provider.query.clone_from(query);
                     provider.path_style = PathStyle::Dialect;
                     let mut endpoint = (*route.endpoint).clone();
@@ -72,6 +76,10 @@ fn with_provider(route: &Route, provider: Provider) -> Route {
 fn put(provider: &mut Provider, variable: &str, value: &str) {
     let place = format!("${{{variable}}}");
     provider.base_url = provider.base_url.replace(&place, value);
+    let wires = provider.operations.values_mut();
+    for base_url in wires.filter_map(|wire| wire.base_url.as_mut()) {
+        *base_url = base_url.replace(&place, value);
+    }
 }
 
 #[cfg(test)]

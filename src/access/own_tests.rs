@@ -95,3 +95,34 @@ fn a_service_account_takes_the_call_to_its_own_project_and_region() {
         assert_eq!(called(&route, &key), (address.into(), "b".into(), key));
     }
 }
+
+#[test]
+fn an_operation_with_an_address_of_its_own_goes_to_the_keys_own_resource_too() {
+    use crate::catalog::Operation;
+    let base = |local: &Route| {
+        let wire = local.provider.wire(Operation::Embeddings).unwrap();
+        wire.base_url.clone()
+    };
+    let embeddings = |url: &str| json!({"embeddings": {"dialect": "openai", "base_url": url}});
+    let azure = route(provider(json!({
+        "key_format": "azure", "base_url": "https://${AZURE_RESOURCE_NAME}.openai.azure.com/openai/v1",
+        "auth": {"kind": "header", "name": "api-key"},
+        "operations": embeddings("https://${AZURE_RESOURCE_NAME}.cognitiveservices.azure.com/openai/v1"),
+    })));
+    let resource = json!({"api_key": "r", "resource_name": "mine", "resource_type": "openai"});
+    let (local, _) = localised(&azure, &KeyForm::of(&resource.to_string())).unwrap();
+    assert_eq!(
+        base(&local).as_deref(),
+        Some("https://mine.cognitiveservices.azure.com/openai/v1")
+    );
+    let deployment = json!({
+        "api_key": "d", "model_slug": "a/b", "model_id": "my-b",
+        "endpoint_url": "https://x.openai.azure.com/openai/deployments/my-b/embeddings?api-version=1",
+    });
+    let (local, _) = localised(&azure, &KeyForm::of(&deployment.to_string())).unwrap();
+    assert_eq!(
+        (base(&local), local.provider.base_url.as_str()),
+        (None, "https://x.openai.azure.com/openai/deployments/my-b"),
+        "a deployment is the address of its operation"
+    );
+}

@@ -73,6 +73,7 @@ pub async fn answer<W: World>(world: &W, request: Request, ids: &Ids) -> Result<
         })),
         affinity: prepared.affinity,
         wishes,
+        trusted_hosts: Rc::default(),
         is_rewritten,
         kit,
         ask: None,

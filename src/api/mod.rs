@@ -180,6 +180,7 @@ fn methods(segments: &[&str]) -> Option<&'static [&'static str]> {
         | ["models", _, _]
         | ["models", _, _, "endpoints"]
         | ["embeddings" | "images", "models"]
+        | ["images", "models", _, _, "endpoints"]
         | ["admin", "accounts", _]
         | ["admin", "accounts", _, "entries"] => &["GET"],
         ["presets"]
@@ -299,7 +300,10 @@ async fn route<W: World>(world: &W, request: Request, ids: &Ids) -> Result<Respo
         (_, ["embeddings", "models"]) => {
             models::list(world, &request, Some(Modality::Embeddings)).await
         }
-        (_, ["images", "models"]) => models::list(world, &request, Some(Modality::Image)).await,
+        (_, ["images", "models"]) => models::images(world, &request).await,
+        (_, ["images", "models", author, slug, "endpoints"]) => {
+            models::image_endpoints(world, author, slug).await
+        }
         (_, ["models", "count"]) => models::count(world, &request).await,
         (_, ["model", author, slug]) => models::one(world, author, slug).await,
         (_, ["models", author, slug]) => models::retrieve(world, author, slug).await,

@@ -1,6 +1,6 @@
 //! The public catalog: `/models`, `/models/count`, `/model/…`, `/models/…/endpoints`, `/providers`.
 
-use futures::future::join;
+use futures::future::{join, join_all};
 use serde_json::json;
 
 use super::{
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     catalog::{
-        Modality,
+        Modality, images as image_models,
         listing::{self, ListEntry},
         publish::{index_key, list_key},
         query::ListQuery,
@@ -43,6 +43,41 @@ pub async fn list<W: World>(
     let next = page.next_offset.map(|offset| next_page(request, offset));
     let body = page.body(next.as_deref());
     Ok(Response::json_bytes(200, body.into_bytes()))
+}
+
+/// `GET /images/models`: what makes images, with what it takes. The filters of `/models` hold here too.
+pub async fn images<W: World>(world: &W, request: &Request) -> Result<Response> {
+    let mut query = query(request)?;
+    query.output = Some(vec![Modality::Image]);
+    let index = index(world).await?;
+    let now_ms = world.now_ms();
+    let seconds = i64::try_from(now_ms / 1_000).unwrap_or(i64::MAX);
+    let page = listing::page(&index, &query, seconds);
+    let memory = world.memory();
+    let models = page.models.iter();
+    let models = models.map(|row| memory.catalog.model(world, &row.slug, now_ms));
+    let mut data = Vec::new();
+    for model in join_all(models).await {
+        data.extend(image_models::list_item(&model?.entry));
+    }
+    Ok(Response::json(200, &json!({ "data": data })))
+}
+
+/// `GET /images/models/{author}/{slug}/endpoints`.
+pub async fn image_endpoints<W: World>(world: &W, author: &str, slug: &str) -> Result<Response> {
+    let memory = world.memory();
+    let name = format!("{author}/{slug}");
+    let model = memory.catalog.model(world, &name, world.now_ms()).await;
+    let model = model.map_err(missing)?;
+    let body = image_models::endpoints_body(&model.entry);
+    let body = body.ok_or_else(|| {
+        let mut error = Error::invalid("model", format!("{name} makes no images by /images"));
+        error.error_type = ErrorType::NotFound;
+        error.status = 404;
+        error.param = None;
+        error
+    })?;
+    Ok(Response::json(200, &body))
 }
 
 /// `GET /models/count`.

@@ -15,7 +15,7 @@ use super::{
     know_statistics,
     prepare::{Prepared, metadata},
     principal,
-    response_cache::{self, Asked as Cached, Filling, Form, Headers, Lookup},
+    response_cache::{self, Asked as Cached, Filling, Form, Headers, Lookup, event_stream},
 };
 use crate::{
     catalog::Operation,
@@ -28,6 +28,7 @@ use crate::{
     operations::Ask,
     relay::{self, Job, Output},
     routing::{self, ProviderPreferences, Wanted},
+    server_tools::trusted_hosts,
     transforms::Plugins,
     usage::statistics,
 };
@@ -81,6 +82,7 @@ pub async fn answer<W: World>(
         wishes,
         kit: None,
         is_rewritten: false,
+        trusted_hosts: trusted_hosts(&|name| world.var(name)).into(),
         ask: Some(Rc::clone(&ask)),
     };
     relayed(world, job, &ask, filling).await
@@ -106,6 +108,7 @@ async fn prepare<W: World>(
         check_depth(&raw)?;
     }
     let Parsed { mut envelope, ask } = client::parse(operation, &content_type, &raw)?;
+    envelope.stream = ask.streams();
     // What was read is kept once, but for the key of the response cache.
     let raw = if keeps_raw { raw } else { Vec::new() };
     conversation::session_id(session, &mut envelope)?;
@@ -169,10 +172,14 @@ async fn relayed<W: World>(
                     _ => None,
                 })
             });
-            let mut response = Response {
-                status: 200,
-                headers: Vec::new(),
-                body: Body::Stream(chunks.boxed_local()),
+            let body = Body::Stream(chunks.boxed_local());
+            let mut response = match ask {
+                Ask::Speech(_) => Response {
+                    status: 200,
+                    headers: Vec::new(),
+                    body,
+                },
+                _ => event_stream(body),
             };
             if let Ask::Speech(speech) = ask {
                 response.header("content-type", speech.format.mime());

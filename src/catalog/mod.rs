@@ -4,6 +4,7 @@
 //! Out of scope: choosing among endpoints (`routing`), charging (`credits`).
 
 pub mod cache;
+pub mod images;
 pub mod listing;
 pub mod model;
 pub mod names;

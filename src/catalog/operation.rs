@@ -127,6 +127,12 @@ pub enum OperationQuirk {
     ImageFinish,
     /// Images to start from go to `/images/edits` as `images`.
     ImageEdits,
+    /// Unfinished images come as events (`stream`, `partial_images`).
+    StreamedImages,
+    /// Transcripts come as events (`stream`) from the models that tell no times.
+    StreamedTranscripts,
+    /// The voice of speech is `voice_id` or a recording (`ref_audio`), and the sound comes as base64 in JSON (`audio_data`).
+    VoiceId,
     /// Sound may be named by its address, in this field.
     UrlField,
     /// The same, where the field is `file_url`.

@@ -203,7 +203,7 @@ pub fn pricing(endpoint: &Endpoint) -> Value {
 }
 
 /// Prices of what is not counted in tokens, in the form in which the reference lists those of image endpoints.
-fn unit_prices(prices: &UnitPrices) -> Vec<Value> {
+pub(super) fn unit_prices(prices: &UnitPrices) -> Vec<Value> {
     let mut rows: Vec<Value> = prices
         .images
         .iter()

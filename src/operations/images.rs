@@ -93,8 +93,12 @@ pub struct Images {
     pub seed: Option<i64>,
     /// Addresses or `data:` URLs of images to start from.
     pub references: Vec<String>,
-    /// The client wants addresses (`response_format: "url"`): it gets `data:` URLs.
+    /// The client wants addresses (`response_format: "url"`): the provider's, or `data:` URLs.
     pub as_url: bool,
+    /// The client wants to see them grow.
+    pub stream: bool,
+    /// How many unfinished images the client wants to see of each, where it says.
+    pub partial_images: Option<u32>,
 }
 
 impl Images {
@@ -160,11 +164,16 @@ impl Images {
 
 /// An image.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Image {
-    /// Its bytes as base64.
-    pub base64: String,
-    /// Its MIME type, as its first bytes tell it.
-    pub mime: &'static str,
+pub enum Image {
+    /// The image itself.
+    Inline {
+        /// Its bytes as base64.
+        base64: String,
+        /// Its MIME type, as its first bytes tell it.
+        mime: &'static str,
+    },
+    /// Where the provider keeps it, for a while.
+    Address(String),
 }
 
 impl Image {
@@ -174,10 +183,40 @@ impl Image {
             .split_once("base64,")
             .map_or(base64, |(_, data)| data);
         let bytes = STANDARD.decode(base64.trim()).ok()?;
-        Some(Self {
+        Some(Self::Inline {
             mime: mime(&bytes)?,
             base64: base64.trim().to_owned(),
         })
+    }
+
+    /// An image out of its bytes; `None` where it is none.
+    pub fn of_bytes(bytes: &[u8]) -> Option<Self> {
+        Some(Self::Inline {
+            mime: mime(bytes)?,
+            base64: STANDARD.encode(bytes),
+        })
+    }
+
+    /// A web address of an image; `None` where it is none.
+    pub fn at(url: &str) -> Option<Self> {
+        let is_web = url.starts_with("https://") || url.starts_with("http://");
+        is_web.then(|| Self::Address(url.to_owned()))
+    }
+
+    /// Its MIME type, where that is known.
+    pub fn mime(&self) -> Option<&'static str> {
+        match self {
+            Self::Inline { mime, .. } => Some(mime),
+            Self::Address(_) => None,
+        }
+    }
+
+    /// Its bytes as base64, where they are here.
+    pub fn base64(&self) -> Option<&str> {
+        match self {
+            Self::Inline { base64, .. } => Some(base64),
+            Self::Address(_) => None,
+        }
     }
 }
 
@@ -227,11 +266,13 @@ mod tests {
     #[test]
     fn only_what_begins_like_an_image_is_one() {
         let png = STANDARD.encode([0x89, b'P', b'N', b'G', 13, 10, 26, 10]);
-        assert_eq!(Image::decode(&png).unwrap().mime, "image/png");
+        assert_eq!(Image::decode(&png).unwrap().mime(), Some("image/png"));
         let url = format!("data:image/png;base64,{png}");
-        assert_eq!(Image::decode(&url).unwrap().base64, png);
+        assert_eq!(Image::decode(&url).unwrap().base64(), Some(png.as_str()));
         let svg = STANDARD.encode("<?xml version=\"1.0\"?><svg/>");
-        assert_eq!(Image::decode(&svg).unwrap().mime, "image/svg+xml");
+        assert_eq!(Image::decode(&svg).unwrap().mime(), Some("image/svg+xml"));
+        assert_eq!(Image::of_bytes(b"<html>"), None);
+        assert_eq!((Image::at("data:x"), Image::at("file:///x")), (None, None));
         for broken in ["", "%%%", &STANDARD.encode("hello")] {
             assert_eq!(Image::decode(broken), None, "{broken}");
         }

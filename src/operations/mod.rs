@@ -44,6 +44,8 @@ pub enum Answer {
     Images(Vec<images::Image>),
     /// A text with what is known of it.
     Transcription(transcription::Transcript),
+    /// Sound that came in one piece.
+    Sound(Vec<u8>),
 }
 
 /// An answer with what it used.
@@ -66,6 +68,15 @@ impl Ask {
             Self::Images(_) => Operation::Images,
             Self::Speech(_) => Operation::Speech,
             Self::Transcription(_) => Operation::Transcription,
+        }
+    }
+
+    /// Whether the client reads the answer as events while it is made.
+    pub fn streams(&self) -> bool {
+        match self {
+            Self::Images(ask) => ask.stream,
+            Self::Transcription(ask) => ask.stream,
+            Self::Embeddings(_) | Self::Rerank(_) | Self::Speech(_) => false,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Number, Value};
 
-use crate::chat::{Units, Usage};
+use crate::chat::{Units, Usage, estimate};
 
 /// Bytes of a second of compressed sound, where only the size of a file is known: few, so that a hold is not too small.
 const BYTES_PER_SECOND: u64 = 4_000;
@@ -38,6 +38,8 @@ pub struct Transcription {
     pub diarize: bool,
     /// Words that may come up.
     pub keyterms: Vec<String>,
+    /// The client wants to read along.
+    pub stream: bool,
 }
 
 impl Transcription {
@@ -49,6 +51,15 @@ impl Transcription {
         let bytes = u64::try_from(data.len()).unwrap_or(u64::MAX);
         let rate = wav_rate(data).unwrap_or(BYTES_PER_SECOND).max(1);
         (bytes.saturating_mul(1_000) / rate).max(1_000)
+    }
+
+    /// What was used where only the beginning of the text has come: the sound was heard, and so much of it was written down.
+    pub fn used(&self, written: &str) -> Usage {
+        Usage {
+            completion: estimate::text_tokens(written.len()),
+            estimated: true,
+            ..self.expected()
+        }
     }
 
     /// Models that sell tokens count about ten for a second of sound and four for what is said in it.
@@ -108,6 +119,7 @@ mod tests {
             granularities: Vec::new(),
             diarize: false,
             keyterms: Vec::new(),
+            stream: false,
         }
     }
 

@@ -234,9 +234,9 @@ impl<P: Platform> Running<'_, P> {
                     Over::Failed(self.verdict(job, unsayable))
                 }))
             }
-            Raced::Answered | Raced::Sound(_) => Ok(Err(Over::Failed(Error::internal(
-                "an answer of a loop was told",
-            )))),
+            Raced::Answered | Raced::Sound(_) | Raced::Pieces(_) => Ok(Err(Over::Failed(
+                Error::internal("an answer of a loop was told"),
+            ))),
             Raced::Turn(events) => {
                 let mut turn = draft.turn().cloned().unwrap_or_default();
                 let shown = turn.take(&events);

@@ -21,8 +21,12 @@ use super::{
 use crate::{
     catalog::Route,
     chat::ReasoningWish,
-    dialects::{self, Inbound, NativeRequest, Target},
+    dialects::{
+        self, Inbound, NativeRequest, Target,
+        operations::stream::{Piece as OperationPiece, Reader},
+    },
     error::{Error, Result},
+    operations::Answered,
     routing::Step,
     transforms::{self, Setting, Shape},
 };
@@ -46,6 +50,10 @@ pub enum Opened {
     Stream,
     /// Sound with its first bytes.
     Sound,
+    /// The first events of an operation's answer that a client may see.
+    Pieces,
+    /// The whole answer of an operation, which came as events.
+    Read(Box<Answered>),
 }
 
 /// One call of a provider.
@@ -87,6 +95,12 @@ enum State<P: Platform> {
     Stream { body: P::Body, flow: Box<Flow> },
     /// Waits for the first bytes of a sound, or has them.
     Sound { body: P::Body, first: Vec<u8> },
+    /// Waits for the first events of an operation's answer, or has them.
+    Pieces {
+        body: P::Body,
+        reader: Box<Reader>,
+        first: Vec<OperationPiece>,
+    },
 }
 
 impl<'a, P: Platform> Attempt<'a, P> {
@@ -175,7 +189,8 @@ impl<'a, P: Platform> Attempt<'a, P> {
 
     /// Whether a stream was asked for.
     fn streams(&self) -> bool {
-        self.job.request.stream && !self.route.endpoint.answers_whole
+        // The events of an operation are few and late: it is waited for as for an answer in one piece.
+        self.job.ask.is_none() && self.job.request.stream && !self.route.endpoint.answers_whole
     }
 
     /// What the gateway itself does to the answer.
@@ -187,7 +202,7 @@ impl<'a, P: Platform> Attempt<'a, P> {
     pub fn deadline(&self) -> u64 {
         let (from, limit) = match &self.state {
             State::Called(_) if self.streams() => (self.dispatched, self.patience.headers_ms),
-            State::Called(_) | State::Whole { .. } | State::Sound { .. } => {
+            State::Called(_) | State::Whole { .. } | State::Sound { .. } | State::Pieces { .. } => {
                 (self.dispatched, WHOLE_ANSWER_MS)
             }
             State::Refused { since, .. } => (*since, ERROR_BODY_MS),
@@ -244,6 +259,14 @@ impl<'a, P: Platform> Attempt<'a, P> {
                 Some(Err(error)) => Some(Opened::Failed(error)),
                 None => Some(Opened::Failed(unusable("The provider sent no sound"))),
             },
+            State::Pieces {
+                body,
+                reader,
+                first,
+            } => {
+                let next = body.next().await;
+                operation::first_pieces(self.job, &self.route, next, reader, first)
+            }
             State::Stream { body, flow } => {
                 let next = body.next().await;
                 let now = around.platform.now_ms();
@@ -263,7 +286,9 @@ impl<'a, P: Platform> Attempt<'a, P> {
                 Some(Opened::Failed(error))
             }
             State::Called(_) => Some(Opened::Failed(timed_out("its response headers"))),
-            State::Whole { .. } => Some(Opened::Failed(timed_out("the end of its answer"))),
+            State::Whole { .. } | State::Pieces { .. } => {
+                Some(Opened::Failed(timed_out("the end of its answer")))
+            }
             State::Sound { .. } => Some(Opened::Failed(timed_out("the first bytes of its sound"))),
             State::Refused { .. } => Some(self.refused()),
             State::Stream { flow, .. } => {
@@ -285,6 +310,18 @@ impl<'a, P: Platform> Attempt<'a, P> {
     pub(super) fn into_sound(self) -> Option<(P::Body, Vec<u8>)> {
         match self.state {
             State::Sound { body, first } => Some((body, first)),
+            _ => None,
+        }
+    }
+
+    /// The events behind [`Opened::Pieces`], and what reads the rest.
+    pub(super) fn into_pieces(self) -> Option<(P::Body, Box<Reader>, Vec<OperationPiece>)> {
+        match self.state {
+            State::Pieces {
+                body,
+                reader,
+                first,
+            } => Some((body, reader, first)),
             _ => None,
         }
     }
@@ -325,6 +362,12 @@ impl<'a, P: Platform> Attempt<'a, P> {
         } else if operation::is_sound(self.job) && !response.content_type.contains("json") {
             State::Sound {
                 body,
+                first: Vec::new(),
+            }
+        } else if operation::is_streamed(self.job) && response.content_type == "text/event-stream" {
+            State::Pieces {
+                body,
+                reader: Box::default(),
                 first: Vec::new(),
             }
         } else if !self.streams() || response.content_type.contains("json") {

@@ -68,6 +68,8 @@ pub struct Job {
     pub ask: Option<Rc<Ask>>,
     /// The client's own bytes do not say what is asked any more.
     pub is_rewritten: bool,
+    /// Hosts that are not public and may be fetched all the same: `host` or `host:port`.
+    pub trusted_hosts: Rc<[String]>,
 }
 
 impl Job {

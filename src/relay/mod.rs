@@ -27,6 +27,7 @@ mod attempt;
 mod bill;
 mod flow;
 mod guard;
+mod images;
 mod job;
 mod measure;
 mod operation;

@@ -2,7 +2,8 @@
 //!
 //! An answer in one piece may take several calls of one provider (`dialects::operations::requests`), made one after the other: the
 //! attempt is as good as the last of them. Sound is handed on as it comes; its first bytes commit the request as a stream's first content
-//! does. A sound that breaks off is charged as delivered, and the row says that it broke.
+//! does. A sound that breaks off is charged as delivered, as far as its length can be told, and the row says that it broke; a client that
+//! leaves pays all of it, as its provider wants it paid. A client that wants events gets the provider's as they come, else the whole answer as events.
 //! Out of scope: what is asked and answered (`operations`), how it is spelt (`dialects::operations`).
 
 use std::{collections::VecDeque, rc::Rc};
@@ -11,8 +12,9 @@ use futures::{StreamExt, future::LocalBoxFuture};
 use serde_json::{Map, Value};
 
 use super::{
-    attempt::{Around, Attempt, target},
-    flow::stalled,
+    attempt::{Around, Attempt, Opened, target},
+    flow::{stalled, timed_out},
+    images,
     job::Job,
     limits::IDLE_MS,
     measure::Ended,
@@ -22,11 +24,20 @@ use super::{
 };
 use crate::{
     catalog::{Dialect, Provider, Route},
-    dialects::{NativeRequest, operations},
+    dialects::{
+        NativeRequest,
+        operations::{
+            self, client,
+            stream::{Piece, Reader},
+        },
+    },
     error::{Error, ErrorType, Next, Result, Source},
-    operations::{Answered, Ask},
+    operations::{Answer, Answered, Ask, images::Image},
     routing::{Credential, Step},
 };
+
+/// So many of a sound's first bytes are looked at.
+const SOUND_HEAD: usize = 4_096;
 
 /// Whom to call, with whose key, and the client's own fields for it.
 type To = (Rc<Provider>, Credential, Option<Rc<Map<String, Value>>>);
@@ -63,6 +74,40 @@ impl Calls {
 /// Whether the answer is sound rather than JSON.
 pub(super) fn is_sound(job: &Job) -> bool {
     matches!(job.ask.as_deref(), Some(Ask::Speech(_)))
+}
+
+/// Whether the client reads events.
+pub(super) fn is_streamed(job: &Job) -> bool {
+    job.ask.as_deref().is_some_and(Ask::streams)
+}
+
+/// Reads the first events of an answer, until there is one that a client may see, or the answer is whole.
+pub(super) fn first_pieces(
+    job: &Job,
+    route: &Route,
+    next: Option<Result<Vec<u8>>>,
+    reader: &mut Reader,
+    first: &mut Vec<Piece>,
+) -> Option<Opened> {
+    let is_end = next.is_none();
+    let read = match next {
+        Some(Ok(bytes)) => reader.feed(&bytes),
+        Some(Err(error)) => Err(error),
+        None => Ok(Vec::new()),
+    };
+    match read {
+        Ok(pieces) if !pieces.is_empty() => {
+            *first = pieces;
+            Some(Opened::Pieces)
+        }
+        Ok(_) if is_end || reader.is_done() => {
+            let ask = job.ask.as_deref()?;
+            let read = operations::streamed(ask, &target(route), std::mem::take(reader));
+            Some(read.map_or_else(Opened::Failed, |read| Opened::Read(Box::new(read))))
+        }
+        Ok(_) => None,
+        Err(error) => Some(Opened::Failed(error)),
+    }
 }
 
 /// The dialect of the provider's errors.
@@ -130,26 +175,48 @@ fn affordable(job: &Job, ask: &Ask, route: &Route) -> Result<()> {
 }
 
 impl<P: Platform> Running<'_, P> {
-    /// Reads and checks an operation's answer.
-    pub(super) fn operated(
+    /// Reads and checks an operation's answer. Images that a provider only told the addresses of are fetched, unless the client wants
+    /// addresses.
+    pub(super) async fn operated(
         &mut self,
         job: &Job,
         attempt: &Attempt<'_, P>,
-        last: Vec<u8>,
-    ) -> Result<Answered> {
+        opened: Opened,
+    ) -> Result<Result<Answered>, Denied> {
         let now = self.platform.now_ms();
-        let ask = job.ask.as_deref();
-        let ask = ask.ok_or_else(|| Error::internal("the job asks for no operation"))?;
-        let mut bodies = attempt.answers.clone();
-        bodies.push(last);
-        let mut tab = self.tab();
-        tab.arrived(now);
-        let answered = operations::answer(ask, &target(attempt.route()), &bodies)?;
-        if let Some(seen) = tab.seen_mut(attempt.at) {
+        self.tab().arrived(now);
+        let Some(ask) = job.ask.as_deref() else {
+            return Ok(Err(Error::internal("the job asks for no operation")));
+        };
+        let read = match opened {
+            Opened::Read(answered) => Ok(*answered),
+            Opened::Whole(last) => {
+                let mut bodies = attempt.answers.clone();
+                bodies.push(last);
+                operations::answer(ask, &target(attempt.route()), &bodies)
+            }
+            _ => Err(Error::internal("an operation's answer is not whole")),
+        };
+        let mut answered = match read {
+            Ok(answered) => answered,
+            Err(error) => return Ok(Err(error)),
+        };
+        if let Some(images) = absent(ask, &mut answered) {
+            let hosts = Rc::clone(&job.trusted_hosts);
+            let fetching = images::bring(self.platform.clone(), hosts, images);
+            let brought = self.wait(self.end_ms, fetching).await?;
+            match brought.unwrap_or_else(|| Err(timed_out("the images"))) {
+                Ok(images) => answered.answer = Answer::Images(images),
+                Err(error) => return Ok(Err(error)),
+            }
+            operations::recount(ask, &mut answered);
+        }
+        let now = self.platform.now_ms();
+        if let Some(seen) = self.tab().seen_mut(attempt.at) {
             seen.operated(answered.usage, true, now);
             seen.upstream_id.clone_from(&answered.upstream_id);
         }
-        Ok(answered)
+        Ok(Ok(answered))
     }
 
     /// Settles an operation's answer and hands it to the client.
@@ -162,13 +229,96 @@ impl<P: Platform> Running<'_, P> {
         self.serving_ended(Ended::Answered { as_stream: false });
         let report = self.settle().await;
         let meta = self.tab().meta();
-        let written = job
-            .ask
-            .as_deref()
-            .map(|ask| operations::client::write(ask, answered, &meta, &report));
-        let tokens = (report.usage.prompt, report.usage.completion);
-        self.answer(written.unwrap_or_default(), tokens).await;
+        let Some(ask) = job.ask.as_deref() else {
+            return Ok(());
+        };
+        if let Answer::Sound(sound) = &answered.answer {
+            self.write(sound.clone()).await;
+        } else if job.request.stream {
+            let events = client::stream::end(ask, answered, &meta, &report, false);
+            self.write(events).await;
+        } else {
+            let tokens = (report.usage.prompt, report.usage.completion);
+            let written = client::write(ask, answered, &meta, &report);
+            self.answer(written, tokens).await;
+        }
         Ok(())
+    }
+
+    /// Carries the events of an operation from the first ones to the end of the answer, which is settled before it leaves.
+    ///
+    /// Text that was delivered is paid, and the sound that was heard for it. Unfinished images are nothing that anybody pays for.
+    pub(super) async fn carry_pieces(
+        &mut self,
+        job: &Job,
+        attempt: Attempt<'_, P>,
+    ) -> Result<(), Denied> {
+        let at = attempt.at;
+        let route = attempt.route().clone();
+        let (Some((mut body, mut reader, mut pieces)), Some(ask)) =
+            (attempt.into_pieces(), job.ask.as_deref())
+        else {
+            return Ok(());
+        };
+        self.granted().await?;
+        let meta = self.tab().meta_at(at);
+        let failure = loop {
+            let now = self.platform.now_ms();
+            if let (Ask::Transcription(ask), Some(seen)) = (ask, self.tab().seen_mut(at)) {
+                seen.operated(ask.used(reader.text()), false, now);
+            }
+            let events = client::stream::pieces(ask, &pieces, &meta);
+            self.write(events).await;
+            if reader.is_done() {
+                break None;
+            }
+            let by = now.saturating_add(IDLE_MS).min(self.end_ms);
+            let next = match self.wait(by, body.next()).await? {
+                Some(Some(Ok(next))) => next,
+                Some(Some(Err(error))) => break Some(error),
+                Some(None) => break None,
+                None => break Some(stalled("between_events", IDLE_MS)),
+            };
+            pieces = match reader.feed(&next) {
+                Ok(pieces) => pieces,
+                Err(error) => break Some(error),
+            };
+        };
+        let read = match failure {
+            Some(error) => Err(error),
+            None => operations::streamed(ask, &target(&route), *reader),
+        };
+        match read {
+            Ok(answered) => {
+                self.platform.release(body);
+                let now = self.platform.now_ms();
+                if let Some(seen) = self.tab().seen_mut(at) {
+                    seen.operated(answered.usage, true, now);
+                    seen.upstream_id.clone_from(&answered.upstream_id);
+                }
+                self.attempt_ended(at, Ended::Answered { as_stream: true });
+                let report = self.settle().await;
+                let events = client::stream::end(ask, &answered, &meta, &report, true);
+                self.write(events).await;
+            }
+            Err(error) => {
+                drop(body);
+                self.broke(at, &error);
+                let error = self.tab().explain(error);
+                self.settle().await;
+                self.write(client::stream::error(&error)).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// An answer broke after some of it had left.
+    fn broke(&mut self, at: usize, error: &Error) {
+        self.attempt_ended(at, Ended::Failed(error));
+        let mut tab = self.tab();
+        tab.break_part(error);
+        let told = tab.explain(error.clone());
+        tab.fail(told.to_string());
     }
 
     /// Carries sound from its first bytes to its end.
@@ -184,6 +334,8 @@ impl<P: Platform> Running<'_, P> {
             return Ok(());
         };
         self.granted().await?;
+        // The head of a compressed sound tells how much of it is a second.
+        let head = bytes.get(..SOUND_HEAD).unwrap_or(&bytes).to_vec();
         let mut length = 0u64;
         let failure = loop {
             length = length.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
@@ -211,13 +363,24 @@ impl<P: Platform> Running<'_, P> {
             }
             Some(error) => {
                 drop(body);
-                self.attempt_ended(at, Ended::Failed(&error));
-                let mut tab = self.tab();
-                tab.break_part(&error);
-                tab.fail(error.to_string());
+                let now = self.platform.now_ms();
+                if let Some(seen) = self.tab().seen_mut(at) {
+                    seen.operated(ask.delivered(&head, length), false, now);
+                }
+                self.broke(at, &error);
             }
         }
         self.settle().await;
         Ok(())
     }
+}
+
+/// The images of an answer, where some are addresses only and the client wants none.
+fn absent(ask: &Ask, answered: &mut Answered) -> Option<Vec<Image>> {
+    let (Ask::Images(ask), Answer::Images(images)) = (ask, &mut answered.answer) else {
+        return None;
+    };
+    let is_absent = |image: &Image| matches!(image, Image::Address(_));
+    let wants_them = !ask.as_url && images.iter().any(is_absent);
+    wants_them.then(|| std::mem::take(images))
 }

@@ -30,6 +30,8 @@ pub enum Raced<'a, P: Platform> {
     Stream(Attempt<'a, P>),
     /// Sound is to be carried to its end.
     Sound(Attempt<'a, P>),
+    /// The events of an operation are to be carried to their end.
+    Pieces(Attempt<'a, P>),
     /// The client has its whole answer.
     Answered,
     /// An answer of a loop of tools came in one piece; nobody has been told.
@@ -100,8 +102,12 @@ impl<P: Platform> Running<'_, P> {
                     self.win(&attempt, racing);
                     return Ok(Raced::Sound(attempt));
                 }
-                Opened::Whole(body) if job.ask.is_some() => {
-                    match self.operated(job, &attempt, body) {
+                Opened::Pieces => {
+                    self.win(&attempt, racing);
+                    return Ok(Raced::Pieces(attempt));
+                }
+                Opened::Read(_) | Opened::Whole(_) if job.ask.is_some() => {
+                    match self.operated(job, &attempt, opened).await? {
                         Ok(answer) => {
                             self.win(&attempt, racing);
                             self.hand_over_operation(job, &answer).await?;
@@ -110,6 +116,7 @@ impl<P: Platform> Running<'_, P> {
                         Err(error) => error,
                     }
                 }
+                Opened::Read(_) => Error::internal("a conversation has events of its own"),
                 Opened::Whole(_) if draft.is_some_and(Draft::is_rest) => unusable(
                     "The provider answered in one piece where the rest of a stream was asked for",
                 ),

@@ -21,7 +21,7 @@ use super::{
     watch::{Denied, HoldGate, Timer, Woken, beside},
 };
 use crate::{
-    dialects::{report::UsageReport, surface::Writer},
+    dialects::{operations::client, report::UsageReport, surface::Writer},
     error::{Error, Result},
     routing::{Step, sticky::Served},
 };
@@ -107,6 +107,10 @@ impl<'a, P: Platform> Running<'a, P> {
             Raced::Stream(attempt) => attempt,
             Raced::Sound(attempt) => {
                 self.carry_sound(job, attempt).await?;
+                return Ok(None);
+            }
+            Raced::Pieces(attempt) => {
+                self.carry_pieces(job, attempt).await?;
                 return Ok(None);
             }
         };
@@ -211,8 +215,8 @@ impl<'a, P: Platform> Running<'a, P> {
                     }
                     return Ok(());
                 }
-                // Only operations have sound, and they have no drafts.
-                Raced::Sound(_) | Raced::Nobody(_) => {}
+                // Only operations have these, and they have no drafts.
+                Raced::Sound(_) | Raced::Pieces(_) | Raced::Nobody(_) => {}
             }
         }
         self.end(&mut flow, Some(error)).await;
@@ -324,6 +328,9 @@ impl<'a, P: Platform> Running<'a, P> {
         let report = self.settle().await;
         if !self.begun {
             return self.tell(Output::Failed(Box::new(error))).await;
+        }
+        if job.ask.is_some() {
+            return self.write(client::stream::error(&error)).await;
         }
         let mut bytes = Vec::new();
         let meta = self.tab().meta();

@@ -29,6 +29,15 @@ const EXPECTED_PAGE: u64 = 4_000;
 /// What stands before the results of a search that the model did not ask for.
 const FOUND: &str = "A search of the web brought the following results. Use those that help to answer, and cite them as markdown links named after the domain of the page.";
 
+/// The hosts of [`TRUSTED_HOSTS`].
+pub fn trusted_hosts(var: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
+    let trusted = var(TRUSTED_HOSTS).unwrap_or_default();
+    let hosts = trusted
+        .split(',')
+        .map(|host| host.trim().to_ascii_lowercase());
+    hosts.filter(|host| !host.is_empty()).collect()
+}
+
 /// What a deployment has.
 #[derive(Debug, Clone, Default)]
 pub struct Deployment {
@@ -46,13 +55,9 @@ impl Deployment {
                 Err(problem) => report(&problem),
             }
         }
-        let trusted = var(TRUSTED_HOSTS).unwrap_or_default();
-        let hosts = trusted
-            .split(',')
-            .map(|host| host.trim().to_ascii_lowercase());
         Self {
             engines,
-            trusted: hosts.filter(|host| !host.is_empty()).collect(),
+            trusted: trusted_hosts(var),
         }
     }
 

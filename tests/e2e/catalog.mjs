@@ -195,7 +195,7 @@ ${wires}`;
 
 const IMAGE_WIRE = `[provider.operations.images]
 dialect = "openai"
-quirks = ["always_base64", "image_finish", "image_edits"]
+quirks = ["always_base64", "image_finish", "image_edits", "streamed_images"]
 `;
 
 /** What each operation costs at its cheaper endpoint: odd numbers, as above. */

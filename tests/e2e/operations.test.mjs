@@ -200,6 +200,41 @@ test("an image that cannot be shown is no image: the next provider is asked", as
   assert.equal(nanos((await settled(gateway, account)).total_usage), nanos(answer.body.usage.cost));
 });
 
+describe("answers as events", () => {
+  /** The events of a stream, the end mark included. */
+  const events = async (path, key, body) => {
+    const response = await call(gateway, path, { key, body: { ...body, stream: true } });
+    const text = await response.text();
+    const lines = text.split("\n").filter((line) => line.startsWith("data: ")).map((line) => line.slice(6));
+    return { response, events: lines.map((line) => (line === "[DONE]" ? line : JSON.parse(line))) };
+  };
+
+  test("an image grows, and its last event tells what the ledger has", async () => {
+    const { key, account } = await gateway.createAccount();
+    const told = await events("images", key, { model: "test/images", prompt: "a fox", partial_images: 2 });
+    assert.equal(told.response.headers.get("content-type"), "text/event-stream");
+    const [first, second, last, end] = told.events;
+    assert.deepEqual([first.type, second.partial_image_index, last.type, end], ["image_generation.partial_image", 1, "image_generation.completed", "[DONE]"]);
+    assert.deepEqual([first.b64_json, last.b64_json], [PIXEL, PIXEL]);
+    assert.equal(nanos((await settled(gateway, account)).total_usage), nanos(last.usage.cost));
+  });
+
+  test("one that is not finished is free", async () => {
+    const { key, account } = await gateway.createAccount();
+    gateway.upstream.script({ prefix: "/p/one-ops/", times: 1, behaviour: "fault-cut-events-1" });
+    const told = await events("images", key, { model: "test/images", prompt: "a fox", partial_images: 2 });
+    assert.deepEqual(told.events.map((event) => event.type ?? event), ["image_generation.partial_image", "error", "[DONE]"]);
+    assert.deepEqual((await settled(gateway, account)).total_usage, 0);
+  });
+
+  test("a transcript of a provider that knows no events is events all the same", async () => {
+    const { key } = await gateway.createAccount();
+    const told = await events("audio/transcriptions", key, { model: "test/transcription", input_audio: { data: sound.toString("base64"), format: "mp3" } });
+    assert.deepEqual(told.events.map((event) => event.type ?? event), ["transcript.text.delta", "transcript.text.done", "[DONE]"]);
+    assert.equal(told.events[1].text, "A file of 6500 bytes named audio.mp3.");
+  });
+});
+
 test("a form is a transcription too, and times are for those who ask", async () => {
   const { key } = await gateway.createAccount();
   const ask = async (fields) => {
@@ -235,7 +270,12 @@ test("lists show what a model writes, and the usual list only those that write t
   const painters = ["test/painter-gemini", "test/painter-openai"];
   assert.deepEqual(await ids("models"), ["test/openai", ...painters]);
   assert.deepEqual(await ids("embeddings/models"), ["test/embeddings"]);
-  assert.deepEqual(await ids("images/models"), ["test/images", ...painters]);
+  assert.deepEqual(await ids("images/models"), ["test/images"], "those that /images serves");
+  const [listed] = (await callJson(gateway, "images/models")).body.data;
+  assert.deepEqual(listed.supported_parameters.output_compression, { type: "range", min: 0, max: 100 });
+  const places = await callJson(gateway, "images/models/test/images/endpoints");
+  assert.deepEqual([places.status, places.body.id, places.body.endpoints.map((one) => one.provider_slug)], [200, "test/images", ["one-ops", "two-ops"]]);
+  assert.equal((await callJson(gateway, "images/models/test/openai/endpoints")).status, 404);
   assert.deepEqual(await ids("models?output_modalities=speech,transcription"), ["test/speech", "test/transcription"]);
   assert.equal((await ids("models?output_modalities=all")).length, 8);
   const { body } = await callJson(gateway, "model/test/rerank");

@@ -9,7 +9,7 @@ use patchbay::{
     catalog::{Dialect, Endpoint, Operation, Provider},
     dialects::{
         self, Target,
-        operations::{answer, client},
+        operations::{answer, client, stream::Reader, streamed},
         report::{Meta, UsageReport},
     },
     operations::{Answer, Answered, Ask, embeddings::Encoding},
@@ -190,7 +190,11 @@ impl Row {
             provider: &provider,
         };
         let ask = self.ask(case);
-        match answer(&ask, &target, std::slice::from_ref(&case.response)) {
+        let read = match case.response.starts_with(b"data:") {
+            true => events(case).and_then(|reader| streamed(&ask, &target, reader)),
+            false => answer(&ask, &target, std::slice::from_ref(&case.response)),
+        };
+        match read {
             Ok(read) => self.told(&ask, &read),
             Err(error) => summary::of_error(&error),
         }
@@ -220,10 +224,11 @@ impl Row {
             Answer::Images(images) => {
                 assert_eq!(count("data"), images.len());
                 let of = |image: &patchbay::operations::images::Image| {
-                    json!([image.mime, image.base64.len()])
+                    json!([image.mime(), image.base64().map(str::len)])
                 };
                 json!({"images": images.iter().map(of).collect::<Vec<_>>()})
             }
+            Answer::Sound(sound) => json!({"bytes": sound.len()}),
             Answer::Transcription(transcript) => {
                 assert_eq!(written["text"], json!(transcript.text));
                 let known: Vec<&String> = transcript.details.keys().collect();
@@ -232,6 +237,25 @@ impl Row {
         };
         json!({"answer": answer, "usage": read.usage})
     }
+}
+
+/// An answer that came as events: its pieces are the same in any chunking, and together its text.
+fn events(case: &Case) -> patchbay::error::Result<Reader> {
+    let mut told = Vec::new();
+    let mut last = Reader::default();
+    for size in [1, 13, case.response.len()] {
+        let mut reader = Reader::default();
+        let mut pieces = Vec::new();
+        for chunk in case.response.chunks(size) {
+            pieces.extend(reader.feed(chunk)?);
+        }
+        assert!(reader.is_done(), "{}", case.name);
+        told.push((pieces, reader.text().to_owned()));
+        last = reader;
+    }
+    assert!(told.windows(2).all(|two| two[0] == two[1]), "{}", case.name);
+    assert!(!told[0].0.is_empty());
+    Ok(last)
 }
 
 /// How many inputs a request of another form had, as it or its answer tells.

@@ -6,7 +6,9 @@ use patchbay::catalog::Route;
 use patchbay::operations::{
     Ask,
     embeddings::{Embeddings, Input},
-    speech::Speech,
+    images::Images,
+    speech::{Format, Speech},
+    transcription::{Sound, Transcription},
 };
 use patchbay::relay::Job;
 use patchbay::relay::limits::IDLE_MS;
@@ -204,15 +206,33 @@ fn a_provider_without_a_sound_gives_way_to_the_next() {
 }
 
 #[test]
-fn a_sound_that_breaks_off_or_falls_silent_is_charged_and_on_record() {
+fn a_sound_that_breaks_off_or_falls_silent_is_charged_as_far_as_it_came_and_on_record() {
+    // Ten of sixty seconds were spoken: 150 of 900 characters.
+    let text = "x".repeat(900);
     for (end, within) in [(Piece::Break, 1_000), (Piece::Hang, IDLE_MS + 1_000)] {
-        let world = World::new(RICH, [sound([bytes(480), end])]);
-        let client = Client::of(&world, speak("Hello", &["one"]));
+        let world = World::new(RICH, [sound([bytes(480_000), end])]);
+        let client = Client::of(&world, speak(&text, &["one"]));
         world.run_until(within);
         assert!(client.ended.get());
-        assert_eq!(world.charged(), 5 * CHARACTER);
-        assert!(world.row().error.is_some());
+        assert_eq!(world.charged(), 150 * CHARACTER);
+        let row = world.row();
+        assert!(row.error.is_some() && row.usage.estimated);
     }
+}
+
+#[test]
+fn a_broken_sound_whose_length_cannot_be_told_is_charged_whole() {
+    let mut job = speak("Hello", &["one"]);
+    job.ask = Some(Rc::new(Ask::Speech(Speech {
+        text: "Hello".into(),
+        format: Format::Opus,
+        ..Speech::default()
+    })));
+    let world = World::new(RICH, [sound([bytes(480), Piece::Break])]);
+    let client = Client::of(&world, job);
+    world.run_out();
+    assert!(client.ended.get());
+    assert_eq!(world.charged(), 5 * CHARACTER);
 }
 
 #[test]
@@ -225,4 +245,247 @@ fn a_client_that_leaves_a_sound_pays_for_it_and_the_provider_is_aborted() {
     assert_eq!(world.call(0).fate.get(), Fate::Aborted);
     assert!(world.row().cancelled);
     assert_eq!(world.ends(), [format!("settle {}", 5 * CHARACTER)]);
+}
+
+/// A PNG as far as its head.
+const PNG: &str = "iVBORw0KGgo=";
+/// Nano-dollars of an image, and of an hour of sound, at the endpoints of these tests.
+const IMAGE: i64 = 20_000_000;
+const HOUR: i64 = 360_000_000;
+
+fn paint(stream: bool, as_url: bool, slugs: &[&str]) -> Job {
+    let ask = Ask::Images(Images {
+        prompt: "a fox".into(),
+        n: 1,
+        stream,
+        as_url,
+        ..Images::default()
+    });
+    streaming(ask, slugs, "images", "image")
+}
+
+fn listen(stream: bool, slugs: &[&str]) -> Job {
+    let ask = Ask::Transcription(Transcription {
+        sound: Sound::Bytes {
+            data: vec![1; 4_000],
+            filename: "a.mp3".into(),
+        },
+        language: None,
+        temperature: None,
+        verbose: false,
+        granularities: Vec::new(),
+        diarize: false,
+        keyterms: Vec::new(),
+        stream,
+    });
+    streaming(ask, slugs, "transcription", "transcription")
+}
+
+fn streaming(ask: Ask, slugs: &[&str], operation: &str, output: &str) -> Job {
+    let places = slugs.iter().map(|slug| {
+        route(slug, "openai_chat", |provider, endpoint| {
+            provider["operations"] = value!({
+                "images": {"dialect": "openai", "quirks": ["always_base64", "streamed_images"]},
+                "transcription": {"dialect": "openai", "quirks": ["streamed_transcripts"]},
+            });
+            endpoint["operation"] = operation.into();
+            endpoint["output_modalities"] = value!([output]);
+            endpoint["prices"] = value!({
+                "prompt": 0, "completion": 0,
+                "units": {"images": [{"price": IMAGE}], "audio_in_hour": HOUR},
+            });
+        })
+    });
+    let stream = ask.streams();
+    let mut job = asking(ask, places.collect());
+    job.request.stream = stream;
+    job
+}
+
+fn events(events: &[Value]) -> Vec<Piece> {
+    let line = |event: &Value| Piece::Bytes(format!("data: {event}\n\n").into_bytes());
+    events.iter().map(line).collect()
+}
+
+/// The types of the events that the client read, and the last one's JSON.
+fn told(client: &Client) -> (Vec<String>, Value) {
+    let text = client.text();
+    let lines = text.lines().filter_map(|line| line.strip_prefix("data: "));
+    let (mut kinds, mut last) = (Vec::new(), Value::Null);
+    for line in lines {
+        match serde_json::from_str::<Value>(line) {
+            Ok(event) => {
+                kinds.push(event["type"].as_str().unwrap_or_default().to_owned());
+                last = event;
+            }
+            Err(_) => kinds.push(line.to_owned()),
+        }
+    }
+    (kinds, last)
+}
+
+#[test]
+fn unfinished_images_are_handed_on_and_the_finished_one_is_settled_before_it_leaves() {
+    let partial = value!({"type": "image_generation.partial_image", "partial_image_index": 0, "b64_json": PNG});
+    let done = value!({"type": "image_generation.completed", "b64_json": PNG, "usage": {"input_tokens": 3, "output_tokens": 9}});
+    let mut pieces = events(&[partial]);
+    pieces.push(Piece::Wait(2_000));
+    pieces.extend(events(&[done]));
+    // The provider need not close the connection.
+    pieces.push(Piece::Hang);
+    let world = World::new(RICH, [sse(pieces)]);
+    let client = Client::of(&world, paint(true, false, &["one"]));
+    world.run_until(1_000);
+    assert_eq!(told(&client).0, ["image_generation.partial_image"]);
+    world.run_until(3_000);
+    let (kinds, last) = told(&client);
+    assert_eq!(
+        kinds,
+        [
+            "image_generation.partial_image",
+            "image_generation.completed",
+            "[DONE]"
+        ]
+    );
+    assert_eq!(
+        (&last["b64_json"], &last["usage"]["output_tokens"]),
+        (&value!(PNG), &value!(9))
+    );
+    assert!(client.ended.get());
+    assert_eq!(world.ends(), [format!("settle {IMAGE}")]);
+    assert!(world.row().streamed);
+}
+
+#[test]
+fn an_image_that_never_is_finished_is_not_paid_and_the_client_is_told() {
+    let partial = value!({"type": "image_generation.partial_image", "partial_image_index": 0, "b64_json": PNG});
+    let error = value!({"type": "error", "error": {"message": "out of paint"}});
+    for end in [Piece::Break, events(&[error]).remove(0)] {
+        let mut pieces = events(&[partial.clone()]);
+        pieces.push(end);
+        let world = World::new(RICH, [sse(pieces)]);
+        let client = Client::of(&world, paint(true, false, &["one"]));
+        world.run_out();
+        let (kinds, _) = told(&client);
+        assert_eq!(kinds, ["image_generation.partial_image", "error", "[DONE]"]);
+        assert_eq!(world.charged(), 0);
+        assert!(world.row().error.is_some());
+    }
+}
+
+#[test]
+fn a_stream_that_fails_before_its_first_event_goes_to_the_next_endpoint() {
+    let done = value!({"type": "image_generation.completed", "b64_json": PNG});
+    let error = value!({"type": "error", "error": {"message": "out of paint"}});
+    for first in [sse([]), sse(events(&[error])), json(503, "{}")] {
+        let world = World::new(RICH, [first, sse(events(&[done.clone()]))]);
+        let client = Client::of(&world, paint(true, false, &["one", "two"]));
+        world.run_out();
+        assert_eq!(told(&client).0, ["image_generation.completed", "[DONE]"]);
+        assert_eq!(client.head().provider.as_deref(), Some("TWO"));
+        assert_eq!(world.charged(), IMAGE);
+    }
+}
+
+#[test]
+fn a_whole_answer_is_events_for_a_client_that_wants_a_stream() {
+    let image = value!({"data": [{"b64_json": PNG}]}).to_string();
+    let world = World::new(RICH, [json(200, &image)]);
+    let client = Client::of(&world, paint(true, false, &["one"]));
+    world.run_out();
+    assert_eq!(told(&client).0, ["image_generation.completed", "[DONE]"]);
+    assert_eq!(world.ends(), [format!("settle {IMAGE}")]);
+    let text = value!({"text": "Good day", "usage": {"seconds": 10}}).to_string();
+    let world = World::new(RICH, [json(200, &text)]);
+    let client = Client::of(&world, listen(true, &["one"]));
+    world.run_out();
+    let (kinds, last) = told(&client);
+    assert_eq!(
+        kinds,
+        ["transcript.text.delta", "transcript.text.done", "[DONE]"]
+    );
+    assert_eq!(last["text"], "Good day");
+    assert_eq!(world.ends(), [format!("settle {}", HOUR / 360)]);
+}
+
+#[test]
+fn a_transcript_is_read_along_and_paid_also_where_it_breaks() {
+    let delta = |text: &str| value!({"type": "transcript.text.delta", "delta": text});
+    let done =
+        value!({"type": "transcript.text.done", "text": "Good day", "usage": {"seconds": 10}});
+    let whole = events(&[delta("Good "), delta("day"), done]);
+    let world = World::new(RICH, [sse(whole)]);
+    let client = Client::of(&world, listen(true, &["one"]));
+    world.run_out();
+    let (kinds, last) = told(&client);
+    assert_eq!(
+        kinds[..2],
+        ["transcript.text.delta", "transcript.text.delta"]
+    );
+    assert_eq!(kinds[2..], ["transcript.text.done", "[DONE]"]);
+    assert_eq!(last["usage"]["seconds"], 10);
+    assert_eq!(world.ends(), [format!("settle {}", HOUR / 360)]);
+
+    let mut broken = events(&[delta("Good ")]);
+    broken.push(Piece::Break);
+    let world = World::new(RICH, [sse(broken)]);
+    let client = Client::of(&world, listen(true, &["one"]));
+    world.run_out();
+    assert_eq!(
+        told(&client).0,
+        ["transcript.text.delta", "error", "[DONE]"]
+    );
+    // 4,000 bytes are a second.
+    assert_eq!(world.charged(), HOUR / 3_600);
+    assert!(world.row().usage.estimated);
+}
+
+#[test]
+fn an_image_at_an_address_is_fetched_unless_the_client_wants_the_address() {
+    let answer = value!({"data": [{"url": "https://images.example/x.png"}]}).to_string();
+    let png = Script {
+        content_type: "image/png",
+        ..sse([Piece::Bytes(b"\x89PNG\r\n\x1a\n".to_vec())])
+    };
+    let world = World::new(RICH, [json(200, &answer)]);
+    world.pages.borrow_mut().push_back(png);
+    let client = Client::of(&world, paint(false, false, &["one"]));
+    world.run_out();
+    assert_eq!(
+        client.body()["data"],
+        value!([{"b64_json": PNG, "media_type": "image/png"}])
+    );
+    assert_eq!(world.asked.borrow()[0].url, "https://images.example/x.png");
+    assert_eq!(world.charged(), IMAGE);
+
+    let world = World::new(RICH, [json(200, &answer)]);
+    let client = Client::of(&world, paint(false, true, &["one"]));
+    world.run_out();
+    assert_eq!(
+        client.body()["data"],
+        value!([{"url": "https://images.example/x.png"}])
+    );
+    assert!(world.asked.borrow().is_empty());
+}
+
+#[test]
+fn an_image_that_cannot_be_fetched_is_the_providers_failure_and_free() {
+    let at = |url: &str| json(200, &value!({"data": [{"url": url}]}).to_string());
+    let page = Script {
+        content_type: "text/html",
+        ..sse([Piece::Bytes(b"<html>".to_vec())])
+    };
+    for (url, page) in [
+        ("http://169.254.169.254/x.png", None),
+        ("https://images.example/x.png", Some(page)),
+        ("https://images.example/x.png", Some(json(404, "{}"))),
+    ] {
+        let good = json(200, &value!({"data": [{"b64_json": PNG}]}).to_string());
+        let world = World::new(RICH, [at(url), good]);
+        world.pages.borrow_mut().extend(page);
+        let client = Client::of(&world, paint(false, false, &["one", "two"]));
+        world.run_out();
+        assert_eq!(client.head().provider.as_deref(), Some("TWO"), "{url}");
+        assert_eq!(world.charged(), IMAGE);
+    }
 }

@@ -34,6 +34,24 @@ test("images", async () => {
   assert.deepEqual(data.map(({ b64_json }) => b64_json), [PIXEL, PIXEL]);
 });
 
+test("images as events", async () => {
+  const kinds = [];
+  const stream = await openai.images.generate({ model: "test/images", prompt: "a fox", stream: true, partial_images: 1 });
+  for await (const event of stream) {
+    assert.equal(event.b64_json, PIXEL);
+    kinds.push(event.type);
+  }
+  assert.deepEqual(kinds, ["image_generation.partial_image", "image_generation.completed"]);
+});
+
+test("a transcript as events", async () => {
+  const file = await toFile(Buffer.alloc(3_000, 1), "talk.mp3");
+  let text = "";
+  const stream = await openai.audio.transcriptions.create({ model: "test/transcription", file, stream: true });
+  for await (const event of stream) if (event.type === "transcript.text.delta") text += event.delta;
+  assert.equal(text, "A file of 3000 bytes named talk.mp3.");
+});
+
 test("speech, read as it comes", async () => {
   const response = await openai.audio.speech.create({ model: "test/speech", voice: "alloy", input: "Hello", response_format: "mp3" });
   assert.equal(response.headers.get("content-type"), "audio/mpeg");

@@ -9,6 +9,7 @@ mod cohere;
 mod google;
 pub mod multipart;
 mod openai;
+pub mod stream;
 mod voyage;
 
 #[cfg(test)]
@@ -99,7 +100,7 @@ pub fn requests(ask: &Ask, target: &Target<'_>) -> Result<Vec<NativeRequest>> {
             }
         },
         Ask::Speech(ask) => one(match wire.dialect {
-            OperationDialect::Openai => openai::speech::request(ask, id),
+            OperationDialect::Openai => openai::speech::request(ask, &wire, id),
             _ => Err(unsayable("model", "This provider does not speak")),
         }),
         Ask::Transcription(ask) => one(match wire.dialect {
@@ -131,16 +132,34 @@ pub fn answer(ask: &Ask, target: &Target<'_>, bodies: &[Vec<u8>]) -> Result<Answ
             (Ask::Images(ask), OperationDialect::Google) => google::images::answer(body, ask),
             (Ask::Images(ask), _) => openai::images::answer(body, ask),
             (Ask::Transcription(_), _) => openai::transcription::answer(body),
-            (Ask::Speech(_), _) => read::<serde::de::IgnoredAny>(body).and(Err(unusable(
-                "The provider answered with JSON where sound was asked for",
-            ))),
+            (Ask::Speech(ask), _) => openai::speech::answer(body, ask),
         }?;
         joined = Some(match joined {
             None => read,
             Some(before) => join(before, read),
         });
     }
-    let mut answered = joined.ok_or_else(|| Error::internal("no body to read"))?;
+    let answered = joined.ok_or_else(|| Error::internal("no body to read"))?;
+    finished(ask, target, answered)
+}
+
+/// Checks an answer that came as events, and fills in what the provider did not count.
+///
+/// # Errors
+/// When it is no answer to the request.
+pub fn streamed(ask: &Ask, target: &Target<'_>, reader: stream::Reader) -> Result<Answered> {
+    finished(ask, target, reader.whole()?)
+}
+
+/// Images that were left out of an answer are not charged.
+pub fn recount(ask: &Ask, answered: &mut Answered) {
+    if let (Ask::Images(ask), Answer::Images(images)) = (ask, &answered.answer) {
+        let made = u64::try_from(images.len()).unwrap_or(u64::MAX);
+        answered.usage.units = ask.units(made);
+    }
+}
+
+fn finished(ask: &Ask, target: &Target<'_>, mut answered: Answered) -> Result<Answered> {
     check(ask, &answered.answer)?;
     if let (Ask::Embeddings(ask), Answer::Embeddings(vectors)) = (ask, &mut answered.answer) {
         let encoded = std::mem::take(vectors)

@@ -59,9 +59,9 @@ const KNOWN = {
   openai: {
     embeddings: ['model', 'input', 'encoding_format', 'dimensions', 'user'],
     rerank: ['model', 'query', 'documents', 'top_n', 'return_documents'],
-    images: ['model', 'prompt', 'n', 'size', 'quality', 'background', 'output_format', 'output_compression', 'images'],
+    images: ['model', 'prompt', 'n', 'size', 'quality', 'background', 'output_format', 'output_compression', 'images', 'stream', 'partial_images'],
     speech: ['model', 'input', 'voice', 'response_format', 'speed', 'instructions'],
-    transcription: ['model', 'file', 'language', 'temperature', 'response_format', 'timestamp_granularities[]', 'prompt'],
+    transcription: ['model', 'file', 'language', 'temperature', 'response_format', 'timestamp_granularities[]', 'prompt', 'stream'],
   },
   cohere: {
     embeddings: ['model', 'texts', 'inputs', 'input_type', 'embedding_types', 'output_dimension'],
@@ -100,6 +100,9 @@ export function vectorOf(text, dimensions = DIMENSIONS) {
 }
 
 const base64 = (vector) => Buffer.from(Float32Array.from(vector).buffer).toString('base64');
+
+/** Events, each a piece of its own. */
+const events = (usage, list) => ({ usage, type: 'text/event-stream', pieces: list.map((event) => Buffer.from(`event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`)) });
 
 /** The answer: `{usage, type, body}` in one piece, or `{usage, type, pieces}`. */
 export function operate(body, { found, wish = {}, tag }) {
@@ -142,6 +145,10 @@ const MAKERS = {
     const input = tokens ?? countTokens(body.prompt);
     const output = 100 * n;
     const usage = { input_tokens: input, output_tokens: output, total_tokens: input + output };
+    if (body.stream && !empty) {
+      const partial = Array.from({ length: body.partial_images ?? 0 }, (_, at) => ({ type: 'image_generation.partial_image', partial_image_index: at, b64_json: PIXEL }));
+      return events({ input, output, images: 1 }, [...partial, { type: 'image_generation.completed', b64_json: PIXEL, usage }]);
+    }
     return { usage: { input, output, images: n }, body: { created: 1, data: Array.from({ length: n }, () => image), usage } };
   },
 
@@ -156,6 +163,10 @@ const MAKERS = {
     const seconds = body.file.bytes / 1000;
     const text = `A file of ${body.file.bytes} bytes named ${body.file.filename}.`;
     const times = body.response_format === 'verbose_json' && { task: 'transcribe', language: body.language ?? 'english', duration: seconds, segments: [{ id: 0, start: 0, end: seconds, text }] };
+    if (body.stream === 'true') {
+      const words = text.split(/(?<= )/).map((delta) => ({ type: 'transcript.text.delta', delta }));
+      return events({ seconds }, [...words, { type: 'transcript.text.done', text, usage: { type: 'duration', seconds } }]);
+    }
     return { usage: { seconds }, body: { text, ...times } };
   },
 };

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{json, put_cost, put_routing, text};
+use super::{json, put_cost, put_routing, stream::event, text};
 use crate::{
     dialects::{
         report::{Meta, UsageReport},
@@ -27,12 +27,15 @@ struct Body {
     input_references: Option<Vec<Value>>,
     seed: Option<i64>,
     stream: Option<bool>,
+    partial_images: Option<u32>,
     response_format: Option<String>,
 }
 
 const QUALITIES: [&str; 8] = [
     "auto", "low", "medium", "high", "xhigh", "max", "standard", "hd",
 ];
+/// The most unfinished images of one.
+const MAX_PARTIAL: u32 = 3;
 const BACKGROUNDS: [&str; 3] = ["auto", "transparent", "opaque"];
 const FORMATS: [&str; 5] = ["png", "jpeg", "jpg", "webp", "svg"];
 
@@ -43,8 +46,9 @@ pub fn parse(raw: &[u8]) -> Result<Images> {
     if !(1..=MAX_IMAGES).contains(&n) {
         return Err(Error::invalid("n", format!("expected 1 to {MAX_IMAGES}")));
     }
-    if body.stream == Some(true) {
-        return Err(Error::invalid("stream", "images come in one piece here"));
+    if body.partial_images.is_some_and(|count| count > MAX_PARTIAL) {
+        let message = format!("expected 0 to {MAX_PARTIAL}");
+        return Err(Error::invalid("partial_images", message));
     }
     let as_url = match body.response_format.as_deref() {
         None | Some("b64_json") => false,
@@ -81,6 +85,8 @@ pub fn parse(raw: &[u8]) -> Result<Images> {
         seed: body.seed,
         references: references(body.input_references.unwrap_or_default())?,
         as_url,
+        stream: body.stream == Some(true),
+        partial_images: body.partial_images,
     })
 }
 
@@ -167,7 +173,8 @@ fn references(items: Vec<Value>) -> Result<Vec<String>> {
 
 /// Writes the answer.
 pub fn write(ask: &Images, made: &[Image], meta: &Meta, report: &UsageReport) -> Vec<u8> {
-    let length: usize = made.iter().map(|image| image.base64.len() + 64).sum();
+    let length = |image: &Image| image.base64().map_or(0, str::len) + 64;
+    let length: usize = made.iter().map(length).sum();
     let mut body = Vec::with_capacity(length + 512);
     let mut object = ObjectWriter::new(&mut body);
     object.field("id", &meta.id);
@@ -176,26 +183,73 @@ pub fn write(ask: &Images, made: &[Image], meta: &Meta, report: &UsageReport) ->
     object.field("provider", &meta.provider);
     put_array(object.key("data"), made, |out, image| {
         let mut item = ObjectWriter::new(out);
-        if ask.as_url {
-            let url = format!("data:{};base64,{}", image.mime, image.base64);
-            item.field("url", &url);
-        } else {
-            item.field("b64_json", &image.base64);
-        }
-        item.field("media_type", image.mime);
+        put_image(&mut item, ask, image);
         item.end();
     });
+    put_usage(&mut object, report, false);
+    put_routing(&mut object, report);
+    object.end();
+    body
+}
+
+fn put_image(item: &mut ObjectWriter<'_>, ask: &Images, image: &Image) {
+    match image {
+        Image::Address(url) => item.field("url", url),
+        Image::Inline { base64, mime } if ask.as_url => {
+            item.field("url", &format!("data:{mime};base64,{base64}"));
+        }
+        Image::Inline { base64, .. } => item.field("b64_json", base64),
+    }
+    item.optional("media_type", image.mime());
+}
+
+/// `as_event`: OpenAI's events call tokens otherwise than answers in one piece do here; both names are told.
+fn put_usage(object: &mut ObjectWriter<'_>, report: &UsageReport, as_event: bool) {
     let usage = &report.usage;
     let mut counts = ObjectWriter::new(object.key("usage"));
     counts.field("prompt_tokens", &usage.prompt);
     counts.field("completion_tokens", &usage.completion);
     counts.field("total_tokens", &usage.total());
+    if as_event {
+        counts.field("input_tokens", &usage.prompt);
+        counts.field("output_tokens", &usage.completion);
+    }
     put_cost(&mut counts, report);
     let mut details = ObjectWriter::new(counts.key("completion_tokens_details"));
     details.field("image_tokens", &usage.image_out);
     details.end();
     counts.end();
-    put_routing(&mut object, report);
-    object.end();
-    body
+}
+
+/// Appends the event of an unfinished image.
+pub fn put_partial(out: &mut Vec<u8>, ask: &Images, index: u32, image: &Image, meta: &Meta) {
+    let name = "image_generation.partial_image";
+    event(out, name, |object| {
+        put_image(object, ask, image);
+        object.field("partial_image_index", &index);
+        object.field("created_at", &meta.created);
+    });
+}
+
+/// Appends the events of finished images; the last one tells what all of them used.
+pub fn put_completed(
+    out: &mut Vec<u8>,
+    ask: &Images,
+    made: &[Image],
+    meta: &Meta,
+    report: &UsageReport,
+) {
+    for (at, image) in made.iter().enumerate() {
+        event(out, "image_generation.completed", |object| {
+            put_image(object, ask, image);
+            object.field("created_at", &meta.created);
+            object.field("id", &meta.id);
+            object.field("model", &meta.model);
+            object.field("provider", &meta.provider);
+            if at + 1 == made.len() {
+                put_usage(object, report, true);
+                put_routing(object, report);
+            }
+        });
+    }
 }

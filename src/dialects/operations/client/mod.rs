@@ -8,6 +8,7 @@ mod embeddings;
 mod images;
 mod rerank;
 mod speech;
+pub mod stream;
 mod transcription;
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! `POST /audio/speech`. The answer is the sound, so there is nothing to write here.
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::Deserialize;
 use serde_json::{Number, Value};
 
@@ -11,6 +12,8 @@ use crate::{
 
 /// The most characters of a text.
 const MAX_CHARACTERS: usize = 100_000;
+/// The most bytes of a recording of a voice.
+const MAX_REFERENCE: usize = 15 * 1024 * 1024;
 
 #[derive(Deserialize)]
 struct Body {
@@ -26,10 +29,7 @@ struct Body {
 /// Reads the body.
 pub fn parse(raw: &[u8]) -> Result<Speech> {
     let body: Body = json(raw)?;
-    if body.input_references.is_some_and(|list| !list.is_empty()) {
-        let message = "voices are not cloned here: name one in voice";
-        return Err(Error::invalid("input_references", message));
-    }
+    let reference = reference(&body.input_references.unwrap_or_default())?;
     if body.stream_format.is_some_and(|word| word != "audio") {
         return Err(Error::invalid(
             "stream_format",
@@ -55,6 +55,7 @@ pub fn parse(raw: &[u8]) -> Result<Speech> {
         format,
         speed: body.speed,
         instructions: body.instructions,
+        reference,
     };
     match body.input {
         Value::String(text) => ask.text = text,
@@ -67,6 +68,44 @@ pub fn parse(raw: &[u8]) -> Result<Speech> {
         return Err(Error::invalid("input", message));
     }
     Ok(ask)
+}
+
+/// The recording of the voice to speak with. Its transcript is not needed by any provider that is called.
+fn reference(items: &[Value]) -> Result<Option<String>> {
+    let mut found = None;
+    for (at, item) in items.iter().enumerate() {
+        let wrong = |key: &str, message: &str| {
+            Error::invalid(format!("input_references[{at}]{key}"), message)
+        };
+        let kind = item.get("type").and_then(Value::as_str);
+        match kind {
+            // What is said in the recording: the providers hear it themselves.
+            Some("text") => continue,
+            Some("input_audio") if found.is_none() => {}
+            Some("input_audio") => return Err(wrong("", "a voice is taken from one recording")),
+            _ => {
+                return Err(wrong(
+                    ".type",
+                    "expected \"input_audio\": voices have no looks here",
+                ));
+            }
+        }
+        let data = item.get("input_audio").and_then(|audio| audio.get("data"));
+        let data = data.and_then(Value::as_str);
+        let data = data.ok_or_else(|| wrong(".input_audio.data", "expected base64"))?;
+        let base64 = data.split_once("base64,").map_or(data, |(_, data)| data);
+        let bytes = STANDARD.decode(base64.trim());
+        let bytes = bytes.map_err(|_| wrong(".input_audio.data", "expected base64"))?;
+        if bytes.is_empty() || bytes.len() > MAX_REFERENCE {
+            return Err(wrong(".input_audio.data", "expected 1 byte to 15 MiB"));
+        }
+        found = Some(base64.trim().to_owned());
+    }
+    if found.is_none() && !items.is_empty() {
+        let message = "expected a recording of the voice (input_audio)";
+        return Err(Error::invalid("input_references", message));
+    }
+    Ok(found)
 }
 
 /// Pieces that one voice says in one manner are one text.

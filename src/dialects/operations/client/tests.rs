@@ -380,7 +380,7 @@ fn answers_have_the_references_fields() {
             Operation::Images,
             json!({"model": "m", "prompt": "p", "response_format": format}),
         );
-        let image = Image {
+        let image = Image::Inline {
             base64: "AAAA".into(),
             mime: "image/png",
         };
@@ -441,4 +441,117 @@ fn base64_is_what_openais_sdk_asks_for() {
         panic!()
     };
     assert_eq!(ask.encoding, Encoding::Base64);
+}
+
+fn events(ask: &Ask, answer: Answer, was_told: bool) -> Vec<(String, Value)> {
+    let answered = Answered {
+        answer,
+        usage: Usage::default(),
+        upstream_id: None,
+    };
+    let usage = Usage {
+        prompt: 3,
+        completion: 4,
+        ..Usage::default()
+    };
+    let text = stream::end(ask, &answered, &meta(), &report(usage), was_told);
+    let text = String::from_utf8(text).unwrap();
+    let text = text.strip_suffix("data: [DONE]\n\n").expect("an end mark");
+    let event = |event: &str| {
+        let (name, data) = event.split_once('\n').unwrap();
+        let data: Value = serde_json::from_str(data.strip_prefix("data: ").unwrap()).unwrap();
+        let name = name.strip_prefix("event: ").unwrap().to_owned();
+        assert_eq!(data["type"], name.as_str());
+        (name, data)
+    };
+    text.split_terminator("\n\n").map(event).collect()
+}
+
+#[test]
+fn an_answer_is_events_for_those_who_asked_for_a_stream() {
+    let images = ask(
+        Operation::Images,
+        json!({"model": "m", "prompt": "p", "n": 2, "stream": true, "partial_images": 0}),
+    );
+    assert!(images.streams());
+    let image = Image::Inline {
+        base64: "AAAA".into(),
+        mime: "image/png",
+    };
+    let told = events(&images, Answer::Images(vec![image.clone(), image]), false);
+    assert_eq!(told.len(), 2);
+    assert!(
+        told.iter().all(
+            |(name, event)| name == "image_generation.completed" && event["b64_json"] == "AAAA"
+        )
+    );
+    assert_eq!(
+        told[0].1["usage"],
+        Value::Null,
+        "what all used is told once"
+    );
+    let usage = &told[1].1["usage"];
+    assert_eq!(
+        (&usage["input_tokens"], &usage["completion_tokens"]),
+        (&json!(3), &json!(4))
+    );
+    assert!(usage["cost"].is_number());
+
+    let words = ask(
+        Operation::Transcription,
+        json!({"model": "m", "input_audio": {"data": "AAAA", "format": "wav"}, "stream": true}),
+    );
+    let transcript = Transcript {
+        text: "Good day".into(),
+        ..Transcript::default()
+    };
+    for (was_told, names) in [
+        (false, vec!["transcript.text.delta", "transcript.text.done"]),
+        (true, vec!["transcript.text.done"]),
+    ] {
+        let told = events(&words, Answer::Transcription(transcript.clone()), was_told);
+        let found: Vec<&str> = told.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(found, names);
+        let (_, last) = told.last().unwrap();
+        assert_eq!(
+            (&last["text"], &last["usage"]["input_tokens"]),
+            (&json!("Good day"), &json!(3))
+        );
+    }
+}
+
+#[test]
+fn a_voice_is_taken_from_one_recording() {
+    let body =
+        |references: Value| json!({"model": "m", "input": "Hi", "input_references": references});
+    let recording =
+        json!({"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}});
+    let said = json!({"type": "text", "text": "What is said in it"});
+    for references in [json!([recording]), json!([said, recording])] {
+        let Ask::Speech(speech) = ask(Operation::Speech, body(references)) else {
+            panic!("speech was asked for");
+        };
+        assert_eq!(speech.reference.as_deref(), Some("AAAA"));
+    }
+    for (references, path) in [
+        (json!([said]), "input_references"),
+        (json!([recording, recording]), "input_references[1]"),
+        (
+            json!([{"type": "image_url", "image_url": {"url": "https://a.example"}}]),
+            "input_references[0].type",
+        ),
+        (
+            json!([{"type": "input_audio", "input_audio": {"data": "%"}}]),
+            "input_references[0].input_audio.data",
+        ),
+        (
+            json!([{"type": "input_audio"}]),
+            "input_references[0].input_audio.data",
+        ),
+    ] {
+        assert_eq!(
+            wrong(Operation::Speech, body(references)),
+            (400, path.to_owned())
+        );
+    }
 }

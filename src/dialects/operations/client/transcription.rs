@@ -4,7 +4,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::Deserialize;
 use serde_json::{Number, value::RawValue};
 
-use super::{Common, Parsed, envelope, json, put_cost};
+use super::{Common, Parsed, envelope, json, put_cost, put_routing, stream::event};
 use crate::{
     dialects::{
         operations::multipart,
@@ -149,12 +149,6 @@ fn transcription(sound: Sound, options: Options) -> Result<Transcription> {
     if matches!(&sound, Sound::Bytes { data, .. } if data.is_empty()) {
         return Err(Error::invalid("file", "the file is empty"));
     }
-    if options.stream == Some(true) {
-        return Err(Error::invalid(
-            "stream",
-            "transcripts come in one piece here",
-        ));
-    }
     let verbose = match options.response_format.as_deref() {
         None | Some("json") => false,
         Some("verbose_json") => true,
@@ -183,6 +177,7 @@ fn transcription(sound: Sound, options: Options) -> Result<Transcription> {
         granularities,
         diarize,
         keyterms: options.keyterms.unwrap_or_default(),
+        stream: options.stream.unwrap_or(false),
     })
 }
 
@@ -190,6 +185,37 @@ fn transcription(sound: Sound, options: Options) -> Result<Transcription> {
 pub fn write(ask: &Transcription, transcript: &Transcript, report: &UsageReport) -> Vec<u8> {
     let mut body = Vec::with_capacity(transcript.text.len() + 256);
     let mut object = ObjectWriter::new(&mut body);
+    put_transcript(&mut object, ask, transcript, report);
+    object.end();
+    body
+}
+
+/// Appends the event of the next piece of the text.
+pub fn put_delta(out: &mut Vec<u8>, text: &str) {
+    event(out, "transcript.text.delta", |object| {
+        object.field("delta", text);
+    });
+}
+
+/// Appends the event of the whole text.
+pub fn put_done(
+    out: &mut Vec<u8>,
+    ask: &Transcription,
+    transcript: &Transcript,
+    report: &UsageReport,
+) {
+    event(out, "transcript.text.done", |object| {
+        put_transcript(object, ask, transcript, report);
+        put_routing(object, report);
+    });
+}
+
+fn put_transcript(
+    object: &mut ObjectWriter<'_>,
+    ask: &Transcription,
+    transcript: &Transcript,
+    report: &UsageReport,
+) {
     object.field("text", &transcript.text);
     if ask.verbose {
         for (key, value) in &transcript.details {
@@ -214,6 +240,4 @@ pub fn write(ask: &Transcription, transcript: &Transcript, report: &UsageReport)
     }
     put_cost(&mut counts, report);
     counts.end();
-    object.end();
-    body
 }

@@ -1,20 +1,27 @@
 //! Images: `POST /images/generations`, and `/images/edits` with images to start from.
 //!
-//! Only base64 is asked for: an address at a provider would be gone, or out of the client's reach, when it is looked up.
+//! Base64 is asked for: an address at a provider would be gone, or out of the client's reach, when it is looked up. Some hosts
+//! answer with addresses all the same.
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    super::{images, post, put, read, unsayable},
+    super::{post, put, read, unsayable},
     Counts,
 };
 use crate::{
     catalog::{OperationQuirk, OperationWire},
     dialects::NativeRequest,
     error::Result,
-    operations::{Answer, Answered, images::Images},
+    operations::{
+        Answer, Answered,
+        images::{Image, Images},
+    },
 };
+
+/// Unfinished images for a client that wants a stream and does not say how many: each costs.
+const USUAL_PARTIAL: u32 = 1;
 
 /// Writes the request for `n` of the images.
 pub fn request(ask: &Images, n: u32, wire: &OperationWire, id: &str) -> Result<NativeRequest> {
@@ -83,6 +90,12 @@ pub fn request(ask: &Images, n: u32, wire: &OperationWire, id: &str) -> Result<N
             "This provider makes images of a prompt only",
         ));
     };
+    // Of several images the events could not be told apart.
+    if ask.stream && ask.n <= 1 && wire.has(OperationQuirk::StreamedImages) {
+        body.insert("stream".into(), true.into());
+        let partial = ask.partial_images.unwrap_or(USUAL_PARTIAL);
+        body.insert("partial_images".into(), partial.into());
+    }
     let mut request = post(path, body);
     request.dropped = dropped;
     Ok(request)
@@ -135,20 +148,46 @@ struct Item {
     url: Option<String>,
 }
 
+impl Item {
+    /// The image, where there is one that can be shown.
+    fn image(&self) -> Option<Image> {
+        let inline = self.b64_json.as_deref().and_then(Image::decode);
+        let url = self.url.as_deref();
+        inline.or_else(|| match url {
+            Some(url) if url.starts_with("data:") => Image::decode(url),
+            url => url.and_then(Image::at),
+        })
+    }
+}
+
 /// Reads the answer.
 pub fn answer(body: &[u8], _ask: &Images) -> Result<Answered> {
     let body: Body<'_> = read(body)?;
     let items = body.data.or(body.images).unwrap_or_default();
-    let inline = |item: &'_ Item| -> Option<String> {
-        let url = item.url.clone().filter(|url| url.starts_with("data:"));
-        item.b64_json.clone().or(url)
-    };
-    let found: Vec<String> = items.iter().filter_map(inline).collect();
+    let found = items.iter().filter_map(Item::image).collect();
     let mut usage = body.usage.unwrap_or_default().usage();
     usage.image_out = usage.completion;
     Ok(Answered {
-        answer: Answer::Images(images(found.iter().map(String::as_str))),
+        answer: Answer::Images(found),
         usage,
         upstream_id: body.id,
+    })
+}
+
+/// Reads the event of a finished image.
+pub fn completed(event: &[u8]) -> Result<Answered> {
+    #[derive(Deserialize)]
+    struct Counted<'a> {
+        #[serde(borrow)]
+        usage: Option<Counts<'a>>,
+    }
+    let item: Item = read(event)?;
+    let Counted { usage } = read(event)?;
+    let mut usage = usage.unwrap_or_default().usage();
+    usage.image_out = usage.completion;
+    Ok(Answered {
+        answer: Answer::Images(item.image().into_iter().collect()),
+        usage,
+        upstream_id: None,
     })
 }

@@ -58,6 +58,9 @@ pub fn request(
     if let Some(temperature) = &ask.temperature {
         form.text("temperature", &temperature.to_string());
     }
+    if ask.stream && !tells_times && wire.has(OperationQuirk::StreamedTranscripts) {
+        form.text("stream", "true");
+    }
     for granularity in &ask.granularities {
         form.text("timestamp_granularities[]", granularity);
     }
