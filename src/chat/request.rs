@@ -3,6 +3,8 @@
 //! Order is meaning: messages, parts and tools keep the order in which the client sent them, so that the bytes sent
 //! upstream are stable and provider prompt caches keep hitting.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Number, Value, value::RawValue};
 
 use super::{
@@ -294,6 +296,23 @@ impl Message {
             name: None,
             parts: vec![Part::text(text)],
         }
+    }
+
+    /// The parts for wires without a field for the speaker's name: it goes before a user's first words.
+    pub fn named_parts(&self) -> Cow<'_, [Part]> {
+        let name = self.name.as_deref().filter(|name| !name.is_empty());
+        let Some(name) = name.filter(|_| self.role == Role::User) else {
+            return Cow::Borrowed(&self.parts);
+        };
+        let mut parts = self.parts.clone();
+        let words = parts.iter_mut().find_map(|part| match part {
+            Part::Text { text, .. } if !text.trim().is_empty() => Some(text),
+            _ => None,
+        });
+        if let Some(text) = words {
+            text.insert_str(0, &format!("{name}: "));
+        }
+        Cow::Owned(parts)
     }
 }
 

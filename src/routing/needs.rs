@@ -302,7 +302,14 @@ fn image_price(prices: &PriceTable) -> i64 {
 pub(super) fn input_modalities(request: &ChatRequest) -> Vec<Modality> {
     let mut found = vec![Modality::Text];
     let parts = request.messages.iter().flat_map(|message| &message.parts);
-    for part in parts {
+    // What a tool shows has to be seen as well.
+    let shown = parts.clone().flat_map(|part| match part {
+        Part::ToolResult { content, .. } => content.as_slice(),
+        _ => &[],
+    });
+    // Its files may be text, or become it here.
+    let shown = shown.filter(|part| !matches!(part, Part::File { .. }));
+    for part in parts.chain(shown) {
         let kind = match part {
             Part::Image { .. } => Modality::Image,
             Part::Audio { .. } => Modality::Audio,

@@ -23,7 +23,9 @@ mod form;
 pub mod heal;
 #[cfg(test)]
 mod heal_tests;
+mod names;
 pub mod pdf;
+mod places;
 mod plugins;
 pub mod schema;
 mod structured;
@@ -156,7 +158,9 @@ pub fn shape(setting: &Setting<'_>) -> Result<(Option<ChatRequest>, Shape)> {
     let mut shape = Shape::default();
     structured::ask(setting, &mut request, &mut shape);
     tools::arrange(setting, &mut request, &mut shape);
+    places::find(setting, &mut request);
     files::read(setting, &mut request, &mut shape)?;
+    names::say(setting, &mut request, &mut shape);
     compress::fit(setting, &mut request, &mut shape);
     let changed = match request {
         Cow::Owned(request) => Some(request),

@@ -4,7 +4,7 @@ use super::native::{Block, CacheControl, Tool, Turn};
 use crate::chat::{CacheMark, CacheTtl};
 
 /// The most breakpoints of a request.
-const MOST: usize = 4;
+pub(super) const MOST: usize = 4;
 
 /// A canonical mark in the native form.
 pub(super) fn control(mark: CacheMark) -> CacheControl {

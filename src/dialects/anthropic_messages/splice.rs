@@ -8,6 +8,7 @@
 use serde_json::Value;
 
 use super::{
+    cache,
     ids::user_id,
     native::Metadata,
     request::{
@@ -54,8 +55,24 @@ const GATEWAY: [&str; 20] = [
 pub(super) fn will_do(request: &ChatRequest, target: &Target<'_>) -> bool {
     let enforces = target.endpoint.supports(Parameter::StructuredOutputs);
     let asks = request.response_format.is_some();
-    let is_plain = !request.has_extensions && request.server_tools.is_empty();
+    let is_plain = !request.has_extensions
+        && request.server_tools.is_empty()
+        && breakpoints(request) <= cache::MOST;
     request.only_native.is_some() || (is_plain && (enforces || !asks))
+}
+
+/// Cache breakpoints that the client set.
+fn breakpoints(request: &ChatRequest) -> usize {
+    let parts = request.messages.iter().flat_map(|message| &message.parts);
+    let nested = |part: &Part| match part {
+        Part::ToolResult { content, .. } => {
+            content.iter().filter(|part| part.cache().is_some()).count()
+        }
+        _ => 0,
+    };
+    let marked = parts.map(|part| usize::from(part.cache().is_some()) + nested(part));
+    let tools = request.tools.iter().filter(|tool| tool.cache.is_some());
+    marked.sum::<usize>() + tools.count() + usize::from(request.cache_control.is_some())
 }
 
 /// Writes the request around the client's own conversation.

@@ -91,7 +91,7 @@ fn put_message(
         Role::User => {
             object.field("role", "user");
             let mut own = Vec::new();
-            let mut content = contents(&message.parts, rules, &mut own)?;
+            let mut content = contents(&message.named_parts(), rules, &mut own)?;
             if content.is_empty() {
                 // A message has to say something.
                 content.extend(own.drain(..).map(|document| text_part(&document.text)));

@@ -3,7 +3,7 @@
 use super::{
     client::put_reasoning,
     ids::{is_short, short_id},
-    parts::put_part,
+    parts::{put_mark, put_part},
 };
 use crate::{
     catalog::{Quirk, ReasoningHistory},
@@ -20,12 +20,21 @@ use crate::{
 
 /// A call's id as this target takes it.
 fn id_for(id: &str, rules: Rules) -> std::borrow::Cow<'_, str> {
-    if rules.short_ids {
+    if takes_id(id, rules) {
+        id.into()
+    } else if rules.short_ids {
         short_id(id).into()
     } else {
-        id.into()
+        format!("call_{}", short_id(id)).into()
     }
 }
+
+fn takes_id(id: &str, rules: Rules) -> bool {
+    (!rules.short_ids || is_short(id)) && (!rules.bounded_ids || id.len() <= MAX_CALL_ID)
+}
+
+/// The most characters of a call's id at OpenAI.
+const MAX_CALL_ID: usize = 40;
 
 /// What a target wants of messages.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +43,8 @@ struct Rules {
     names: bool,
     string_content: bool,
     short_ids: bool,
+    /// Ids are no longer than OpenAI's own.
+    bounded_ids: bool,
     cache_marks: bool,
     /// What marks an assistant message at the end as the beginning of the answer.
     prefill_flag: Option<&'static str>,
@@ -48,6 +59,8 @@ impl Rules {
             names: !has(Quirk::NoNames),
             string_content: has(Quirk::StringContent),
             short_ids: has(Quirk::ShortToolCallIds),
+            // Who knows OpenAI's own role is OpenAI, or a cloud that serves its models.
+            bounded_ids: has(Quirk::DeveloperRole),
             cache_marks: has(Quirk::CacheControlParts),
             prefill_flag: if has(Quirk::PrefixFlag) {
                 Some("prefix")
@@ -111,15 +124,10 @@ fn is_fit(part: &Part, rules: Rules) -> bool {
     }
     match part {
         // P56
-        Part::ToolCall { id, arguments, .. } => {
-            !arguments.trim().is_empty() && (!rules.short_ids || is_short(id))
-        }
+        Part::ToolCall { id, arguments, .. } => !arguments.trim().is_empty() && takes_id(id, rules),
         Part::ToolResult {
             call_id, content, ..
-        } => {
-            (!rules.short_ids || is_short(call_id))
-                && content.iter().all(|part| is_fit(part, rules))
-        }
+        } => takes_id(call_id, rules) && content.iter().all(|part| is_fit(part, rules)),
         Part::Reasoning(_) => false,
         _ => true,
     }
@@ -348,8 +356,8 @@ fn put_content(
     Ok(())
 }
 
-/// Appends the list of tools, without cache marks.
-pub(super) fn put_tools(out: &mut Vec<u8>, tools: &[Tool]) {
+/// Appends the list of tools; with cache marks for `marked` hosts.
+pub(super) fn put_tools(out: &mut Vec<u8>, tools: &[Tool], marked: bool) {
     put_array(out, tools, |out, tool| {
         let mut object = ObjectWriter::new(out);
         object.field("type", "function");
@@ -360,6 +368,9 @@ pub(super) fn put_tools(out: &mut Vec<u8>, tools: &[Tool]) {
         // P78
         function.optional("strict", tool.strict.as_ref());
         function.end();
+        if let Some(mark) = tool.cache.filter(|_| marked) {
+            put_mark(object.key("cache_control"), mark);
+        }
         object.end();
     });
 }

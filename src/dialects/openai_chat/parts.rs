@@ -87,7 +87,8 @@ fn put_url(out: &mut Vec<u8>, media: &Media) {
     }
 }
 
-fn put_mark(out: &mut Vec<u8>, mark: CacheMark) {
+/// Appends a cache mark.
+pub(super) fn put_mark(out: &mut Vec<u8>, mark: CacheMark) {
     let mut object = ObjectWriter::new(out);
     object.field("type", "ephemeral");
     let ttl = mark.ttl.map(|ttl| match ttl {

@@ -19,7 +19,7 @@ pub(super) fn body(request: &ChatRequest, speaks_alike: bool) -> Vec<u8> {
         object.field("stop", &request.stop);
     }
     if !request.tools.is_empty() {
-        messages::put_tools(object.key("tools"), &request.tools);
+        messages::put_tools(object.key("tools"), &request.tools, true);
     }
     if let Some(choice) = &request.tool_choice {
         put_choice(&mut object, choice);

@@ -249,7 +249,7 @@ impl Writer<'_, '_> {
         let strict_host = self.has(Quirk::RefusesUnknownFields);
         let mut own = Vec::new();
         let fit = if strict_host || (has_marks && !self.has(Quirk::CacheControlParts)) {
-            messages::put_tools(&mut own, tools);
+            messages::put_tools(&mut own, tools, false);
             own.as_slice()
         } else {
             raw.as_bytes()

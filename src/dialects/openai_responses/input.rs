@@ -21,6 +21,8 @@ use crate::{
 
 /// The most characters of a call's id.
 const MAX_CALL_ID: usize = 64;
+/// What is said of an image that an earlier answer showed.
+const SHOWN: &str = "Shown with the answer above:";
 
 /// What a target wants of items.
 #[derive(Debug, Clone)]
@@ -106,15 +108,13 @@ fn put_message(items: &mut Items<'_>, message: &Message, rules: &Rules) -> Resul
         Role::Developer if rules.developer_role => "developer",
         Role::System | Role::Developer => "system",
         Role::User => "user",
-        Role::Assistant => {
-            put_assistant(items, message, rules);
-            return Ok(());
-        }
+        Role::Assistant => return put_assistant(items, message, rules),
         Role::Tool => return put_result(items, message),
     };
     let mut item = items.item();
     item.field("role", role);
-    let result = match message.parts.as_slice() {
+    let parts = message.named_parts();
+    let result = match parts.as_ref() {
         [Part::Text { text, .. }] => {
             item.field("content", text);
             Ok(())
@@ -220,7 +220,7 @@ fn put_result(items: &mut Items<'_>, message: &Message) -> Result<()> {
     result
 }
 
-fn put_assistant(items: &mut Items<'_>, message: &Message, rules: &Rules) {
+fn put_assistant(items: &mut Items<'_>, message: &Message, rules: &Rules) -> Result<()> {
     let mut at = 0;
     let parts = &message.parts;
     while let Some(part) = parts.get(at) {
@@ -259,10 +259,21 @@ fn put_assistant(items: &mut Items<'_>, message: &Message, rules: &Rules) {
                 item.end();
                 1
             }
+            // An image that another model made: these hosts know only those that they made themselves.
+            Part::Image { .. } => {
+                let mut item = items.item();
+                item.field("role", "user");
+                let shown = [Part::text(SHOWN), part.clone()];
+                let result = put_parts(item.key("content"), &shown, "content");
+                item.end();
+                result?;
+                1
+            }
             _ => 1,
         };
         at += length;
     }
+    Ok(())
 }
 
 /// One message of the model's words; empty text is none (P96).

@@ -210,6 +210,13 @@ impl<'a> Writer<'a, '_> {
             }
         }
         if let Some(tokens) = max_output_tokens(self.request, self.target) {
+            if self
+                .request
+                .max_tokens
+                .is_some_and(|wanted| wanted < tokens)
+            {
+                self.drop(Parameter::MaxTokens);
+            }
             self.object.field("max_output_tokens", &tokens);
         }
     }
