@@ -142,7 +142,7 @@ fn pricing(endpoint: &Endpoint) -> Vec<Value> {
         json!({ "billable": billable, "unit": "token", "cost_usd": cost })
     };
     let mut lines: Vec<Value> = tokens.map(line).collect();
-    let units = prices.units.as_ref().map(wire::unit_prices);
+    let units = prices.units.as_deref().map(wire::unit_prices);
     lines.extend(units.unwrap_or_default().into_iter().map(|mut line| {
         if let Some(cost) = line.get_mut("cost_usd") {
             *cost = cost

@@ -16,9 +16,7 @@ use super::{
 };
 use crate::{
     catalog::{Operation, Route},
-    chat::{
-        Completion, Delta, Event, FinishReason, NativeSearch, ReasoningDetail, ReasoningKind, Usage,
-    },
+    chat::{Completion, Delta, Event, FinishReason, NativeSearch, ReasoningDetail, Usage},
     credits::{money::Nanos, pricing::PriceTable, share::Share},
     dialects::{ran::Ran, report::Meta},
     error::{Error, ErrorType, Source},
