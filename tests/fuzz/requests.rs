@@ -71,18 +71,39 @@ fn check(surface: Surface, raw: &[u8], dice: &mut Dice) {
     }
 }
 
+/// What each surface may be sent, with the API whose exchanges have more of it.
+const SEEDS: [(Surface, &str, &str); 4] = [
+    (
+        Surface::ChatCompletions,
+        "openai.chat",
+        r#"{"model":"a/b","messages":[{"role":"system","content":"Be brief."},{"role":"user","content":[{"type":"text","text":"Hi"}]}],"tools":[{"type":"function","function":{"name":"f","parameters":{"type":"object"}}}],"stream":true}"#,
+    ),
+    (
+        Surface::Messages,
+        "anthropic.messages",
+        r#"{"model":"a/b","max_tokens":9,"system":"Be brief.","messages":[{"role":"user","content":[{"type":"text","text":"Hi","cache_control":{"type":"ephemeral"}}]}],"thinking":{"type":"enabled","budget_tokens":1024}}"#,
+    ),
+    (
+        Surface::Responses,
+        "openai.responses",
+        r#"{"model":"a/b","instructions":"Be brief.","input":[{"role":"user","content":[{"type":"input_text","text":"Hi"}]},{"type":"function_call","call_id":"c","name":"f","arguments":"{}"},{"type":"function_call_output","call_id":"c","output":"1"}],"reasoning":{"effort":"low"},"text":{"format":{"type":"json_object"}}}"#,
+    ),
+    (
+        Surface::Completions,
+        "openai.completions",
+        r#"{"model":"a/b","prompt":["Once","Twice"],"suffix":"end","logprobs":2,"echo":true,"best_of":2,"stop":["
+"]}"#,
+    ),
+];
+
 #[test]
 fn requests_of_any_bytes_are_written_or_refused() {
-    for (number, (surface, api)) in (100_u64..).zip([
-        (Surface::ChatCompletions, "openai.chat"),
-        (Surface::Messages, "anthropic.messages"),
-        (Surface::Responses, "openai.responses"),
-        (Surface::Completions, "openai.completions"),
-    ]) {
+    for (number, (surface, api, seed)) in (100_u64..).zip(SEEDS) {
         let recorded = common::recorded(api).unwrap_or_default();
         let cases = common::synthetic(api).into_iter().chain(recorded);
         let cases: Vec<Vec<u8>> = cases
             .filter_map(|case| case.request)
+            .chain([seed.as_bytes().to_vec()])
             .filter(|request| request.len() < 32 * 1024)
             .collect();
         for count in 0..2 * rounds() {

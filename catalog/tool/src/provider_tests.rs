@@ -152,7 +152,7 @@ fn providers_that_search_say_so_with_a_price_and_how_they_are_asked() {
         ),
         (
             "google-vertex-anthropic",
-            "claude-sonnet-5@default",
+            "claude-sonnet-5",
             10_000_000,
             SearchUnit::Search,
             None,
@@ -186,7 +186,7 @@ fn providers_that_search_say_so_with_a_price_and_how_they_are_asked() {
             SearchUnit::Search,
             None,
         ),
-        ("xai", "grok-4.3", 5_000_000, SearchUnit::Search, responses),
+        ("xai", "grok-4.3", 5_000_000, SearchUnit::Search, None),
         ("perplexity", "sonar", 5_000_000, SearchUnit::Request, None),
         (
             "perplexity",

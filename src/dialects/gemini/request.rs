@@ -28,6 +28,10 @@ pub fn request(inbound: &Inbound<'_>, target: &Target<'_>) -> Result<NativeReque
     };
     let (system_instruction, contents) = conversation(&request.messages, signs_calls(endpoint))?;
     let functions = functions(request, &mut dropped);
+    let asks_for_tier = matches!(request.service_tier.as_deref(), Some(tier) if !matches!(tier, "auto" | "default" | "standard"));
+    if asks_for_tier && endpoint.service_tier().is_none() {
+        dropped.names.push("service_tier");
+    }
     let body = Body {
         system_instruction,
         contents,

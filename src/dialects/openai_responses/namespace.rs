@@ -5,7 +5,8 @@
 
 /// The one word.
 pub(super) fn joined(namespace: Option<&str>, name: &str) -> String {
-    match namespace.filter(|namespace| !namespace.is_empty()) {
+    // A function that a search for tools found is a namespace of its own.
+    match namespace.filter(|namespace| !namespace.is_empty() && *namespace != name) {
         None => name.to_owned(),
         Some(namespace) if namespace.ends_with("__") => format!("{namespace}{name}"),
         Some(namespace) => format!("{namespace}__{name}"),
