@@ -12,6 +12,7 @@ pub mod database;
 pub mod dialects;
 pub mod error;
 pub mod identity;
+pub mod json;
 pub mod operations;
 pub mod presets;
 pub mod relay;

@@ -171,14 +171,14 @@ impl Grant {
                 word.bytes()
                     .all(|byte| byte.is_ascii_lowercase() || byte == b'_')
             };
-            let word = serde_json::from_slice(body).map(|refusal: Refusal| refusal.error);
+            let word = crate::json::from_slice(body).map(|refusal: Refusal| refusal.error);
             let word = word.ok().filter(plain).map(|word| format!(" ({word})"));
             let word = word.unwrap_or_default();
             return Err(self.failed(&format!(
                 "its token endpoint answered with status {status}{word}"
             )));
         }
-        let answer: Answer = serde_json::from_slice(body)
+        let answer: Answer = crate::json::from_slice(body)
             .map_err(|_| self.failed("the answer of its token endpoint holds no token"))?;
         if answer.access_token.is_empty()
             || !answer

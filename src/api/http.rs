@@ -8,6 +8,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     dialects::Surface,
     error::{Error, ErrorType, Next, Result, Source},
+    json,
 };
 
 /// The largest request body, in bytes.
@@ -53,7 +54,7 @@ impl Request {
     pub async fn json<T: DeserializeOwned>(self) -> Result<T> {
         let body = self.body.await?;
         check_depth(&body)?;
-        serde_json::from_slice(&body).map_err(|error| Error::invalid("body", error.to_string()))
+        json::from_slice(&body).map_err(|error| Error::invalid("body", error.to_string()))
     }
 }
 
@@ -129,9 +130,9 @@ impl Response {
 ///
 /// # Errors
 /// 400 with the depth.
-pub fn check_depth(json: &[u8]) -> Result<()> {
+pub fn check_depth(body: &[u8]) -> Result<()> {
     let mut depth = 0usize;
-    let mut bytes = json.iter();
+    let mut bytes = body.iter();
     while let Some(byte) = bytes.next() {
         match byte {
             b'{' | b'[' => {
@@ -142,44 +143,11 @@ pub fn check_depth(json: &[u8]) -> Result<()> {
                 }
             }
             b'}' | b']' => depth = depth.saturating_sub(1),
-            b'"' => skip_string(&mut bytes),
+            b'"' => json::skip_string(&mut bytes),
             _ => {}
         }
     }
     Ok(())
-}
-
-/// Moves past a string whose opening quote was read.
-fn skip_string(bytes: &mut std::slice::Iter<'_, u8>) {
-    loop {
-        let mut rest = bytes.as_slice();
-        while let Some((word, after)) = rest.split_first_chunk::<8>() {
-            if ends_or_escapes(u64::from_le_bytes(*word)) {
-                break;
-            }
-            rest = after;
-        }
-        let Some(at) = rest.iter().position(|byte| matches!(byte, b'"' | b'\\')) else {
-            *bytes = [].iter();
-            return;
-        };
-        let escaped = rest.get(at) == Some(&b'\\');
-        let past = if escaped { at + 2 } else { at + 1 };
-        *bytes = rest.get(past..).unwrap_or_default().iter();
-        if !escaped {
-            return;
-        }
-    }
-}
-
-/// Whether a quote or a backslash is among these eight bytes: images make strings of megabytes.
-fn ends_or_escapes(word: u64) -> bool {
-    const LOW: u64 = u64::from_ne_bytes([0x01; 8]);
-    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
-    let zeroes = |word: u64| word.wrapping_sub(LOW) & !word & HIGH;
-    let quotes = word ^ u64::from_ne_bytes([b'"'; 8]);
-    let backslashes = word ^ u64::from_ne_bytes([b'\\'; 8]);
-    zeroes(quotes) | zeroes(backslashes) != 0
 }
 
 /// The body is longer than [`MAX_BODY_BYTES`].

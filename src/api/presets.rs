@@ -112,7 +112,7 @@ pub async fn keep<W: World>(
     let raw = request.body.await?;
     check_depth(&raw)?;
     let body: Map<String, Value> =
-        serde_json::from_slice(&raw).map_err(|error| Error::invalid("body", error.to_string()))?;
+        crate::json::from_slice(&raw).map_err(|error| Error::invalid("body", error.to_string()))?;
     let (config, system_prompt) = presets::config_of(surface, body)?;
     let new = NewPreset {
         slug: slug.to_owned(),

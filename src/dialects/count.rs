@@ -73,7 +73,7 @@ pub fn request(inbound: &Inbound<'_>, target: &Target<'_>) -> Result<Option<Nati
         provider: target.provider,
     };
     let mut native = super::request(&asked, &to)?;
-    let mut body: Map<String, Value> = serde_json::from_slice(&native.body)
+    let mut body: Map<String, Value> = crate::json::from_slice(&native.body)
         .map_err(|error| Error::internal(format!("a request cannot be read again: {error}")))?;
     let mut keep = |words: &[&str]| body.retain(|key, _| words.contains(&key.as_str()));
     match dialect {
@@ -103,7 +103,7 @@ pub fn answer(body: &[u8]) -> Option<u64> {
         #[serde(alias = "totalTokens")]
         input_tokens: u64,
     }
-    let wire: Wire = serde_json::from_slice(body).ok()?;
+    let wire: Wire = crate::json::from_slice(body).ok()?;
     Some(wire.input_tokens)
 }
 
@@ -134,7 +134,7 @@ mod tests {
             provider: &provider,
         };
         let native = request(&inbound, &target).unwrap()?;
-        Some((native.path, serde_json::from_slice(&native.body).unwrap()))
+        Some((native.path, crate::json::from_slice(&native.body).unwrap()))
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub mod cohere_v2;
 pub mod count;
 pub mod eventstream;
 pub mod gemini;
+mod json_path;
 pub mod openai_chat;
 pub mod openai_completions;
 pub mod openai_responses;

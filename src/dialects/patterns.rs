@@ -46,7 +46,7 @@ pub(super) fn plain_format(format: &[u8]) -> Option<Value> {
 }
 
 fn rewritten(json: &[u8], change: impl FnOnce(&mut Value) -> bool) -> Option<Value> {
-    let mut value = serde_json::from_slice(json).ok()?;
+    let mut value = crate::json::from_slice(json).ok()?;
     change(&mut value).then_some(value)
 }
 

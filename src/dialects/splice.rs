@@ -10,9 +10,22 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
+use crate::json::skip_string;
+
 /// The fields of one JSON object in their order, each value as its own text. Unknown fields are thereby kept.
 #[derive(Debug, Default)]
-pub struct Fields<'a>(pub Vec<(Cow<'a, str>, &'a RawValue)>);
+pub struct Fields<'a>(pub Vec<(Cow<'a, str>, Raw<'a>)>);
+
+/// The text of one JSON value.
+#[derive(Debug, Clone, Copy)]
+pub struct Raw<'a>(&'a str);
+
+impl<'a> Raw<'a> {
+    /// The text.
+    pub fn get(self) -> &'a str {
+        self.0
+    }
+}
 
 impl<'a> Fields<'a> {
     /// The fields of the object in `json`, which has to be one whole JSON object.
@@ -20,15 +33,70 @@ impl<'a> Fields<'a> {
     /// # Errors
     /// When it is not.
     pub fn parse(json: &'a [u8]) -> serde_json::Result<Self> {
-        // Checked once as a whole, text is not checked again field by field.
-        let text = std::str::from_utf8(json).map_err(serde::de::Error::custom)?;
-        serde_json::from_str(text)
+        crate::json::from_slice(json)
+    }
+
+    /// The fields of an object that was read before: values are passed over and not read again.
+    ///
+    /// # Errors
+    /// When it is no object.
+    pub fn of_read(json: &'a [u8]) -> serde_json::Result<Self> {
+        let text = crate::json::text(json)?;
+        outline(text).ok_or_else(|| serde::de::Error::custom("not an object"))
     }
 
     /// The text of a field's value; nothing where the field is missing or `null`.
     pub fn get(&self, key: &str) -> Option<&'a str> {
         let (_, value) = self.0.iter().find(|(name, _)| name == key)?;
         Some(value.get()).filter(|text| *text != "null")
+    }
+}
+
+/// The fields of the object in text that is JSON.
+fn outline(text: &str) -> Option<Fields<'_>> {
+    let mut fields = Vec::with_capacity(16);
+    let mut rest = text.trim_start().strip_prefix('{')?.trim_start();
+    while !rest.starts_with('}') {
+        let (key, after) = rest.split_at_checked(end_of_key(rest))?;
+        let inner = key.strip_prefix('"')?.strip_suffix('"')?;
+        let key = if inner.contains('\\') {
+            Cow::Owned(serde_json::from_str(key).ok()?)
+        } else {
+            Cow::Borrowed(inner)
+        };
+        let after = after.trim_start().strip_prefix(':')?;
+        let (value, after) = after.split_at_checked(end_of_value(after))?;
+        fields.push((key, Raw(value.trim())));
+        rest = after.strip_prefix(',').unwrap_or(after).trim_start();
+        if rest.is_empty() {
+            return None;
+        }
+    }
+    Some(Fields(fields))
+}
+
+/// The length of the string at the beginning.
+fn end_of_key(text: &str) -> usize {
+    let mut bytes = text.as_bytes().iter();
+    if bytes.next() == Some(&b'"') {
+        skip_string(&mut bytes);
+    }
+    text.len() - bytes.len()
+}
+
+/// The length up to the comma or brace behind the value at the beginning.
+fn end_of_value(text: &str) -> usize {
+    let (mut bytes, mut depth) = (text.as_bytes().iter(), 0usize);
+    loop {
+        let at = text.len() - bytes.len();
+        match bytes.next() {
+            Some(b'"') => skip_string(&mut bytes),
+            Some(b'{' | b'[') => depth += 1,
+            Some(b',' | b'}' | b']') if depth == 0 => return at,
+            Some(b'}' | b']') => depth -= 1,
+            Some(_) => {}
+            None => return at,
+        }
     }
 }
 
@@ -65,7 +133,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut fields = Vec::with_capacity(16);
                 while let Some((Key(key), value)) = map.next_entry::<Key<'de>, &'de RawValue>()? {
-                    fields.push((key, value));
+                    fields.push((key, Raw(value.get())));
                 }
                 Ok(Fields(fields))
             }
@@ -160,6 +228,34 @@ impl<'o> ObjectWriter<'o> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn fields_of_what_was_read_before_are_the_same() {
+        for json in [
+            "{}",
+            " { } ",
+            r#"{"a":1}"#,
+            r#" {"a" : [1, {"b": "}],\"\\"}] , "ü\n": "x,y" , "n":null }"#,
+            r#"{"a":{"b":{"c":[[],[{}]]}},"a":-1.5e3,"":""}"#,
+            "{\n\t\"text\": \"ß {[\\u0022\",\n\t\"last\": true\n}",
+        ] {
+            let told = |fields: Fields<'_>| -> Vec<(String, String)> {
+                let owned = fields.0.iter();
+                owned
+                    .map(|(key, value)| (key.to_string(), value.get().to_owned()))
+                    .collect()
+            };
+            let read = told(Fields::parse(json.as_bytes()).unwrap());
+            assert_eq!(
+                told(Fields::of_read(json.as_bytes()).unwrap()),
+                read,
+                "{json}"
+            );
+        }
+        for json in ["", "[1]", "7", "{\"a\"", "{\"a\":1"] {
+            assert!(Fields::of_read(json.as_bytes()).is_err(), "{json}");
+        }
+    }
 
     #[test]
     fn fields_keep_their_order_and_their_text() {

@@ -101,7 +101,7 @@ impl Answer {
                 send(last.to_string().as_bytes());
             }
         }
-        match serde_json::from_slice(data) {
+        match crate::json::from_slice(data) {
             Ok(Value::Object(own)) if is_own(&own) => {
                 let usage = own.get("usage").filter(|usage| usage.is_object());
                 self.usage = usage.cloned().or(self.usage.take());
@@ -121,7 +121,7 @@ impl Answer {
     }
 
     fn whole(&mut self, body: Vec<u8>) -> Vec<u8> {
-        let Ok(Value::Object(mut own)) = serde_json::from_slice(&body) else {
+        let Ok(Value::Object(mut own)) = crate::json::from_slice(&body) else {
             return body;
         };
         // As REST has it: in an envelope.

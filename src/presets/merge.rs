@@ -10,7 +10,7 @@ use super::{OF_PRESETS, Preset, is_slug, words};
 use crate::{
     dialects::{
         Surface,
-        splice::{Fields, ObjectWriter, put, put_array},
+        splice::{Fields, ObjectWriter, Raw, put, put_array},
     },
     error::{Error, Result},
 };
@@ -129,10 +129,10 @@ pub fn apply(
             ("model" | "preset", _) => {}
             // `null` is how clients say nothing.
             (_, Some(_)) if value.get() == "null" => {}
-            ("tools", Some(tools)) => put_tools(object.key("tools"), value, tools),
-            ("messages", _) if is_chat => put_messages(object.key("messages"), value, prompt),
+            ("tools", Some(tools)) => put_tools(object.key("tools"), *value, tools),
+            ("messages", _) if is_chat => put_messages(object.key("messages"), *value, prompt),
             ("prompt", _) if is_chat && prompt.is_some() && value.get() != "null" => {
-                put_prompt(object.key("messages"), value, prompt);
+                put_prompt(object.key("messages"), *value, prompt);
             }
             ("system" | "instructions", _) if is_silent(value.get()) => {}
             (key, _) => object.raw(key, value.get()),
@@ -192,7 +192,7 @@ fn instructed(conversation: &str) -> bool {
 }
 
 /// The preset's tools, each unless the request has its own of the same name, then the request's.
-fn put_tools(out: &mut Vec<u8>, sent: &RawValue, preset: &Value) {
+fn put_tools(out: &mut Vec<u8>, sent: Raw<'_>, preset: &Value) {
     let Ok(sent_tools) = serde_json::from_str::<Vec<&RawValue>>(sent.get()) else {
         // Not a list: said by whoever reads the body next.
         return out.extend_from_slice(sent.get().as_bytes());
@@ -247,7 +247,7 @@ fn identity(tool: &str) -> String {
 }
 
 /// The request's messages, behind the preset's instructions where they bring none.
-fn put_messages(out: &mut Vec<u8>, sent: &RawValue, prompt: Option<&str>) {
+fn put_messages(out: &mut Vec<u8>, sent: Raw<'_>, prompt: Option<&str>) {
     let messages = serde_json::from_str::<Vec<&RawValue>>(sent.get());
     let (Some(prompt), Ok(messages), false) = (prompt, messages, instructed(sent.get())) else {
         return out.extend_from_slice(sent.get().as_bytes());
@@ -261,7 +261,7 @@ fn put_messages(out: &mut Vec<u8>, sent: &RawValue, prompt: Option<&str>) {
     out.push(b']');
 }
 
-fn put_prompt(out: &mut Vec<u8>, sent: &RawValue, prompt: Option<&str>) {
+fn put_prompt(out: &mut Vec<u8>, sent: Raw<'_>, prompt: Option<&str>) {
     out.push(b'[');
     put_message(out, "system", |out| put(out, &prompt));
     out.push(b',');

@@ -472,7 +472,7 @@ impl Configured {
             ));
         }
         let unreadable = || format!("The answer of the search engine {name} cannot be read");
-        let body: Value = serde_json::from_slice(&answer.body).map_err(|_| unreadable())?;
+        let body: Value = crate::json::from_slice(&answer.body).map_err(|_| unreadable())?;
         let Some(results) = body.pointer(self.engine.results) else {
             // Engines leave the list out where they found nothing.
             return match body.is_object() {

@@ -2,6 +2,7 @@
 //!
 //! - `build [--profile fast|release]` compiles the Worker into `pkg/` (wasm and its JavaScript glue);
 //! - `bench` compiles the pass-through Worker that `bench/` measures against;
+//! - `size` tells where the bytes of the last release are;
 //! - `clippy` lints the wasm side, which native clippy never sees;
 //! - `toolchain` prints the sysroot that the wasm build would use, or says what is missing.
 //!
@@ -9,6 +10,7 @@
 //! `Cargo.lock`, and std is built with `panic=unwind`, which `worker-build` only does with a nightly compiler.
 
 mod glue;
+mod size;
 mod toolchain;
 mod wasm;
 
@@ -20,8 +22,7 @@ use toolchain::Toolchain;
 /// What every fallible step returns: on failure, one line that says what went wrong and what to do.
 type Outcome<T> = Result<T, String>;
 
-const USAGE: &str =
-    "usage: cargo run -p xtask -- build [--profile fast|release] | bench | clippy | toolchain";
+const USAGE: &str = "usage: cargo run -p xtask -- build [--profile fast|release] | bench | size | clippy | toolchain";
 
 #[expect(
     clippy::print_stderr,
@@ -46,6 +47,7 @@ fn run(args: &[String]) -> Outcome<()> {
             wasm::build(&repository()?, &wasm::WORKER, profile)
         }
         ["bench"] => wasm::build(&repository()?, &wasm::PASSTHROUGH, "release"),
+        ["size"] => size::print(&wasm::compiled(&repository()?, &wasm::WORKER)?),
         ["clippy"] => wasm::clippy(&repository()?),
         ["toolchain"] => {
             say(&Toolchain::find()?.describe());

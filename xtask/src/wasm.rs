@@ -13,7 +13,11 @@ use crate::toolchain::Toolchain;
 use crate::{Outcome, glue, say};
 
 const TARGET: &str = "wasm32-unknown-unknown";
-const BUILD_STD: &str = "-Zbuild-std=std,panic_unwind";
+const BUILD_STD: [&str; 2] = [
+    "-Zbuild-std=std,panic_unwind",
+    // Its sorts are long, and what is sorted here is short. Backtraces, which wasm has none of, stay out.
+    "-Zbuild-std-features=panic-unwind,optimize_for_size",
+];
 
 /// The name of the generated module: `pkg/index.js`, `pkg/index_bg.wasm`.
 const OUT_NAME: &str = "index";
@@ -63,7 +67,8 @@ pub fn build(root: &Path, worker: &Worker, profile: &str) -> Outcome<()> {
     cargo
         .current_dir(root)
         .args(["build", "--package", worker.package, "--lib"])
-        .args(["--profile", profile, "--target", TARGET, BUILD_STD])
+        .args(["--profile", profile, "--target", TARGET])
+        .args(BUILD_STD)
         .arg("--target-dir")
         .arg(&target);
     succeed(&mut cargo, "the wasm build failed: see the compiler above")?;
@@ -86,6 +91,12 @@ pub fn build(root: &Path, worker: &Worker, profile: &str) -> Outcome<()> {
     Ok(())
 }
 
+/// What the compiler left of the last release.
+pub fn compiled(root: &Path, worker: &Worker) -> Outcome<PathBuf> {
+    let target = target_dir(root, &Toolchain::find()?)?;
+    Ok(target.join(TARGET).join("release").join(worker.artifact))
+}
+
 /// Lints what only the wasm build compiles.
 pub fn clippy(root: &Path) -> Outcome<()> {
     let toolchain = Toolchain::find()?;
@@ -95,7 +106,9 @@ pub fn clippy(root: &Path) -> Outcome<()> {
         .current_dir(root)
         .args(["clippy", "--lib", "--package", WORKER.package])
         .args(["--package", PASSTHROUGH.package])
-        .args(["--target", TARGET, BUILD_STD, "--target-dir"])
+        .args(["--target", TARGET])
+        .args(BUILD_STD)
+        .arg("--target-dir")
         .arg(target)
         .args(["--", "-D", "warnings"]);
     succeed(&mut clippy, "clippy for wasm32 failed: see above")

@@ -53,7 +53,7 @@ fn build(status: u16, envelope: Envelope, body: &[u8]) -> Error {
 }
 
 fn read(body: &[u8]) -> Envelope {
-    let Ok(body) = serde_json::from_slice::<Body>(body) else {
+    let Ok(body) = crate::json::from_slice::<Body>(body) else {
         return Envelope::default();
     };
     let text = |value: Option<&Value>| {

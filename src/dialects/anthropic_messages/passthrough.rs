@@ -161,7 +161,7 @@ impl Inner {
         let first = events.len();
         self.reader.frame(frame, events)?;
         let new = events.get(first..).unwrap_or_default();
-        let Ok(head) = serde_json::from_slice::<Head<'_>>(frame.data) else {
+        let Ok(head) = crate::json::from_slice::<Head<'_>>(frame.data) else {
             return Ok(());
         };
         let kind = match head.kind.as_ref() {

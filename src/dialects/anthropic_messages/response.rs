@@ -11,7 +11,7 @@ use crate::{
 /// # Errors
 /// When the body is an error envelope in spite of its status, or no message at all.
 pub fn response(body: &[u8]) -> Result<Vec<Event>> {
-    let mut message: Message = serde_json::from_slice(body).map_err(|_| not_a_message(body))?;
+    let mut message: Message = crate::json::from_slice(body).map_err(|_| not_a_message(body))?;
     if message.kind == "error" {
         return Err(error::in_band(body));
     }

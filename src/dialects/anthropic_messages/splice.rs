@@ -84,7 +84,7 @@ pub(super) fn request(
     raw: &[u8],
     target: &Target<'_>,
 ) -> Result<NativeRequest> {
-    let fields = Fields::parse(raw).map_err(|error| {
+    let fields = Fields::of_read(raw).map_err(|error| {
         Error::internal(format!("the client's body cannot be read again: {error}"))
     })?;
     let endpoint = target.endpoint;

@@ -59,7 +59,7 @@ impl Reader {
             return Ok(());
         }
         let event: StreamEvent<'_> =
-            serde_json::from_slice(frame.data).map_err(|_| not_an_event(frame.data))?;
+            crate::json::from_slice(frame.data).map_err(|_| not_an_event(frame.data))?;
         let kind = match event.kind.as_ref() {
             "" => frame.event,
             kind => kind,

@@ -99,7 +99,7 @@ fn build(status: u16, kind: Option<String>, message: Option<String>) -> Error {
 }
 
 fn read(body: &[u8]) -> Envelope {
-    serde_json::from_slice(body).unwrap_or_default()
+    crate::json::from_slice(body).unwrap_or_default()
 }
 
 /// `com.amazon.coral.service#ThrottlingException:http://…` is a `ThrottlingException`.

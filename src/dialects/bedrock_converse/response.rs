@@ -11,7 +11,7 @@ use crate::{
 /// # Errors
 /// When the body is an error in spite of its status, or no answer at all.
 pub fn response(body: &[u8]) -> Result<Vec<Event>> {
-    let read: wire::Answer = serde_json::from_slice(body).map_err(|_| not_an_answer(body))?;
+    let read: wire::Answer = crate::json::from_slice(body).map_err(|_| not_an_answer(body))?;
     let message = read.output.and_then(|output| output.message);
     if message.is_none() && read.stop_reason.is_none() {
         return Err(error::in_band(body).unwrap_or_else(|| not_an_answer(body)));

@@ -72,7 +72,7 @@ impl Reader {
         }
         let event = message.header(":event-type");
         let payload: Payload =
-            serde_json::from_slice(message.payload).map_err(|_| not_an_event(message.payload))?;
+            crate::json::from_slice(message.payload).map_err(|_| not_an_event(message.payload))?;
         self.event(event, payload, events);
         Ok(())
     }

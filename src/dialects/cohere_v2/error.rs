@@ -15,7 +15,7 @@ const TOO_LONG: &str = "TOO_MANY_TOKENS";
 /// Reads the body of an answer that is not 200.
 pub fn error(status: u16, body: &[u8]) -> Error {
     let mut error = openai_chat::error(status, body);
-    let told: Value = serde_json::from_slice(body).unwrap_or_default();
+    let told: Value = crate::json::from_slice(body).unwrap_or_default();
     if let Some(code) = told.get("error_type").and_then(Value::as_str) {
         error.provider_code = Some(code.to_owned());
     }

@@ -11,7 +11,7 @@ use crate::{
 /// # Errors
 /// When the body is not an answer, or when the generation failed before it wrote anything.
 pub fn response(body: &[u8]) -> Result<Vec<Event>> {
-    let Ok(whole) = serde_json::from_slice::<Whole>(body) else {
+    let Ok(whole) = crate::json::from_slice::<Whole>(body) else {
         return Err(not_an_answer(body));
     };
     let Some(message) = whole.message else {

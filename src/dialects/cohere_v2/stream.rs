@@ -51,7 +51,7 @@ impl Reader {
         if self.ended || frame.data.is_empty() || frame.data == b"[DONE]" {
             return Ok(());
         }
-        let event: StreamEvent = serde_json::from_slice(frame.data).map_err(|error| {
+        let event: StreamEvent = crate::json::from_slice(frame.data).map_err(|error| {
             Error::upstream(
                 ErrorType::ProviderUnavailable,
                 format!("The provider sent an event that cannot be read: {error}"),

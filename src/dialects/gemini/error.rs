@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorType};
 pub fn error(status: u16, body: &[u8]) -> Error {
     let text = body.trim_ascii();
     let text = text.strip_prefix(b"data:").unwrap_or(text);
-    match serde_json::from_slice::<Value>(text) {
+    match crate::json::from_slice::<Value>(text) {
         Ok(Value::Array(items)) => from_envelope(status, items.first(), body),
         Ok(value) => from_envelope(status, Some(&value), body),
         Err(_) => from_envelope(status, None, body),

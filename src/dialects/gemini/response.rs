@@ -11,7 +11,7 @@ use crate::{
 /// # Errors
 /// When the body is not the JSON of an answer, is an error, or answers nothing.
 pub fn response(body: &[u8]) -> Result<Vec<Event>> {
-    let chunk: Chunk = serde_json::from_slice(body).map_err(|error| invalid(&error))?;
+    let chunk: Chunk = crate::json::from_slice(body).map_err(|error| invalid(&error))?;
     if let Some(object) = &chunk.error {
         return Err(from_object(None, object));
     }

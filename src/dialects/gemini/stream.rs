@@ -40,7 +40,7 @@ impl Stream {
 }
 
 fn read(answer: &mut Answer, frame: Frame<'_>, events: &mut Vec<Event>) -> Result<()> {
-    let chunk: Chunk = serde_json::from_slice(frame.data).map_err(|error| invalid(&error))?;
+    let chunk: Chunk = crate::json::from_slice(frame.data).map_err(|error| invalid(&error))?;
     answer.read(chunk, events);
     Ok(())
 }

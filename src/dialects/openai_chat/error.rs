@@ -22,7 +22,7 @@ struct Told {
 
 /// Reads the body of an answer that is not 200.
 pub fn error(status: u16, body: &[u8]) -> Error {
-    let told = match serde_json::from_slice::<Value>(body) {
+    let told = match crate::json::from_slice::<Value>(body) {
         Ok(value) => read(&value),
         Err(_) => Told {
             message: plain_text(body),

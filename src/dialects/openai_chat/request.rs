@@ -64,7 +64,7 @@ pub fn request(inbound: &Inbound<'_>, target: &Target<'_>) -> Result<NativeReque
             &written
         }
     };
-    let fields = Fields::parse(raw).map_err(|error| {
+    let fields = Fields::of_read(raw).map_err(|error| {
         Error::internal(format!("the client's body cannot be read again: {error}"))
     })?;
     let mut body = Vec::with_capacity(raw.len() + 256);

@@ -80,7 +80,7 @@ pub(super) fn fields<'a>(inbound: &Inbound<'a>) -> Result<Option<Fields<'a>>> {
         return Err(Error::invalid(path.clone(), told));
     }
     raw.map(|raw| {
-        Fields::parse(raw).map_err(|error| {
+        Fields::of_read(raw).map_err(|error| {
             Error::internal(format!("the client's body cannot be read again: {error}"))
         })
     })

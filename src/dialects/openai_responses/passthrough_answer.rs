@@ -16,7 +16,7 @@ use crate::{
     chat::{ChatRequest, Event, FinishReason, ReasoningFormat},
     dialects::{
         report::{Meta, UsageReport, WriterOptions},
-        splice::{Fields, ObjectWriter, put, put_array},
+        splice::{Fields, ObjectWriter, Raw, put, put_array},
         sse::{Frame, SseParser},
     },
     error::{Error, ErrorType, Result},
@@ -109,7 +109,7 @@ impl Own {
                             out.extend_from_slice(item.as_bytes());
                         });
                     }
-                    _ => self.put_output(object.key("output"), value),
+                    _ => self.put_output(object.key("output"), *value),
                 },
                 key => {
                     let own = self.echo.said(key).filter(|_| OF_CLIENT.contains(&key));
@@ -129,7 +129,7 @@ impl Own {
         object.end();
     }
 
-    fn put_output(&self, out: &mut Vec<u8>, output: &RawValue) {
+    fn put_output(&self, out: &mut Vec<u8>, output: Raw<'_>) {
         let items = self.label.as_ref().map(|_| output.get());
         let items = items.and_then(|json| serde_json::from_str::<Vec<&RawValue>>(json).ok());
         match items {

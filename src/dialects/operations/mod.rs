@@ -282,7 +282,7 @@ fn read<'a, T: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<T> {
     if inside.trim_ascii_start().starts_with(b"\"error\"") {
         return Err(super::error(Dialect::OpenaiChat, 502, body));
     }
-    serde_json::from_slice(body).map_err(|error| {
+    crate::json::from_slice(body).map_err(|error| {
         unusable(format!("The provider's answer cannot be read: {error}")).with_raw(body)
     })
 }

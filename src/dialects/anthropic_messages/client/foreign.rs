@@ -57,7 +57,7 @@ fn open(field: &str) -> Option<Stamp> {
     let json = BASE64_URL_SAFE_NO_PAD
         .decode(field.strip_prefix(PREFIX)?)
         .ok()?;
-    serde_json::from_slice(&json).ok()
+    crate::json::from_slice(&json).ok()
 }
 
 /// A `thinking` block that comes back, and whether it can go to Anthropic as it is.

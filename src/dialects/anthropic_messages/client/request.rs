@@ -23,8 +23,7 @@ const MAX_USER: usize = 256;
 /// # Errors
 /// 400 with the path of the first field that is wrong, such as `messages[2].content[0].source`.
 pub fn parse_request(raw: &[u8]) -> Result<ChatRequest> {
-    let wire: wire::Request =
-        serde_json::from_slice(raw).map_err(|error| explain::<wire::Request>(raw, &error))?;
+    let wire: wire::Request = crate::json::from_slice(raw).map_err(|error| explain(raw, &error))?;
     convert(wire)
 }
 

@@ -1,10 +1,9 @@
 //! A client's chat-completions body → the canonical request, or a 400 that names the field.
 //!
-//! The body is parsed once, into typed fields. Only when that fails is it read a second time with the path tracked
-//! (`serde_path_to_error`): a right request pays nothing for good messages about wrong ones.
+//! The body is parsed once, into typed fields. Only when that fails is it looked through a second time, for the path of the place
+//! where the parser stopped (`json_path`): a right request pays nothing for good messages about wrong ones.
 //! Out of scope: messages (`message`), routing preferences (`provider` is kept raw).
 
-use serde::de::DeserializeOwned;
 use serde_json::{Map, Number, Value, value::RawValue};
 
 use super::{
@@ -14,7 +13,10 @@ use super::{
 };
 use crate::{
     chat::{ChatRequest, Completion, Effort, Message, ReasoningRequest, Role, Sampling},
-    dialects::cache_control::cache_mark,
+    dialects::{
+        cache_control::cache_mark,
+        json_path::{Found, path_at},
+    },
     error::{Error, Result},
 };
 
@@ -32,27 +34,18 @@ const MAX_MESSAGE: usize = 300;
 /// # Errors
 /// 400 with the path of the first field that is wrong, such as `messages[2].content[0].type`.
 pub fn parse_request(raw: &[u8]) -> Result<ChatRequest> {
-    let wire: wire::Request =
-        serde_json::from_slice(raw).map_err(|error| explain::<wire::Request>(raw, &error))?;
+    let wire: wire::Request = crate::json::from_slice(raw).map_err(|error| explain(raw, &error))?;
     convert(wire)
 }
 
-/// Says where a body is wrong that could not be read as a `T`.
-pub(in crate::dialects) fn explain<T: DeserializeOwned>(
-    raw: &[u8],
-    error: &serde_json::Error,
-) -> Error {
-    if !error.is_data() {
+/// Says where a body is wrong that could not be read.
+pub(in crate::dialects) fn explain(raw: &[u8], error: &serde_json::Error) -> Error {
+    if !error.is_data() || error.line() == 0 {
         let mut invalid = Error::invalid("", format!("The body is not valid JSON: {error}"));
         invalid.param = None;
         return invalid;
     }
-    let mut deserializer = serde_json::Deserializer::from_slice(raw);
-    let Err(error) = serde_path_to_error::deserialize::<_, T>(&mut deserializer) else {
-        return Error::invalid("", error.to_string());
-    };
-    let mut path = error.path().to_string();
-    let mut message = error.inner().to_string();
+    let mut message = error.to_string();
     // A position in the body helps nobody beside the path.
     if let Some(at) = message.rfind(" at line ") {
         message.truncate(at);
@@ -61,20 +54,30 @@ pub(in crate::dialects) fn explain<T: DeserializeOwned>(
         message.truncate(start);
         message.push('…');
     }
+    let found = match &message {
+        text if text.starts_with("invalid type: sequence") => Found::List,
+        text if text.starts_with("invalid type: map") => Found::Object,
+        _ => Found::Other,
+    };
+    let mut path = path_at(raw, offset(raw, error), found);
     if let Some(field) = message
         .strip_prefix("missing field `")
         .and_then(|rest| rest.strip_suffix('`'))
     {
-        if path == "." {
-            path.clear();
-        }
         let dot = if path.is_empty() { "" } else { "." };
         path = format!("{path}{dot}{field}");
     }
-    if path == "." {
+    if path.is_empty() {
         return Error::invalid("", format!("The body has to be a JSON object: {message}"));
     }
     Error::invalid(path, message)
+}
+
+/// Where the parser stopped.
+fn offset(raw: &[u8], error: &serde_json::Error) -> usize {
+    let before = raw.split_inclusive(|byte| *byte == b'\n');
+    let lines = error.line().saturating_sub(1);
+    before.take(lines).map(<[u8]>::len).sum::<usize>() + error.column()
 }
 
 /// Puts `prefix` before the path of an error found inside it.

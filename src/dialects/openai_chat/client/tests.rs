@@ -166,9 +166,39 @@ fn every_wrong_field_is_named_by_its_path() {
             ),
             "messages[0].content[0].cache_control.ttl",
         ),
+        (with("temperature", json!([1])), "temperature"),
+        (with("model", json!([[1]])), "model"),
+        (with("max_tokens", json!({"a": 1})), "max_tokens"),
+        (
+            message(json!({"role": "user", "content": {"type": "text"}})),
+            "messages[0].content",
+        ),
+        (
+            message(json!({"role": "user", "content": {}})),
+            "messages[0].content",
+        ),
+        (
+            message(
+                json!({"role": "user", "content": [{"type": "image_url", "image_url": {"url": ["x"]}}]}),
+            ),
+            "messages[0].content[0].image_url.url",
+        ),
+        (
+            message(
+                json!({"role": "user", "content": [{"type": "image_url", "image_url": {"detail": "low"}}]}),
+            ),
+            "messages[0].content[0].image_url.url",
+        ),
     ];
     for (body, path) in cases {
         assert_eq!(refused(body.clone()), path, "{body}");
+        let spread = serde_json::to_vec_pretty(&body).unwrap();
+        let error = parse_request(&spread).unwrap_err();
+        assert_eq!(
+            error.param.unwrap_or_default(),
+            path,
+            "{body}, on many lines"
+        );
     }
     let mut both = with("reasoning_effort", json!("high"));
     both["reasoning"] = json!({"effort": "low"});
@@ -186,7 +216,15 @@ fn broken_and_too_deep_json_are_refused_without_a_path() {
         let error = parse_request(body.as_bytes()).unwrap_err();
         assert_eq!((error.status, error.param), (400, None));
     }
-    assert_eq!(parse_request(b"\xff").unwrap_err().status, 400);
+    for body in [&b"\xff"[..], b"{\"model\": \"\xff\"}"] {
+        let error = parse_request(body).unwrap_err();
+        assert_eq!((error.status, error.param), (400, None));
+        assert!(
+            error.message.contains("not valid JSON"),
+            "{}",
+            error.message
+        );
+    }
 }
 
 #[test]

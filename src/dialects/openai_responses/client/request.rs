@@ -26,8 +26,7 @@ const VERBOSITY: [&str; 5] = ["low", "medium", "high", "xhigh", "max"];
 /// # Errors
 /// 400 with the path of the first field that is wrong, such as `input[2].content[0].type`.
 pub fn parse_request(raw: &[u8]) -> Result<ChatRequest> {
-    let wire: wire::Request =
-        serde_json::from_slice(raw).map_err(|error| explain::<wire::Request>(raw, &error))?;
+    let wire: wire::Request = crate::json::from_slice(raw).map_err(|error| explain(raw, &error))?;
     convert(wire)
 }
 

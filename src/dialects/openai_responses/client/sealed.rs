@@ -34,7 +34,7 @@ pub(super) fn seal(blocks: &[ReasoningDetail]) -> String {
 pub(super) fn open(field: &str) -> Option<Vec<ReasoningDetail>> {
     let text = field.strip_prefix(PREFIX)?;
     let json = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
-    serde_json::from_slice(&json).ok()
+    crate::json::from_slice(&json).ok()
 }
 
 #[cfg(test)]

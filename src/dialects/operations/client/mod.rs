@@ -22,6 +22,7 @@ use crate::{
     chat::ChatRequest,
     credits::money::Nanos,
     dialects::{
+        openai_chat::client::explain,
         report::{Meta, UsageReport},
         splice::ObjectWriter,
     },
@@ -116,32 +117,7 @@ fn envelope(common: Common) -> Result<ChatRequest> {
 
 /// Reads JSON of a known shape; an error names its path.
 fn json<T: DeserializeOwned>(raw: &[u8]) -> Result<T> {
-    serde_json::from_slice(raw).map_err(|error| {
-        let mut deserializer = serde_json::Deserializer::from_slice(raw);
-        match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
-            Err(error) if error.inner().is_data() => {
-                let mut message = error.inner().to_string();
-                if let Some(at) = message.rfind(" at line ") {
-                    message.truncate(at);
-                }
-                let mut path = error.path().to_string();
-                if let Some(field) = message.strip_prefix("missing field `") {
-                    let field = field.trim_end_matches('`');
-                    path = match path.as_str() {
-                        "." => field.to_owned(),
-                        path => format!("{path}.{field}"),
-                    };
-                }
-                Error::invalid(path, message)
-            }
-            _ => {
-                let message = format!("The body is not valid JSON: {error}");
-                let mut invalid = Error::invalid("", message);
-                invalid.param = None;
-                invalid
-            }
-        }
-    })
+    crate::json::from_slice(raw).map_err(|error| explain(raw, &error))
 }
 
 /// A field of a JSON value as text.

@@ -106,7 +106,7 @@ pub fn answer(body: &[u8]) -> Result<Answered> {
         mut rest,
     } = read(body)?;
     let text = text.ok_or_else(|| unusable("The provider's answer has no text in it"))?;
-    let counted = serde_json::from_slice::<Counted<'_>>(body).ok();
+    let counted = crate::json::from_slice::<Counted<'_>>(body).ok();
     let counts = counted
         .and_then(|counted| counted.usage)
         .unwrap_or_default();
