@@ -87,7 +87,7 @@ fn compare_answers(name: &str, sent: &str, got: &str, is_labelled: bool) {
         let is_free = key == "output" && (is_labelled || value.get() == "[]");
         assert!(
             is_free || other == Some(value.get()),
-            "{name}: {key} was {value}, is {other:?}"
+            "{name}: {key} was {value:?}, is {other:?}"
         );
     }
 }

@@ -361,7 +361,7 @@ fn an_image_that_never_is_finished_is_not_paid_and_the_client_is_told() {
     let partial = value!({"type": "image_generation.partial_image", "partial_image_index": 0, "b64_json": PNG});
     let error = value!({"type": "error", "error": {"message": "out of paint"}});
     for end in [Piece::Break, events(&[error]).remove(0)] {
-        let mut pieces = events(&[partial.clone()]);
+        let mut pieces = events(std::slice::from_ref(&partial));
         pieces.push(end);
         let world = World::new(RICH, [sse(pieces)]);
         let client = Client::of(&world, paint(true, false, &["one"]));
@@ -378,7 +378,7 @@ fn a_stream_that_fails_before_its_first_event_goes_to_the_next_endpoint() {
     let done = value!({"type": "image_generation.completed", "b64_json": PNG});
     let error = value!({"type": "error", "error": {"message": "out of paint"}});
     for first in [sse([]), sse(events(&[error])), json(503, "{}")] {
-        let world = World::new(RICH, [first, sse(events(&[done.clone()]))]);
+        let world = World::new(RICH, [first, sse(events(std::slice::from_ref(&done)))]);
         let client = Client::of(&world, paint(true, false, &["one", "two"]));
         world.run_out();
         assert_eq!(told(&client).0, ["image_generation.completed", "[DONE]"]);

@@ -22,6 +22,7 @@ mod tests {
         for (namespace, expected) in [
             (None, "read"),
             (Some(""), "read"),
+            (Some("read"), "read"),
             (Some("files"), "files__read"),
             (Some("mcp__files__"), "mcp__files__read"),
         ] {

@@ -91,7 +91,7 @@ impl Kept {
         if frame.data.trim_ascii() == b"[DONE]" || self.whole.is_some() {
             return Ok(());
         }
-        let event: Map<String, Value> = serde_json::from_slice(frame.data).map_err(|error| {
+        let event: Map<String, Value> = crate::json::from_slice(frame.data).map_err(|error| {
             unusable(format!("The provider's event cannot be read: {error}")).with_raw(frame.data)
         })?;
         let text = |key: &str| event.get(key).and_then(Value::as_str);
