@@ -272,7 +272,7 @@ const ANSWERS = {
             { type: "response.output_text.delta", item_id: item.id, output_index, content_index: 0, delta: TEXT },
             { type: "response.output_text.annotation.added", item_id: item.id, output_index, content_index: 0, annotation_index: 0, annotation: item.content[0].annotations[0] },
           ]
-        : []),
+        : ["in_progress", "searching", "completed"].map((state) => ({ type: `response.web_search_call.${state}`, output_index, item_id: item.id }))),
       { type: "response.output_item.done", output_index, item },
     ]);
     const numbered = [{ type: "response.created", response: { ...whole, status: "in_progress", output: [], usage: null } }, ...events, { type: "response.completed", response: whole }];
