@@ -3,7 +3,7 @@
 use super::{
     client::put_reasoning,
     ids::{is_short, short_id},
-    parts::{put_mark, put_part},
+    parts::put_part,
 };
 use crate::{
     catalog::{Quirk, ReasoningHistory},
@@ -13,6 +13,7 @@ use crate::{
     },
     dialects::{
         Target,
+        cache_control::Marks,
         splice::{ObjectWriter, put, put_array},
     },
     error::{Error, Next, Result},
@@ -45,7 +46,7 @@ struct Rules {
     short_ids: bool,
     /// Ids are no longer than OpenAI's own.
     bounded_ids: bool,
-    cache_marks: bool,
+    marks: Marks,
     /// What marks an assistant message at the end as the beginning of the answer.
     prefill_flag: Option<&'static str>,
     history: Option<ReasoningHistory>,
@@ -61,7 +62,7 @@ impl Rules {
             short_ids: has(Quirk::ShortToolCallIds),
             // Who knows OpenAI's own role is OpenAI, or a cloud that serves its models.
             bounded_ids: has(Quirk::DeveloperRole),
-            cache_marks: has(Quirk::CacheControlParts),
+            marks: Marks::of(target),
             prefill_flag: if has(Quirk::PrefixFlag) {
                 Some("prefix")
             } else {
@@ -78,7 +79,7 @@ impl Rules {
 
 /// Can the client's own messages go to this target, byte for byte?
 pub(super) fn are_fit(request: &ChatRequest, raw: &str, target: &Target<'_>) -> bool {
-    let mut rules = Rules::of(target);
+    let rules = Rules::of(target);
     let has_marks = request
         .messages
         .iter()
@@ -88,20 +89,19 @@ pub(super) fn are_fit(request: &ChatRequest, raw: &str, target: &Target<'_>) -> 
         // OpenAI has a mark of its own, `prompt_cache_breakpoint`; neither form may reach the hosts of the other.
         let (takes_own, takes_anthropics) = (
             target.provider.has(Quirk::PromptCacheKey),
-            rules.cache_marks,
+            rules.marks == Marks::CacheControl,
         );
         if (!takes_own && raw.contains("\"prompt_cache_breakpoint\""))
             || (!takes_anthropics && raw.contains("\"cache_control\""))
         {
             return false;
         }
-        rules.cache_marks = true;
     }
     // String content cannot be told from a list of one text part once it is read.
     if request.has_extensions || rules.string_content {
         return false;
     }
-    if target.provider.has(Quirk::CacheControlParts) && request.cache_control.is_some() {
+    if rules.marks == Marks::CacheControl && request.cache_control.is_some() {
         return false;
     }
     let begins = request
@@ -119,9 +119,6 @@ pub(super) fn are_fit(request: &ChatRequest, raw: &str, target: &Target<'_>) -> 
 }
 
 fn is_fit(part: &Part, rules: Rules) -> bool {
-    if part.cache().is_some() && !rules.cache_marks {
-        return false;
-    }
     match part {
         // P56
         Part::ToolCall { id, arguments, .. } => !arguments.trim().is_empty() && takes_id(id, rules),
@@ -146,7 +143,7 @@ pub(super) fn put_messages(
     // A mark on the request as a whole is a mark on the last message that can carry one.
     let marked = request
         .cache_control
-        .filter(|_| rules.cache_marks)
+        .filter(|_| rules.marks == Marks::CacheControl)
         .and_then(|mark| {
             let at = request.messages.iter().rposition(can_be_marked)?;
             Some((at, mark))
@@ -343,7 +340,7 @@ fn put_content(
         return Ok(());
     }
     if let [Part::Text { text, cache }] = parts
-        && (!rules.cache_marks || cache.or(mark).is_none())
+        && !rules.marks.say(cache.or(mark))
     {
         put(out, text);
         return Ok(());
@@ -351,7 +348,7 @@ fn put_content(
     let last = parts.len().saturating_sub(1);
     put_array(out, parts.iter().enumerate(), |out, (at, part)| {
         let cache = part.cache().or(mark.filter(|_| at == last));
-        put_part(out, part, cache.filter(|_| rules.cache_marks));
+        put_part(out, part, cache, rules.marks);
     });
     Ok(())
 }
@@ -369,7 +366,7 @@ pub(super) fn put_tools(out: &mut Vec<u8>, tools: &[Tool], marked: bool) {
         function.optional("strict", tool.strict.as_ref());
         function.end();
         if let Some(mark) = tool.cache.filter(|_| marked) {
-            put_mark(object.key("cache_control"), mark);
+            Marks::CacheControl.put(&mut object, mark);
         }
         object.end();
     });

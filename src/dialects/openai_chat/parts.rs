@@ -1,12 +1,15 @@
 //! Content parts of messages, as chat-completions hosts take them.
 
 use crate::{
-    chat::{CacheMark, CacheTtl, Media, Part},
-    dialects::splice::{ObjectWriter, put},
+    chat::{CacheMark, Media, Part},
+    dialects::{
+        cache_control::Marks,
+        splice::{ObjectWriter, put},
+    },
 };
 
-/// Appends one part.
-pub(super) fn put_part(out: &mut Vec<u8>, part: &Part, cache: Option<CacheMark>) {
+/// Appends one part, with its mark as the host takes it.
+pub(super) fn put_part(out: &mut Vec<u8>, part: &Part, cache: Option<CacheMark>, marks: Marks) {
     let mut object = ObjectWriter::new(out);
     match part {
         Part::Text { text, .. } => {
@@ -47,7 +50,7 @@ pub(super) fn put_part(out: &mut Vec<u8>, part: &Part, cache: Option<CacheMark>)
         }
     }
     if let Some(mark) = cache {
-        put_mark(object.key("cache_control"), mark);
+        marks.put(&mut object, mark);
     }
     object.end();
 }
@@ -85,16 +88,4 @@ fn put_url(out: &mut Vec<u8>, media: &Media) {
         }
         Media::Url(url) | Media::FileId(url) => put(out, url),
     }
-}
-
-/// Appends a cache mark.
-pub(super) fn put_mark(out: &mut Vec<u8>, mark: CacheMark) {
-    let mut object = ObjectWriter::new(out);
-    object.field("type", "ephemeral");
-    let ttl = mark.ttl.map(|ttl| match ttl {
-        CacheTtl::FiveMinutes => "5m",
-        CacheTtl::OneHour => "1h",
-    });
-    object.optional("ttl", ttl);
-    object.end();
 }

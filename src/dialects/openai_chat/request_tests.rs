@@ -285,6 +285,23 @@ fn openais_own_cache_marks_reach_openai_alone() {
     assert_eq!(marked["messages"][0]["content"], expected);
 }
 
+#[test]
+fn anthropics_cache_marks_become_openais_where_its_models_take_any() {
+    let body = messages(json!([
+        {"role": "system", "content": [{"type": "text", "text": "long", "cache_control": {"type": "ephemeral", "ttl": "1h"}}]},
+        {"role": "user", "content": [{"type": "text", "text": "hi"}]}]));
+    let mut openai = host(&[Quirk::PromptCacheKey]);
+    assert_eq!(openai.sent(&body)["messages"][0]["content"], "long");
+    // Its models take marks from the one on whose writes into the cache have a price.
+    let price = json!({"prompt": 100, "completion": 100, "cache_write_5m": 125});
+    openai.endpoint.prices = serde_json::from_value(price).unwrap();
+    let sent = openai.sent(&body);
+    let expected =
+        json!([{"type": "text", "text": "long", "prompt_cache_breakpoint": {"mode": "explicit"}}]);
+    assert_eq!(sent["messages"][0]["content"], expected);
+    assert_eq!(sent["messages"][1]["content"], "hi");
+}
+
 fn conversation() -> Value {
     json!([
         {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]},

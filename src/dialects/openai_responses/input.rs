@@ -14,6 +14,7 @@ use crate::{
     },
     dialects::{
         Target,
+        cache_control::Marks,
         splice::{ObjectWriter, put, put_array},
     },
     error::{Error, Next, Result},
@@ -32,6 +33,7 @@ pub(super) struct Rules {
     format: ReasoningFormat,
     /// It takes reasoning in plain words.
     takes_words: bool,
+    marks: Marks,
 }
 
 impl Rules {
@@ -46,6 +48,7 @@ impl Rules {
             developer_role: target.provider.has(Quirk::DeveloperRole),
             format: Quirk::reasoning_items(&target.provider.quirks),
             takes_words: history == Some(ReasoningHistory::ReasoningContent),
+            marks: Marks::of(target),
         }
     }
 
@@ -109,27 +112,27 @@ fn put_message(items: &mut Items<'_>, message: &Message, rules: &Rules) -> Resul
         Role::System | Role::Developer => "system",
         Role::User => "user",
         Role::Assistant => return put_assistant(items, message, rules),
-        Role::Tool => return put_result(items, message),
+        Role::Tool => return put_result(items, message, rules.marks),
     };
     let mut item = items.item();
     item.field("role", role);
     let parts = message.named_parts();
     let result = match parts.as_ref() {
-        [Part::Text { text, .. }] => {
+        [Part::Text { text, cache }] if !rules.marks.say(*cache) => {
             item.field("content", text);
             Ok(())
         }
-        parts => put_parts(item.key("content"), parts, "content"),
+        parts => put_parts(item.key("content"), parts, "content", rules.marks),
     };
     item.end();
     result
 }
 
 /// Content parts of somebody else's than the model.
-fn put_parts(out: &mut Vec<u8>, parts: &[Part], path: &str) -> Result<()> {
+fn put_parts(out: &mut Vec<u8>, parts: &[Part], path: &str, marks: Marks) -> Result<()> {
     let mut failure = None;
     put_array(out, parts.iter().enumerate(), |out, (at, part)| {
-        if let Err(error) = put_part(out, part) {
+        if let Err(error) = put_part(out, part, marks) {
             let inner = error.param.clone().unwrap_or_default();
             failure.get_or_insert(Error::invalid(
                 format!("{path}[{at}].{inner}"),
@@ -140,7 +143,7 @@ fn put_parts(out: &mut Vec<u8>, parts: &[Part], path: &str) -> Result<()> {
     failure.map_or(Ok(()), Err)
 }
 
-fn put_part(out: &mut Vec<u8>, part: &Part) -> Result<()> {
+fn put_part(out: &mut Vec<u8>, part: &Part, marks: Marks) -> Result<()> {
     let mut object = ObjectWriter::new(out);
     let mut result = Ok(());
     match part {
@@ -184,6 +187,9 @@ fn put_part(out: &mut Vec<u8>, part: &Part) -> Result<()> {
             object.field("text", "");
         }
     }
+    if let Some(mark) = part.cache() {
+        marks.put(&mut object, mark);
+    }
     object.end();
     result
 }
@@ -195,7 +201,7 @@ fn put_url(out: &mut Vec<u8>, media: &Media) {
     }
 }
 
-fn put_result(items: &mut Items<'_>, message: &Message) -> Result<()> {
+fn put_result(items: &mut Items<'_>, message: &Message, marks: Marks) -> Result<()> {
     let Some(Part::ToolResult {
         call_id, content, ..
     }) = message.parts.first()
@@ -210,11 +216,11 @@ fn put_result(items: &mut Items<'_>, message: &Message) -> Result<()> {
             item.field("output", "");
             Ok(())
         }
-        [Part::Text { text, .. }] => {
+        [Part::Text { text, cache }] if !marks.say(*cache) => {
             item.field("output", text);
             Ok(())
         }
-        parts => put_parts(item.key("output"), parts, "content"),
+        parts => put_parts(item.key("output"), parts, "content", marks),
     };
     item.end();
     result
@@ -264,7 +270,7 @@ fn put_assistant(items: &mut Items<'_>, message: &Message, rules: &Rules) -> Res
                 let mut item = items.item();
                 item.field("role", "user");
                 let shown = [Part::text(SHOWN), part.clone()];
-                let result = put_parts(item.key("content"), &shown, "content");
+                let result = put_parts(item.key("content"), &shown, "content", Marks::None);
                 item.end();
                 result?;
                 1

@@ -103,6 +103,31 @@ fn a_chat_becomes_items() {
 }
 
 #[test]
+fn cache_marks_become_openais_where_its_models_take_any() {
+    let mark = json!({"type": "ephemeral"});
+    let body = json!({"model": "a/b", "max_tokens": 99, "system": [{"type": "text", "text": "long", "cache_control": mark}],
+        "messages": [{"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": [{"type": "text", "text": "seen", "cache_control": mark}]}]}]})
+    .to_string();
+    let priced = json!({"prices": {"prompt": 100, "completion": 100, "cache_write_5m": 125}});
+    let input = |changes: &Value| {
+        let native = send(
+            Surface::Messages,
+            &body,
+            &[Quirk::PromptCacheKey],
+            changes.clone(),
+        );
+        let sent: Value = serde_json::from_slice(&native.unwrap().body).unwrap();
+        [
+            sent["input"][0]["content"].clone(),
+            sent["input"][1]["output"].clone(),
+        ]
+    };
+    assert_eq!(input(&json!({})), [json!("long"), json!("seen")]);
+    let marked = |text: &str| json!([{"type": "input_text", "text": text, "prompt_cache_breakpoint": {"mode": "explicit"}}]);
+    assert_eq!(input(&priced), [marked("long"), marked("seen")]);
+}
+
+#[test]
 fn thoughts_are_asked_for_where_a_client_wants_to_read_them() {
     let ask = |reasoning: Value, quirks: &[Quirk]| {
         let body = json!({"model": "m", "messages": [{"role": "user", "content": "a"}], "reasoning": reasoning});
