@@ -7,7 +7,7 @@
 //! ```text
 //! closed ─ faults ─▶ open ─ pause over ─▶ on trial ─ PROOF_OF_RECOVERY good answers ─▶ closed
 //!                     ▲                      │
-//!                     └──── fault, the pause doubles
+//!                     └──── fault, the pause grows
 //! ```
 //! On trial one request may be under way, and one more for each good answer. Only attempts that began after the breaker opened can prove
 //! that it is over: answers that were under way then end well long after. A 429 is no fault: the provider is alive and says when to come back.
@@ -28,8 +28,10 @@ pub const WINDOW_MS: u64 = 30_000;
 pub const MIN_ATTEMPTS: u32 = 10;
 /// The share of faults within [`WINDOW_MS`] that opens the breaker, in percent.
 pub const OPENING_PERCENT: u32 = 50;
-/// How long the breaker stays open at first, in milliseconds; each probe that fails doubles it.
+/// How long the breaker stays open at first, in milliseconds.
 pub const FIRST_PAUSE_MS: u64 = 5_000;
+/// How many times as long it stays open after a probe that fails: what outlives the first pause lasts, and each probe is a client's attempt.
+pub const PAUSE_GROWTH: u64 = 4;
 /// The longest pause between two probes, in milliseconds.
 pub const MAX_PAUSE_MS: u64 = 30_000;
 /// How long one trial request holds its place, in milliseconds: one that has not ended by then proves nothing.
@@ -237,7 +239,7 @@ impl Record {
         if let Some(open) = &self.open {
             // An attempt that was under way when the breaker opened says nothing new.
             if began_ms >= open.until_ms {
-                let pause_ms = open.pause_ms.saturating_mul(2).min(MAX_PAUSE_MS);
+                let pause_ms = open.pause_ms.saturating_mul(PAUSE_GROWTH).min(MAX_PAUSE_MS);
                 self.open = Some(Open::new(now_ms, pause_ms));
             }
             return;
@@ -346,7 +348,7 @@ impl Breakers {
 }
 
 impl Health for Breakers {
-    /// Trial requests are due in the endpoint's ordinary place, or they would never come while others are steady.
+    /// Trial requests are due before the steady endpoints' own, or they would come late while others are steady.
     fn standing(&self, endpoint: &Endpoint, now_ms: u64) -> Standing {
         match self.state(endpoint, now_ms) {
             State::Open { .. } | State::BackingOff { .. } => Standing::Resting,

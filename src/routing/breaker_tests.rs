@@ -127,7 +127,7 @@ fn a_fault_on_trial_ends_it_however_many_answers_were_good() {
             health.note(&endpoint, Outcome::Ok, at, at);
         }
         health.note(&endpoint, Outcome::Fault, at, at);
-        let until_ms = at + 2 * FIRST_PAUSE_MS;
+        let until_ms = at + PAUSE_GROWTH * FIRST_PAUSE_MS;
         assert_eq!(health.state(&endpoint, at), State::Open { until_ms });
         // The proof begins anew.
         health.note(&endpoint, Outcome::Ok, until_ms, until_ms);
@@ -155,7 +155,7 @@ fn answers_that_began_before_the_outage_do_not_prove_its_end() {
 }
 
 #[test]
-fn each_probe_that_fails_doubles_the_pause_up_to_its_limit() {
+fn each_probe_that_fails_makes_the_pause_longer_up_to_its_limit() {
     let (health, endpoint, mut now) = after([Outcome::Fault; 3]);
     let mut pauses = Vec::new();
     for _ in 0..8 {
@@ -172,7 +172,7 @@ fn each_probe_that_fails_doubles_the_pause_up_to_its_limit() {
     assert_eq!(
         pauses,
         [
-            5_000, 10_000, 20_000, 30_000, 30_000, 30_000, 30_000, 30_000
+            5_000, 20_000, 30_000, 30_000, 30_000, 30_000, 30_000, 30_000
         ]
     );
 }

@@ -10,7 +10,7 @@ pub enum Standing {
     /// Nothing speaks against it.
     #[default]
     Steady,
-    /// It had an outage that may be over: in its ordinary place, as if there had been none, but for few requests at a time.
+    /// It had an outage that may be over: before others, as if there had been none, but for few requests at a time.
     Trial,
     /// It failed lately: after the steady ones.
     Shaky,

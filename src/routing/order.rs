@@ -15,7 +15,10 @@ mod estimate;
 
 use self::{
     chance::SplitMix64,
-    constants::{ATTEMPTS_TO_TRUST, COMPETITIVE_EDGE, EXPLORATION_SHARE, FALL_OFF, PRIOR_ATTEMPTS},
+    constants::{
+        ATTEMPTS_TO_TRUST, COMPETITIVE_EDGE, EXPLORATION_SHARE, FALL_OFF, PRIOR_ATTEMPTS,
+        TRIAL_WEIGHT,
+    },
     estimate::{Peers, tool_errors_far_beyond},
 };
 use super::{health::Standing, statistics::EndpointStatistics};
@@ -271,6 +274,9 @@ fn draw(placed: &mut [Placed<'_>], attempts: f64, context: &OrderContext) {
         let endpoint = &placed.candidate.route.endpoint;
         let mut chance = SplitMix64::for_name(context.seed, &[&endpoint.model, &endpoint.tag]);
         placed.weight = (1.0 - trust) * price + trust * score;
+        if placed.candidate.standing == Standing::Trial {
+            placed.weight *= TRIAL_WEIGHT;
+        }
         placed.wait = chance.next_wait() / placed.weight;
         let wait = chance.next_wait() / explored;
         if explores && *explored > 0.0 && chosen.is_none_or(|(least, _)| wait < least) {

@@ -156,88 +156,145 @@ fn favourite(figures: &Figures, from: f64, to: f64) -> (usize, f64) {
         .unwrap()
 }
 
-/// The shares of the favourite of a calm world: of all requests, and of conversations that begin.
-#[derive(Debug, Clone, Copy)]
-struct Former {
-    provider: usize,
-    all: f64,
-    new: f64,
+/// A calm world, and the provider that has the largest share in it.
+struct Calm {
+    seed: u64,
+    favourite: usize,
+    /// Its share.
+    share: f64,
+    figures: Figures,
 }
 
-/// A calm world with one incident at the provider that has the largest share without it.
-fn with_trouble(what: Trouble, from: f64, to: f64) -> (Figures, Former) {
-    static UNDISTURBED: LazyLock<Former> = LazyLock::new(|| {
-        let (providers, asks) = world(7, 24_000, true);
-        let figures = play(&providers, 7, &asks, 0.0, &mut Gateway::new(7));
-        let (provider, all) = favourite(&figures, 600.0, 2_400.0);
-        let new = figures.shares_of_new(600.0, 2_400.0)[provider];
-        Former { provider, all, new }
-    });
-    let (mut providers, asks) = world(7, 24_000, true);
-    let former = *UNDISTURBED;
-    assert!(former.all > 0.3, "a favourite has {former:?}");
-    providers.incidents.push(Incident {
-        provider: former.provider,
-        from,
-        to,
-        what,
-    });
-    let figures = play(&providers, 7, &asks, 0.0, &mut Gateway::new(7));
-    (figures, former)
+/// The seed of the calm world that short runs play.
+const CALM: u64 = 7;
+
+impl Calm {
+    fn new(seed: u64) -> Self {
+        let (providers, asks) = world(seed, 24_000, true);
+        let figures = play(&providers, seed, &asks, 0.0, &mut Gateway::new(seed));
+        let (favourite, share) = favourite(&figures, 600.0, 2_400.0);
+        assert!(share > 0.3, "a favourite has {share}");
+        Self {
+            seed,
+            favourite,
+            share,
+            figures,
+        }
+    }
+
+    /// The same world with one incident at the favourite.
+    fn with_trouble(&self, what: Trouble, from: f64, to: f64) -> Figures {
+        let (mut providers, asks) = world(self.seed, 24_000, true);
+        providers.incidents.push(Incident {
+            provider: self.favourite,
+            from,
+            to,
+            what,
+        });
+        play(
+            &providers,
+            self.seed,
+            &asks,
+            0.0,
+            &mut Gateway::new(self.seed),
+        )
+    }
 }
 
+/// The world of [`CALM`].
+static WORLD: LazyLock<Calm> = LazyLock::new(|| Calm::new(CALM));
+
+/// The share of requests that still ask first an endpoint that is out, in trial requests; and the same in the worst of other worlds, where
+/// isolates notice a little later and have one more of them within the minute.
+const DURING: (f64, f64) = (0.02, 0.03);
 /// Seconds within which an endpoint that is well again after an outage has [`BACK`] of its former share of new conversations back …
-const BACK_WITHIN: f64 = 420.0;
-/// … and of all requests, of which those of conversations that went elsewhere stay there, by the caches they have made.
-const ALL_BACK_WITHIN: f64 = 720.0;
+const BACK_WITHIN: f64 = 90.0;
+/// … and of all requests: those of conversations that went elsewhere stay there, by the caches they have made.
+const ALL_BACK_WITHIN: f64 = 360.0;
 /// What counts as back.
 const BACK: f64 = 0.8;
 /// The same where it was slow: waits are forgotten only with the five minutes they were measured in.
 const FAST_AGAIN_WITHIN: f64 = 480.0;
 
-/// How long after `end` a share is at least `goal` for a minute, in seconds.
-fn back_after(share: impl Fn(f64, f64) -> f64, goal: f64, end: f64) -> Option<f64> {
-    (0..90)
-        .map(|n| f64::from(n) * 10.0)
-        .find(|after| share(end + after, end + after + 60.0) >= goal)
+/// How long after `end` the favourite has such a part of its undisturbed share back for a minute, in seconds.
+fn back_after(
+    part: f64,
+    end: f64,
+    share: impl Fn(f64, f64) -> f64,
+    undisturbed: impl Fn(f64, f64) -> f64,
+) -> Option<f64> {
+    (0..84).map(|n| f64::from(n) * 10.0).find(|after| {
+        let (from, to) = (end + after, end + after + 60.0);
+        share(from, to) >= part * undisturbed(from, to)
+    })
+}
+
+/// Plays outages of three kinds. Asserts what the favourite loses and how soon new conversations are back; the seconds until all requests are.
+fn falls_and_recovers(calm: &Calm, most_during: f64) -> Vec<f64> {
+    // Attempts that hang are known to have failed only when they are given up.
+    let outages = [
+        (Trouble::Outage, 10.0, 60.0),
+        (Trouble::Outage, 10.0, 300.0),
+        (Trouble::Hang, 20.0, 300.0),
+    ];
+    let seconds = outages.map(|(what, notice, length)| {
+        let (from, end) = (1_200.0, 1_200.0 + length);
+        let figures = calm.with_trouble(what, from, end);
+        let of_new = |figures: &Figures, from, to| figures.shares_of_new(from, to)[calm.favourite];
+        let of_all = |figures: &Figures, from, to| figures.shares(from, to)[calm.favourite];
+        let during = of_all(&figures, from + notice, end);
+        let back = |of: &dyn Fn(&Figures, f64, f64) -> f64| {
+            let undisturbed = |from, to| of(&calm.figures, from, to);
+            back_after(BACK, end, |from, to| of(&figures, from, to), undisturbed)
+        };
+        let (new, all) = (back(&of_new), back(&of_all));
+        let settled = of_new(&figures, end + 60.0, end + 360.0)
+            / of_new(&calm.figures, end + 60.0, end + 360.0);
+        println!(
+            "world {}, {what:?} of {length} s: {:.3} of the requests became {during:.4} from {notice} s on; 80 % is back {new:?} s after its end for new conversations ({:.0} % on average of the five minutes that follow), {all:?} s for all requests",
+            calm.seed,
+            calm.share,
+            settled * 100.0
+        );
+        assert!(during < most_during, "{what:?}: still {during}");
+        assert!(new.is_some_and(|s| s <= BACK_WITHIN), "{what:?}: {new:?}");
+        all.unwrap_or(f64::INFINITY)
+    });
+    seconds.to_vec()
 }
 
 #[test]
 fn an_endpoint_that_fails_loses_its_traffic_within_seconds_and_gets_it_back_within_minutes() {
-    // Attempts that hang are known to have failed only when they are given up.
-    for (what, notice, length) in [
-        (Trouble::Outage, 10.0, 60.0),
-        (Trouble::Outage, 10.0, 300.0),
-        (Trouble::Hang, 20.0, 300.0),
-    ] {
-        let (from, end) = (1_200.0, 1_200.0 + length);
-        let (figures, former) = with_trouble(what, from, end);
-        let during = figures.shares(from + notice, end)[former.provider];
-        let share_of_new = |from, to| figures.shares_of_new(from, to)[former.provider];
-        let share_of_all = |from, to| figures.shares(from, to)[former.provider];
-        let new = back_after(share_of_new, former.new * BACK, end);
-        let all = back_after(share_of_all, former.all * BACK, end);
-        println!(
-            "{what:?} of {length} s: {former:?} is {during:.4} from {notice} s on; 80 % is back {new:?} s after its end for new conversations, {all:?} s for all requests"
-        );
-        // What the four isolates need to notice, and their trial requests.
-        assert!(during < 0.03, "{what:?}: still {during}");
-        assert!(new.is_some_and(|s| s <= BACK_WITHIN), "{what:?}: {new:?}");
-        assert!(
-            all.is_some_and(|s| s <= ALL_BACK_WITHIN),
-            "{what:?}: {all:?}"
-        );
+    for seconds in falls_and_recovers(&WORLD, DURING.0) {
+        assert!(seconds <= ALL_BACK_WITHIN, "all requests: {seconds}");
     }
 }
 
 #[test]
+#[ignore = "long without optimisation: npm run simulate"]
+fn so_it_is_in_other_worlds_after_most_outages() {
+    let worlds = (CALM + 1..CALM + 6).map(Calm::new);
+    let mut seconds: Vec<f64> = worlds
+        .flat_map(|calm| falls_and_recovers(&calm, DURING.1))
+        .collect();
+    seconds.sort_by(f64::total_cmp);
+    println!("seconds until 80 % of all requests are back: {seconds:?}");
+    let median = seconds[seconds.len() / 2];
+    assert!(median <= ALL_BACK_WITHIN, "all requests: {median}");
+}
+
+#[test]
 fn an_endpoint_that_has_become_better_is_found() {
-    let (figures, former) = with_trouble(Trouble::Slow, 0.0, 1_200.0);
-    let share = |from, to| figures.shares(from, to)[former.provider];
-    let before = share(900.0, 1_200.0);
-    let back = back_after(share, former.all / 2.0, 1_200.0);
-    println!("Slow: {former:?} is {before:.3}; half of it back {back:?} s after the end");
-    assert!(before < former.all / 2.0, "slow, it still has {before}");
+    let end = 1_200.0;
+    let figures = WORLD.with_trouble(Trouble::Slow, 0.0, end);
+    let share = |from, to| figures.shares(from, to)[WORLD.favourite];
+    let before = share(900.0, end);
+    let back = back_after(0.5, end, share, |_, _| WORLD.share);
+    println!(
+        "Slow: {:.3} of the requests are {before:.3}; half of it back {back:?} s after the end",
+        WORLD.share
+    );
+    assert!(before < WORLD.share / 2.0, "slow, it still has {before}");
     assert!(back.is_some_and(|s| s <= FAST_AGAIN_WITHIN), "{back:?}");
 }
 

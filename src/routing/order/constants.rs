@@ -34,6 +34,10 @@ pub const FALL_OFF: f64 = 32.0;
 /// more to those seldom tried of late.
 pub const EXPLORATION_SHARE: f64 = 0.01;
 
+/// How many times as much an endpoint on trial weighs: the breaker lets in no more than the proof needs, and until it is there the endpoint's
+/// traffic stays away.
+pub const TRIAL_WEIGHT: f64 = 10.0;
+
 /// Attempts at the peers' average that every endpoint is taken to have had.
 pub const PRIOR_ATTEMPTS: f64 = 20.0;
 

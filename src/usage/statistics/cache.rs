@@ -161,14 +161,21 @@ fn sum(base: &Window, tally: &Tally) -> Window {
         Some(base) if own.is_none() || !outweighed => Some(base),
         _ => own,
     };
+    // The snapshot may end in the midst of an outage: then the next faults are no stray ones, however few.
+    let goes_on = base.outage_failed > 0 && base.good_since_outage == 0;
+    let (outage_failed, good_since_outage) = if goes_on {
+        tally.told_in_an_outage()
+    } else {
+        (own.outage_failed, own.good_since_outage)
+    };
     Window {
         attempts: base.attempts + own.attempts,
         failed: base.failed + own.failed,
-        outage_failed: base.outage_failed + own.outage_failed,
-        good_since_outage: if own.outage_failed > 0 {
-            own.good_since_outage
+        outage_failed: base.outage_failed + outage_failed,
+        good_since_outage: if outage_failed > 0 {
+            good_since_outage
         } else {
-            base.good_since_outage + own.good_since_outage
+            base.good_since_outage + good_since_outage
         },
         rate_limited: base.rate_limited + own.rate_limited,
         tool_answers: base.tool_answers + own.tool_answers,

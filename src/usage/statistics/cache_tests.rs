@@ -109,6 +109,26 @@ fn what_the_isolate_saw_itself_counts_until_it_is_in_the_snapshot() {
 }
 
 #[test]
+fn a_fault_after_a_snapshot_that_ends_in_an_outage_belongs_to_it() {
+    let told = |outage_failed, good_since_outage| {
+        let mut before = snapshot(NOW, 100);
+        let window = &mut before.endpoints.get_mut("m|a").unwrap().five_minutes;
+        (window.failed, window.outage_failed) = (10, outage_failed);
+        window.good_since_outage = good_since_outage;
+        let cache = StatisticsCache::default();
+        block_on(cache.refresh(&kv(&before), NOW));
+        cache.note("m|a", &attempt(Verdict::Fault, NOW + 10));
+        cache.note("m|a", &attempt(Verdict::Ok, NOW + 40_000));
+        let window = cache.current().endpoints["m|a"].five_minutes.clone();
+        (window.outage_failed, window.good_since_outage)
+    };
+    assert_eq!(told(8, 0), (9, 1));
+    // It was over, or there was none: a stray fault.
+    assert_eq!(told(8, 5), (8, 6));
+    assert_eq!(told(0, 90), (0, 91));
+}
+
+#[test]
 fn the_snapshots_percentiles_stand_until_the_isolate_has_seen_as_much() {
     let cache = StatisticsCache::default();
     block_on(cache.refresh(&kv(&snapshot(NOW, 3)), NOW));

@@ -98,6 +98,17 @@ impl Outages {
         }
     }
 
+    /// The faults that belong to outages and the good answers after the last of them, where an outage went on as this run began.
+    pub(super) fn told_in_an_outage(&self) -> (u64, u64) {
+        let before = Self {
+            good: 1,
+            trail: u64::from(FAULTS_IN_A_ROW),
+            ..Self::default()
+        };
+        let whole = before.followed_by(self);
+        (whole.faults() - before.faults(), whole.good_since())
+    }
+
     /// Faults that belong to outages.
     pub(super) fn faults(&self) -> u64 {
         outage(self.lead)
@@ -186,6 +197,25 @@ mod tests {
         assert_eq!((run.faults(), run.good_since()), (4, 0));
         run.answer(13);
         assert_eq!((run.faults(), run.good_since()), (4, 1));
+    }
+
+    #[test]
+    fn the_first_faults_after_an_outage_belong_to_it_however_few() {
+        for (attempts, faults, good_since) in [
+            ("", 0, 0),
+            ("x", 1, 0),
+            ("..", 0, 2),
+            ("xx...", 2, 3),
+            ("x..x.", 1, 3),
+            (".xxx..", 3, 2),
+        ] {
+            let told: Vec<bool> = attempts.chars().map(|it| it == '.').collect();
+            assert_eq!(
+                of(&told).told_in_an_outage(),
+                (faults, good_since),
+                "{attempts}"
+            );
+        }
     }
 
     proptest! {

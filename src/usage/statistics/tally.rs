@@ -146,6 +146,11 @@ impl Tally {
         self.attempts == 0 && self.rate_limited == 0
     }
 
+    /// Faults of outages and good answers since, where an outage went on as this tally began.
+    pub fn told_in_an_outage(&self) -> (u64, u64) {
+        self.outages.told_in_an_outage()
+    }
+
     /// The tally as the planner reads it.
     pub fn window(&self) -> Window {
         Window {
