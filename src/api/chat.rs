@@ -8,6 +8,7 @@ use super::{
     Ids, World, byok, conversation,
     http::{Body, Request, Response},
     prepare::prepare,
+    presets::Applied,
     principal,
     response_cache::{self, Asked as Cached, Filling, Form, Headers, Lookup, event_stream},
 };
@@ -40,7 +41,10 @@ pub async fn answer<W: World>(world: &W, request: Request, ids: &Ids) -> Result<
         };
         match response_cache::look_up(world, asked).await? {
             Lookup::Off => {}
-            Lookup::Hit(response) => return Ok(response),
+            Lookup::Hit(mut response) => {
+                tell_dropped(&mut response, preset.as_ref());
+                return Ok(response);
+            }
             Lookup::Miss(miss) => filling = Some(miss),
         }
     }
@@ -75,6 +79,7 @@ pub async fn answer<W: World>(world: &W, request: Request, ids: &Ids) -> Result<
         wishes,
         trusted_hosts: Rc::default(),
         is_rewritten,
+        left_out: prepared.left_out,
         kit,
         ask: None,
     };
@@ -82,10 +87,17 @@ pub async fn answer<W: World>(world: &W, request: Request, ids: &Ids) -> Result<
     if let Some(router) = router {
         response.header("x-patchbay-router", router);
     }
-    if let Some(applied) = preset.filter(|applied| !applied.meaningless.is_empty()) {
-        response.header("x-patchbay-preset-dropped", applied.meaningless.join(", "));
-    }
+    tell_dropped(&mut response, preset.as_ref());
     Ok(response)
+}
+
+/// Says what of the preset means nothing to clients of the surface.
+fn tell_dropped(response: &mut Response, preset: Option<&Applied>) {
+    if let Some(Applied { meaningless, .. }) = preset
+        && !meaningless.is_empty()
+    {
+        response.header("x-patchbay-preset-dropped", meaningless.join(", "));
+    }
 }
 
 async fn relayed<W: World>(world: &W, job: Job, mut filling: Option<Filling>) -> Result<Response> {

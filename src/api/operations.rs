@@ -82,6 +82,7 @@ pub async fn answer<W: World>(
         wishes,
         kit: None,
         is_rewritten: false,
+        left_out: Vec::new(),
         trusted_hosts: trusted_hosts(&|name| world.var(name)).into(),
         ask: Some(Rc::clone(&ask)),
     };
@@ -131,6 +132,7 @@ async fn prepare<W: World>(
         choice: None,
         plugins: Plugins::default(),
         tools: Default::default(),
+        left_out: Vec::new(),
         strategy,
         preferences,
         prompt_tokens: ask.longest_input(),

@@ -58,6 +58,8 @@ pub struct Prepared {
     pub prompt_tokens: u64,
     /// The tools that the gateway is to run for it.
     pub tools: Wanted,
+    /// Those of them that nobody here runs, and that it does without.
+    pub left_out: Vec<&'static str>,
     /// What the conversation's past speaks for.
     pub affinity: Rc<Affinity>,
     /// The provider keys that its account brought for it.
@@ -152,6 +154,7 @@ pub async fn prepare<W: World>(
         plugins,
         prompt_tokens,
         tools: wanted,
+        left_out: Vec::new(),
         metadata,
         wanted: None,
     })
@@ -269,8 +272,23 @@ impl Prepared {
             let of_gateway = |tool: &ServerTool| tool.kind != ServerToolKind::WebSearch;
             self.chat.server_tools.retain(of_gateway);
             self.chat.native_search = Some(wanted.take_native());
+        } else if !deployment.has_engines() && wanted.give_up_search(&self.chat) {
+            self.leave_out(ServerToolKind::WebSearch);
         }
         Ok(Kit::of(wanted, &deployment)?.map(Rc::new))
+    }
+
+    /// The model is not offered a tool of the gateway's.
+    fn leave_out(&mut self, kind: ServerToolKind) {
+        let chat = &mut self.chat;
+        chat.tools.retain(|tool| tool.name != kind.function());
+        chat.server_tools.retain(|tool| tool.kind != kind);
+        if chat.tools.is_empty() {
+            // Hosts refuse a choice among no tools.
+            chat.tool_choice = None;
+            chat.parallel_tool_calls = None;
+        }
+        self.left_out.push(kind.function());
     }
 
     /// What the client asks of the way this plan is run.

@@ -70,6 +70,8 @@ pub struct ServerTool {
     pub path: String,
     /// It is spelt as the author of the client's API does, so the client's bytes may go on to a host of that API.
     pub is_own: bool,
+    /// It is offered out of habit: the request does without it where nobody can run it.
+    pub may_lack: bool,
 }
 
 impl ServerTool {
@@ -85,12 +87,14 @@ impl ServerTool {
                 parameters: fields,
                 path,
                 is_own: false,
+                may_lack: false,
             }),
             Some(Value::Object(parameters)) => Ok(Self {
                 kind,
                 parameters,
                 path: format!("{path}.parameters"),
                 is_own: false,
+                may_lack: false,
             }),
             Some(_) => Err(Error::invalid(
                 format!("{path}.parameters"),

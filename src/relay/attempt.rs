@@ -458,6 +458,7 @@ fn native(
     };
     let native = dialects::request(&inbound, target)?;
     shape.tell_dropped(&native.dropped);
+    shape.tell_left_out(&job.left_out);
     Ok((native, shape))
 }
 

@@ -68,6 +68,8 @@ pub struct Job {
     pub ask: Option<Rc<Ask>>,
     /// The client's own bytes do not say what is asked any more.
     pub is_rewritten: bool,
+    /// Tools that it offers and does without, as nobody here runs them.
+    pub left_out: Vec<&'static str>,
     /// Hosts that are not public and may be fetched all the same: `host` or `host:port`.
     pub trusted_hosts: Rc<[String]>,
 }

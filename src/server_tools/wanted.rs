@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     catalog::WebSearch,
-    chat::{ChatRequest, NativeSearch, ServerTool, ServerToolKind},
+    chat::{ChatRequest, NativeSearch, ServerTool, ServerToolKind, ToolChoice},
     error::{Error, Result},
 };
 
@@ -31,6 +31,8 @@ pub struct Wanted {
     pub search: Option<SearchParams>,
     /// The client's own bytes ask hosts of its API for that search.
     pub is_own_search: bool,
+    /// The request does without that search where nobody can run it.
+    pub may_lack_search: bool,
     /// Fetch by the model.
     pub fetch: Option<FetchTool>,
     /// Date and time.
@@ -125,6 +127,23 @@ impl Wanted {
         NativeSearch { is_own, ..native }
     }
 
+    /// Gives up a search that the model need not run and the request can do without. Whether there was one.
+    pub fn give_up_search(&mut self, chat: &ChatRequest) -> bool {
+        let search = ServerToolKind::WebSearch.function();
+        let is_forced = match &chat.tool_choice {
+            Some(ToolChoice::Function(name)) => name == search,
+            Some(ToolChoice::Required) => chat.tools.iter().all(|tool| tool.name == search),
+            Some(ToolChoice::Auto | ToolChoice::None) | None => false,
+        };
+        let is_open = |params: &SearchParams| params.engine == EngineChoice::Auto;
+        let gives_up =
+            self.may_lack_search && !is_forced && self.search.as_ref().is_some_and(is_open);
+        if gives_up {
+            self.search = None;
+        }
+        gives_up
+    }
+
     /// Whether this search can be told which pages are wanted.
     pub fn suits(&self, search: &WebSearch) -> bool {
         self.searches().all(|params| {
@@ -144,12 +163,14 @@ impl Wanted {
             parameters,
             path,
             is_own,
+            may_lack,
         } = tool;
         // A later declaration of the same tool replaces an earlier one, as where a preset and the request both have it.
         match kind {
             ServerToolKind::WebSearch => {
                 self.search = Some(SearchParams::read(parameters, path)?);
                 self.is_own_search = *is_own;
+                self.may_lack_search = *may_lack;
             }
             ServerToolKind::WebFetch => self.fetch = Some(FetchTool::read(parameters, path)?),
             ServerToolKind::Datetime => {

@@ -19,6 +19,8 @@ use crate::{
 pub mod compress;
 pub mod files;
 mod filters;
+#[cfg(test)]
+mod filters_tests;
 mod form;
 pub mod heal;
 #[cfg(test)]
@@ -99,6 +101,20 @@ impl Shape {
             self.notes.push(Note {
                 data: Some(json!({"dropped": names})),
                 ..Note::new("plugin", "unsupported-parameters", summary)
+            });
+        }
+    }
+
+    /// Tells which tools of the request nobody here runs.
+    pub fn tell_left_out(&mut self, tools: &[&'static str]) {
+        if !tools.is_empty() {
+            let summary = format!(
+                "Nobody here runs {}, which the model was not offered",
+                tools.join(", ")
+            );
+            self.notes.push(Note {
+                data: Some(json!({"dropped": tools})),
+                ..Note::new("plugin", "unavailable-tools", summary)
             });
         }
     }

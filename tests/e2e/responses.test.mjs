@@ -186,6 +186,42 @@ test("a custom tool is a custom tool whoever serves", async () => {
   }
 });
 
+for (const dialect of DIALECTS) {
+  test(`${dialect}: a search that an agent offers out of habit is left out where nobody searches, and that is told`, async () => {
+    const search = { type: "web_search", external_web_access: true, search_context_size: "low" };
+    const headers = { "x-openrouter-metadata": "enabled" };
+    for (const stream of [false, true]) {
+      for (const [offered, choice, left] of [[[tools[0], search], "auto", ["get_weather"]], [[search, tools[0]], "required", ["get_weather"]], [[search], undefined, []]]) {
+        const { status, error, response, headers: told } = await ask({ model: `test/${dialect}`, stream, input: "get_weather in Paris", tools: offered, tool_choice: choice }, { headers });
+        assert.equal(status, 200, JSON.stringify(error));
+        assert.match(told.get("x-patchbay-pipeline") ?? "", /unavailable-tools/);
+        const step = response.openrouter_metadata.pipeline.find(({ name }) => name === "unavailable-tools");
+        assert.deepEqual(step.data, { dropped: ["web_search"] });
+        assert.equal(response.status, "completed");
+        const { body } = lastRequest();
+        assert.deepEqual((body.tools ?? []).map((each) => each.name ?? each.function.name), left);
+        if (left.length === 0) assert.equal(body.tool_choice, undefined);
+        else assert.equal(of(response, "function_call")[0].name, "get_weather");
+      }
+    }
+  });
+}
+
+test("a search that has to be made is refused where nobody searches", async () => {
+  const search = { type: "web_search" };
+  for (const [fields, param] of [
+    [{ tools: [search], tool_choice: "required" }, "tools[0].engine"],
+    [{ tools: [search], tool_choice: { type: "function", name: "web_search" } }, "tools[0].engine"],
+    [{ tools: [search], tool_choice: { type: "web_search" } }, "tool_choice"],
+    [{ tools: [{ type: "openrouter:web_search" }] }, "tools[0].engine"],
+    [{ tools: [{ ...search, engine: "exa" }] }, "tools[0].engine"],
+    [{ plugins: [{ id: "web" }] }, "plugins[0].engine"],
+  ]) {
+    const { status, error } = await ask({ model: "test/openai", ...fields });
+    assert.deepEqual([status, error?.param], [400, param], JSON.stringify(fields));
+  }
+});
+
 test("nothing is stored, so nothing can be referred to", async () => {
   for (const [field, value] of [["store", true], ["previous_response_id", "resp_1"], ["background", true]]) {
     const { status, error, body } = await ask({ model: "test/openai", [field]: value });

@@ -86,6 +86,7 @@ pub fn job(body: Value, attempts: Vec<Route>) -> Job {
         kit: None,
         ask: None,
         is_rewritten: false,
+        left_out: Vec::new(),
         trusted_hosts: Rc::default(),
     }
 }

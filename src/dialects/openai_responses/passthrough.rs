@@ -10,7 +10,7 @@ use serde_json::{Value, value::RawValue};
 
 use super::{client::is_sealed, input::Rules};
 use crate::{
-    chat::{ChatRequest, ReasoningFormat},
+    chat::{ChatRequest, ReasoningFormat, ServerToolKind},
     dialects::{
         Inbound, Surface, Target,
         splice::{Fields, ObjectWriter, put_array},
@@ -92,14 +92,15 @@ pub(super) fn is_unknown(key: &str) -> bool {
     !OWN.contains(&key) && !CACHE.contains(&key)
 }
 
-/// The client's tools but a search that must not go to the web: what the gateway did not read, it cannot charge.
-pub(super) fn without_offline_search(tools: &str) -> Cow<'_, str> {
+/// The client's tools but a search, which was not asked of the host: what the gateway did not read, it cannot charge.
+pub(super) fn without_search(tools: &str) -> Cow<'_, str> {
     let is_kept = |tool: &&RawValue| {
         let tool: Value = serde_json::from_str(tool.get()).unwrap_or_default();
-        tool.get("external_web_access") != Some(&Value::Bool(false))
+        let kind = tool.get("type").and_then(Value::as_str);
+        kind.and_then(ServerToolKind::parse) != Some(ServerToolKind::WebSearch)
     };
     let all: Vec<&RawValue> = match serde_json::from_str(tools) {
-        Ok(all) if tools.contains("\"external_web_access\"") => all,
+        Ok(all) if tools.contains("web_search") => all,
         _ => return Cow::Borrowed(tools),
     };
     let mut out = Vec::with_capacity(tools.len());

@@ -152,7 +152,7 @@ impl<'a> Writer<'a, '_> {
         let plain = self.has(Quirk::PlainPatterns);
         match (self.own("tools").filter(|_| !plain), search.as_deref()) {
             (Some(tools), None) => {
-                let tools = passthrough::without_offline_search(tools);
+                let tools = passthrough::without_search(tools);
                 self.object.raw("tools", &tools);
             }
             (Some(tools), Some(search)) if search.is_own && !self.is_preview() => {

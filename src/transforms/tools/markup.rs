@@ -103,6 +103,8 @@ struct Scan {
     /// Words that are no call have gone on.
     has_text: bool,
     calls: u32,
+    /// The host's own calls: the place that it gave each, and the place that it has among all calls.
+    own: Vec<(u32, u32)>,
     mended: u32,
     malformed: u32,
     ignored: u32,
@@ -184,10 +186,8 @@ impl Markup {
                 scan.held.push_str(&text);
                 self.reader.scan(choice, scan, false, out);
             }
-            Event::Delta { delta, .. } => {
-                if let Delta::ToolCallStart { index, .. } = &delta {
-                    scan.calls = scan.calls.max(index.saturating_add(1));
-                }
+            Event::Delta { mut delta, .. } => {
+                scan.place(&mut delta);
                 out.push(Event::delta(choice, delta));
             }
             Event::Finish {
@@ -495,6 +495,23 @@ impl Scan {
         self.state = state;
         self.searched = 0;
         self.in_string = false;
+    }
+
+    /// Counts the host's own calls together with those that were read out of words before them.
+    fn place(&mut self, delta: &mut Delta) {
+        match delta {
+            Delta::ToolCallStart { index, .. } => {
+                let place = self.calls;
+                self.own.push((*index, place));
+                self.calls = self.calls.saturating_add(1);
+                *index = place;
+            }
+            Delta::ToolCallArguments { index, .. } => {
+                let known = self.own.iter().find(|(own, _)| own == index);
+                *index = known.map_or(*index, |(_, place)| *place);
+            }
+            _ => {}
+        }
     }
 
     fn say(&mut self, choice: u32, words: String, out: &mut Vec<Event>) {

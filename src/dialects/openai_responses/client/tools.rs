@@ -22,7 +22,12 @@ pub(super) fn tools(tools: Option<Vec<wire::Tool>>) -> Result<(Vec<Tool>, Vec<Se
             Some(ServerToolKind::WebSearch) if is_offline(&tool) => {}
             Some(kind) => {
                 let is_search = tool.r#type == "web_search";
-                let tool = ServerTool::of(kind, tool.others, path)?;
+                // Agents offer the API's own search wherever they work. Who names the gateway's means it.
+                let may_lack = tool.r#type.starts_with("web_search");
+                let tool = ServerTool {
+                    may_lack,
+                    ..ServerTool::of(kind, tool.others, path)?
+                };
                 server_tools.push(match is_search {
                     true => tool.own_with(&["search_context_size", "user_location", "filters"]),
                     false => tool,
