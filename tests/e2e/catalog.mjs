@@ -86,8 +86,8 @@ const scaled = (prices, factor) =>
 
 const QUIRKS = { openai: ["developer_role", "max_completion_tokens"] };
 
-/** One provider's row as TOML. */
-export function provider({ slug, dialect, secret = "TEST_UPSTREAM_KEY", quirks = QUIRKS[dialect] ?? [] }) {
+/** One provider's row as TOML; `counts`: it tells how long a conversation is. */
+export function provider({ slug, dialect, secret = "TEST_UPSTREAM_KEY", quirks = QUIRKS[dialect] ?? [], counts = false }) {
   const { native, path, auth } = WIRES[dialect];
   return `[[provider]]
 slug = "${slug}"
@@ -99,6 +99,7 @@ secret = "${secret}"
 data_policy = { training = false, retention_days = 0 }
 quirks = ${JSON.stringify(quirks)}
 can_cancel = true
+counts_tokens = ${counts}
 `;
 }
 
@@ -206,6 +207,18 @@ export const OPERATION_PRICES = {
   speech: { prompt: 0, completion: 0, units: { characters: 15_000_000_011 } },
   transcription: { prompt: 0, completion: 0, units: { audio_in_hour: 40_000_007 } },
 };
+
+/** The tests' own rows, and `test/embeddings` at its two providers. */
+export function catalogWithEmbeddings() {
+  const [usual, more] = [testCatalog(), operationsCatalog()];
+  const ofEmbeddings = (row) => [row.slug, row.model].includes("test/embeddings");
+  return {
+    ...usual,
+    providers: [...usual.providers, ...more.providers.filter((row) => /slug = "(?:one|two)-ops"/.test(row))],
+    models: [...usual.models, ...more.models.filter(ofEmbeddings)],
+    endpoints: [...usual.endpoints, ...more.endpoints.filter(ofEmbeddings)],
+  };
+}
 
 /** `test/openai`, two that paint in conversations (`test/painter-…`), and models of every operation, `test/<operation>`, each at `one-ops` and, twice as dear, at `two-ops`; rankings at Cohere's wire first. */
 export function operationsCatalog() {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { connect } from "node:net";
 import { after, before, describe, test } from "node:test";
-import { DIALECTS } from "./catalog.mjs";
+import { DIALECTS, endpoint, model as modelRow, provider } from "./catalog.mjs";
 import { call, callJson, generation, nanos, providerOf, settled, user } from "./client.mjs";
 import { startGateway } from "./gateway.mjs";
 import { calls, message, words } from "./messages.mjs";
@@ -316,6 +316,61 @@ describe("the surface", () => {
     assert.ok((await count("Hi")) > 0);
     assert.ok((await count("word ".repeat(1_000))) > (await count("word ".repeat(10), "test/anthropic")) + 500);
     assert.equal((await settled(gateway, account)).balance, before.balance);
+  });
+});
+
+describe("tokens that the provider counts", () => {
+  const WIRES = ["anthropic", "gemini", "openai", "responses"];
+  const rows = (make) => WIRES.map((dialect) => make(`count-${dialect}`, dialect));
+  const catalog = {
+    providers: rows((slug, dialect) => provider({ slug, dialect, counts: true })),
+    models: rows((slug, dialect) => modelRow(`test/${dialect}`)),
+    endpoints: rows((slug, dialect) => endpoint({ model: `test/${dialect}`, provider: slug, dialect })),
+    aliases: [],
+  };
+  let counting, payer;
+  before(async () => {
+    counting = await startGateway({ catalog });
+    payer = await counting.createAccount();
+  });
+  after(() => counting?.stop());
+
+  const count = async (dialect, content = "How long is this?") => {
+    const body = { model: `test/${dialect}`, max_tokens: 99, temperature: 0.5, stream: true, system: "Be brief.", messages: [user(content)], tools };
+    const { status, headers, body: told } = await callJson(counting, "messages/count_tokens", { key: payer.key, body });
+    assert.equal(status, 200, JSON.stringify(told));
+    return { how: headers.get("x-patchbay-token-count"), provider: headers.get("x-patchbay-provider"), tokens: told.input_tokens };
+  };
+
+  for (const dialect of WIRES) {
+    test(`${dialect} is asked in its own words, and nothing is charged`, async () => {
+      const before = await settled(counting, payer.account);
+      const { how, provider: name, tokens } = await count(dialect);
+      const asked = counting.upstream.requests().at(-1);
+      assert.deepEqual([how, name, asked.format, asked.rejected], ["provider", `Test count-${dialect}`, "counting", undefined]);
+      assert.equal(tokens, asked.usage.input);
+      for (const word of ["How long is this?", "Be brief.", "get_weather"]) assert.ok(JSON.stringify(asked.body).includes(word), word);
+      assert.ok((await count(dialect, "word ".repeat(2_000))).tokens > tokens + 2_000);
+      const { balance, total_usage: used } = await settled(counting, payer.account);
+      assert.deepEqual([balance, used], [before.balance, before.total_usage]);
+    });
+
+    test(`${dialect}: where it fails or says nonsense, the gateway estimates`, async () => {
+      for (const behaviour of ["fault-status-503", "fault-status-400", "fault-reset", "fault-garbage"]) {
+        counting.upstream.script({ prefix: `/p/count-${dialect}/`, times: 1, behaviour });
+        const { how, provider: name, tokens } = await count(dialect);
+        assert.deepEqual([how, name], ["estimate", null], behaviour);
+        assert.ok(tokens > 10, behaviour);
+        assert.equal((await count(dialect)).how, "provider", "the next one is asked again");
+      }
+    });
+  }
+
+  test("a provider that does not answer is not waited for", async () => {
+    counting.upstream.script({ prefix: "/p/count-anthropic/", times: 1, behaviour: "fault-gate-headers" });
+    const { how, tokens } = await count("anthropic");
+    assert.ok(how === "estimate" && tokens > 10);
+    counting.upstream.reset();
   });
 });
 

@@ -3,17 +3,18 @@ import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, before, beforeEach, test } from "node:test";
+import { after, before, beforeEach, describe, test } from "node:test";
 import { startUpstream } from "../upstream/upstream.mjs";
-import { chat, eventually, generation, settled, user } from "./client.mjs";
+import { catalogWithEmbeddings } from "./catalog.mjs";
+import { call, callJson, chat, eventually, generation, settled, user } from "./client.mjs";
 import { startGateway } from "./gateway.mjs";
 
 let upstream, folder, gateway, key, account, hash;
 before(async () => {
   upstream = await startUpstream({ eventDelayMs: 0 });
   folder = mkdtempSync(join(tmpdir(), "patchbay-cache-"));
-  gateway = await startGateway({ persist: folder, upstream });
-  ({ key, account, hash } = await gateway.createAccount());
+  gateway = await startGateway({ persist: folder, upstream, catalog: catalogWithEmbeddings() });
+  ({ key, account, hash } = await gateway.createAccount({ usd: "50" }));
 });
 after(async () => {
   await gateway?.stop();
@@ -159,6 +160,117 @@ test("another isolate finds the answer in KV; without KV everybody asks, and not
   const body = question();
   assert.equal(status(await ask(body, outage)), "MISS");
   assert.equal(status(await ask(body, outage)), "HIT", "memory needs no KV");
+});
+
+/** A body of each surface with these words. */
+const BODIES = {
+  "chat/completions": (content) => ({ model: "test/anthropic", messages: [user(content)] }),
+  messages: (content) => ({ model: "test/anthropic", max_tokens: 400, messages: [user(content)] }),
+  responses: (content) => ({ model: "test/anthropic", input: content }),
+  completions: (content) => ({ model: "test/anthropic", prompt: content }),
+  embeddings: (content) => ({ model: "test/embeddings", input: content }),
+};
+const TALKS = Object.keys(BODIES).filter((path) => path !== "embeddings");
+/** What each answer has of its own. */
+const OWN = ["id", "created", "created_at", "completed_at", "usage"];
+
+/** An answer of any surface: `{status, headers, id, told, usages}`; `told` is all that it says beside what is its own. */
+async function post(path, body, options = on()) {
+  const response = await call(gateway, path, { key, body, ...options });
+  const text = await response.text();
+  const data = text.split("\n").filter((line) => line.startsWith("data: ")).map((line) => line.slice("data: ".length));
+  const isStream = response.headers.get("content-type") === "text/event-stream";
+  const parts = (isStream ? data.filter((each) => each !== "[DONE]") : [text]).map((each) => JSON.parse(each)).filter(({ type }) => type !== "ping");
+  const usages = [];
+  const rest = (value) => {
+    const kept = Object.entries(value).filter(([name, inner]) => {
+      if (name === "usage" && inner) usages.push(inner);
+      return !OWN.includes(name);
+    });
+    return Object.fromEntries(kept.map(([name, inner]) => [name, ["message", "response"].includes(name) && inner?.id ? rest(inner) : inner]));
+  };
+  return { status: response.status, headers: response.headers, id: response.headers.get("x-generation-id"), told: parts.map(rest), usages };
+}
+
+const numbersIn = (value) => (typeof value === "object" && value ? Object.values(value).flatMap(numbersIn) : typeof value === "number" ? [value] : []);
+
+for (const [path, body] of Object.entries(BODIES)) {
+  for (const stream of path === "embeddings" ? [false] : [false, true]) {
+    test(`${path}${stream ? ", streamed" : ""}: the same answer again, and a usage of nothing`, async () => {
+      const asks = { ...body(`Please count to ${(questions += 1)}`), ...(stream && { stream }) };
+      const first = await post(path, asks);
+      assert.deepEqual([first.status, status(first)], [200, "MISS"], JSON.stringify(first.told));
+      assert.ok(first.usages.at(-1).cost > 0);
+      const again = await post(path, asks);
+      assert.deepEqual([again.status, status(again), header(again, "source-id")], [200, "HIT", first.id]);
+      assert.deepEqual(again.told, first.told);
+      assert.notEqual(again.id, first.id);
+      assert.ok(again.usages.length > 0);
+      assert.deepEqual(new Set(numbersIn(again.usages)), new Set([0]));
+      assert.equal(asked(), 1);
+      const [record, source] = await Promise.all([generation(gateway, key, again.id), generation(gateway, key, first.id)]);
+      assert.deepEqual([record.response_cache_source_id, record.total_cost, record.streamed], [first.id, 0, stream]);
+      assert.deepEqual([record.finish_reason, record.api_type], [source.finish_reason, source.api_type]);
+    });
+  }
+}
+
+test("what one surface was told, no other is", async () => {
+  const content = `Same words, take ${(questions += 1)}`;
+  const both = { model: "test/anthropic", max_tokens: 400 };
+  for (const [paths, body] of [
+    [["chat/completions", "messages"], { ...both, messages: [user(content)] }],
+    [["chat/completions", "completions"], { ...both, prompt: content }],
+  ]) {
+    for (const wanted of ["MISS", "HIT"]) {
+      for (const path of paths) assert.equal(status(await post(path, body)), wanted, path);
+    }
+  }
+});
+
+describe("a preset", () => {
+  const keep = async (slug, config) => {
+    const { status: code, body } = await callJson(gateway, `presets/${slug}/chat/completions`, { key, body: { model: "test/anthropic", ...config } });
+    return { code, ...body };
+  };
+
+  for (const path of TALKS) {
+    test(`switches the cache on for ${path}, and says for how long`, async () => {
+      assert.equal((await keep("kept", { cache_enabled: true, cache_ttl_seconds: 77 })).code, 201);
+      const asks = { ...BODIES[path](`Question ${(questions += 1)}`), model: "@preset/kept" };
+      const first = await post(path, asks, {});
+      assert.deepEqual([first.status, status(first), header(first, "ttl")], [200, "MISS", "77"]);
+      assert.equal(status(await post(path, asks, {})), "HIT");
+      assert.equal(status(await post(path, asks, { headers: { "x-openrouter-cache": "false" } })), null, "the request says no");
+      const own = { ...BODIES[path](`Question ${(questions += 1)}`), model: "@preset/kept" };
+      assert.equal(header(await post(path, own, { headers: { "x-openrouter-cache-ttl": "33" } }), "ttl"), "33");
+      // What another version of the preset was told is not the answer of this one.
+      await keep("kept", { cache_enabled: true, cache_ttl_seconds: 78 });
+      const later = await post(path, asks, {});
+      assert.deepEqual([status(later), header(later, "ttl")], ["MISS", "78"]);
+    });
+  }
+
+  test("switches it off, also where the request asks for it, and takes no lifetime out of bounds", async () => {
+    await keep("never", { cache_enabled: false });
+    for (const path of TALKS) {
+      const asks = { ...BODIES[path](`Question ${(questions += 1)}`), model: "@preset/never" };
+      for (let again = 0; again < 2; again += 1) assert.equal(status(await post(path, asks)), null, path);
+    }
+    for (const [config, param] of [[{ cache_ttl_seconds: 0 }, "cache_ttl_seconds"], [{ cache_ttl_seconds: 86_401 }, "cache_ttl_seconds"], [{ cache_enabled: "yes" }, "cache_enabled"]]) {
+      const { code, error } = await keep("wrong", config);
+      assert.deepEqual([code, error.param], [400, param]);
+    }
+  });
+
+  test("says what of it means nothing to a surface with a kept answer too", async () => {
+    await keep("odd", { cache_enabled: true, logprobs: true });
+    const asks = { ...BODIES.messages(`Question ${(questions += 1)}`), model: "@preset/odd" };
+    for (const wanted of ["MISS", "HIT"]) {
+      const answer = await post("messages", asks, {});
+      assert.deepEqual([status(answer), answer.headers.get("x-patchbay-preset-dropped")], [wanted, "logprobs"]);
+    }
+  });
 });
 
 test("a key that was disabled gets nothing, not even what it paid for", async () => {

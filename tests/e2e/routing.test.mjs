@@ -265,3 +265,67 @@ test("a preset is kept, used in three ways, replaced and deleted", async () => {
   assert.equal((await chat(gateway, key, { preset: "mail" })).status, 404);
   await assert.rejects(gateway.operator.call("GET", `accounts/${account}/presets/mail`), /404/);
 });
+
+/** The same preset in the words of two surfaces: instructions, a limit, and a tool. */
+const PRESETS = {
+  messages: {
+    model: "test/openai", max_tokens: 321, temperature: 0.25, stop_sequences: ["zzz"], system: [{ type: "text", text: "Be brief." }],
+    tools: [{ name: "get_time", description: "The time", input_schema: { type: "object", properties: {} } }], messages: [user("not kept")],
+  },
+  responses: {
+    model: "test/openai", max_output_tokens: 321, temperature: 0.25, stop: ["zzz"], instructions: "Be brief.",
+    tools: [{ type: "function", name: "get_time", description: "The time", parameters: { type: "object", properties: {} } }], input: "not kept",
+  },
+};
+/** A request of each surface that names nothing but the preset. */
+const USES = {
+  "chat/completions": { messages: [user("Hi")] },
+  messages: { messages: [user("Hi")] },
+  responses: { input: "Hi" },
+  completions: { prompt: "Hi" },
+};
+
+for (const [surface, body] of Object.entries(PRESETS)) {
+  test(`a preset out of a request of ${surface} means the same on every surface`, async () => {
+    const slug = `of-${surface}`;
+    const { status, body: kept } = await callJson(gateway, `presets/${slug}/${surface}`, { key, body });
+    assert.equal(status, 201, JSON.stringify(kept));
+    const { config, system_prompt: prompt, version } = kept.data.designated_version;
+    assert.deepEqual([config.model, config.max_tokens, config.temperature, config.stop, prompt, version], ["test/openai", 321, 0.25, ["zzz"], "Be brief.", 1]);
+    assert.deepEqual(config.tools.map(({ type, function: { name } }) => [type, name]), [["function", "get_time"]]);
+    assert.ok(!JSON.stringify(kept).includes("not kept"));
+    for (const [path, use] of Object.entries(USES)) {
+      for (const name of [{ model: `@preset/${slug}` }, { preset: slug }]) {
+        const answer = await callJson(gateway, path, { key, body: { ...use, ...name, provider: price } });
+        assert.equal(answer.status, 200, `${path}: ${JSON.stringify(answer.body)}`);
+        const told = sent();
+        assert.deepEqual([told.temperature, told.max_completion_tokens ?? told.max_tokens, told.preset], [0.25, 321, undefined], path);
+        const [instructions] = told.messages;
+        assert.ok(["system", "developer"].includes(instructions.role) && JSON.stringify(instructions).includes("Be brief."), path);
+        const isText = path === "completions";
+        assert.deepEqual((told.tools ?? []).map((tool) => tool.function.name), isText ? [] : ["get_time"], path);
+        assert.equal(answer.headers.get("x-patchbay-preset-dropped"), isText ? "tools" : null, path);
+        assert.deepEqual(told.stop, ["zzz"], path);
+      }
+    }
+    await gateway.operator.call("DELETE", `accounts/${account}/presets/${slug}`);
+  });
+}
+
+test("the versions of a preset are listed, the newest first, and read by number or id", async () => {
+  const keep = (temperature) => callJson(gateway, "presets/aged/responses", { key, body: { model: "test/openai", temperature } });
+  for (const temperature of [0.1, 0.2, 0.3]) assert.equal((await keep(temperature)).status, 201);
+  const read = (path) => callJson(gateway, `presets/aged/versions${path}`, { key });
+  const { body: all } = await read("");
+  assert.deepEqual([all.total_count, all.data.map(({ version, config }) => [version, config.temperature])], [3, [[3, 0.3], [2, 0.2], [1, 0.1]]]);
+  for (const { id, version } of all.data) {
+    for (const name of [id, version]) assert.deepEqual((await read(`/${name}`)).body.data, all.data[3 - version]);
+  }
+  const { body: newest } = await callJson(gateway, "presets/aged", { key });
+  assert.deepEqual(newest.data.designated_version_id, all.data[0].id);
+  for (const name of ["4", "0", "newest"]) assert.equal((await read(`/${name}`)).status, 404, name);
+  const stranger = await gateway.createAccount();
+  assert.equal((await callJson(gateway, "presets/aged/versions", { key: stranger.key })).status, 404);
+  await gateway.operator.call("DELETE", `accounts/${account}/presets/aged`);
+  assert.equal((await read("")).status, 404);
+});

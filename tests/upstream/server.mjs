@@ -9,6 +9,7 @@ import { Rejection } from './formats/common.mjs';
 import * as anthropic from './formats/anthropic.mjs';
 import * as bedrock from './formats/bedrock.mjs';
 import * as cohere from './formats/cohere.mjs';
+import * as counting from './formats/counting.mjs';
 import * as gemini from './formats/gemini.mjs';
 import * as openai from './formats/openai.mjs';
 import * as operations from './formats/operations.mjs';
@@ -18,7 +19,7 @@ import { replay } from './replay.mjs';
 import { PromptCache } from './tokens.mjs';
 import * as web from './web.mjs';
 
-const FORMATS = [openai, anthropic, gemini, bedrock, cohere, responses, operations];
+const FORMATS = [openai, anthropic, gemini, bedrock, cohere, responses, operations, counting];
 const LARGEST_REQUEST = 64 * 1024 * 1024;
 const MEGABYTE = 1024 * 1024;
 const SSE = 'text/event-stream; charset=utf-8';
