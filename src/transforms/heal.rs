@@ -64,12 +64,12 @@ pub enum Outcome {
 
 /// Mends a text in which one JSON value is meant.
 pub fn heal(text: &str, expect: Expect) -> Outcome {
-    let trimmed = text.trim_start_matches('\u{feff}').trim();
+    let trimmed = bare(text);
     if let Some(inner) = quoted(trimmed, expect) {
         let mut repairs = vec!["JSON inside a string"];
         return match heal(&inner, expect) {
             Outcome::Valid => Outcome::Healed(Healed {
-                json: inner,
+                json: bare(&inner).to_owned(),
                 repairs,
             }),
             Outcome::Healed(healed) => {
@@ -86,6 +86,11 @@ pub fn heal(text: &str, expect: Expect) -> Outcome {
         Some(found) => Outcome::Healed(found),
         None => Outcome::Hopeless,
     }
+}
+
+/// The text without a byte order mark and white space around it.
+fn bare(text: &str) -> &str {
+    text.trim_start_matches('\u{feff}').trim()
 }
 
 /// Mends a text that should be JSON from its first character on.

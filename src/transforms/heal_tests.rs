@@ -24,6 +24,12 @@ fn what_is_nearly_json_becomes_json() {
         ),
         ("```\n[1]\n```", Any, "[1]", vec!["code fence"]),
         (
+            "\"\u{feff}{\\\"a\\\": 1}\"",
+            Object,
+            r#"{"a": 1}"#,
+            vec!["JSON inside a string"],
+        ),
+        (
             "Sure, here it is:\n{\"a\": 1}\nAnything else?",
             Object,
             r#"{"a":1}"#,
