@@ -32,7 +32,12 @@ pub async fn key<W: World>(world: &W, request: &Request) -> Result<Response> {
         return Ok(Response::json(200, &json_data(&KeyBody::of_manager(&key))));
     }
     let view = world
-        .call(&key.account, &ops::KeyGet { hash: key.hash })
+        .call(
+            &key.account,
+            &ops::KeyGet {
+                hash: key.hash.clone(),
+            },
+        )
         .await?;
     if view.disabled || view.deleted {
         return Err(Error::new(
@@ -42,7 +47,8 @@ pub async fn key<W: World>(world: &W, request: &Request) -> Result<Response> {
             "This API key is disabled",
         ));
     }
-    Ok(Response::json(200, &json_data(&KeyBody::from(view))))
+    let body = KeyBody::from(view).made_for(key.member);
+    Ok(Response::json(200, &json_data(&body)))
 }
 
 /// What `/key` and the operator's routes tell of a key. Amounts are exact decimal dollars.
@@ -73,6 +79,7 @@ pub struct KeyBody {
     is_free_tier: bool,
     is_management_key: bool,
     is_provisioning_key: bool,
+    creator_user_id: Option<String>,
     created_at: String,
     updated_at: String,
     last_used_at: Option<String>,
@@ -101,6 +108,7 @@ impl From<ops::KeyView> for KeyBody {
             is_free_tier: false,
             is_management_key: false,
             is_provisioning_key: false,
+            creator_user_id: None,
             created_at: rfc3339(view.created_at),
             updated_at: rfc3339(view.updated_at),
             last_used_at: view.last_used_at.map(rfc3339),
@@ -110,11 +118,18 @@ impl From<ops::KeyView> for KeyBody {
 }
 
 impl KeyBody {
+    /// The same key, as that of a person.
+    pub fn made_for(mut self, member: Option<String>) -> Self {
+        self.creator_user_id = member;
+        self
+    }
+
     /// A management key, which spends nothing.
     pub fn of_manager(key: &KeyRecord) -> Self {
         Self {
             is_management_key: true,
             is_provisioning_key: true,
+            creator_user_id: key.member.clone(),
             ..Self::from(ops::KeyView {
                 hash: key.hash.clone(),
                 name: key.name.clone(),

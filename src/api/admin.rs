@@ -41,6 +41,7 @@ pub async fn handle<W: World>(
     let operators = Scope {
         actor,
         account: None,
+        member: None,
     };
     match (method, path) {
         ("POST", ["accounts"]) => create_account(world, request.json().await?).await,
@@ -54,7 +55,7 @@ pub async fn handle<W: World>(
         ("POST", ["accounts", id, "keys"]) => {
             keys::create(world, &operators, id, request.json().await?).await
         }
-        ("GET", ["accounts", id, "keys"]) => keys::list(world, id, &request).await,
+        ("GET", ["accounts", id, "keys"]) => keys::list(world, &operators, id, &request).await,
         ("GET", ["accounts", id, "presets"]) => presets::list(world, id).await,
         ("POST", ["accounts", id, "presets"]) => {
             save_preset(world, id, request.json().await?).await

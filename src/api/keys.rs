@@ -18,8 +18,9 @@ use crate::{
     credits::{ops, periods::Reset, sql::SqlValue},
     error::{Error, Result},
     identity::{
-        Actor, KeyRecord, MintedKey, Role,
+        Actor, KeyRecord, Manager, MintedKey, Role,
         keys::{SELECT_ALL, kv_key},
+        people::members,
     },
     time::parse_rfc3339,
 };
@@ -28,8 +29,8 @@ use crate::{
 const PAGE: usize = 100;
 
 const SELECT_OWNER: &str =
-    "SELECT account, name, deleted, management FROM api_keys WHERE hash = ?1";
-const INSERT: &str = "INSERT INTO api_keys (hash, account, name, label, disabled, limit_nanos, limit_reset, created_at, expires_at, management) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    "SELECT account, name, deleted, management, member FROM api_keys WHERE hash = ?1";
+const INSERT: &str = "INSERT INTO api_keys (hash, account, name, label, disabled, limit_nanos, limit_reset, created_at, expires_at, management, member) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11 WHERE ?11 IS NULL OR EXISTS (SELECT 1 FROM members WHERE account = ?2 AND user = ?11) RETURNING hash";
 const UPDATE: &str = "UPDATE api_keys SET name = ?2, disabled = ?3, limit_nanos = ?4, limit_reset = ?5, updated_at = ?6 WHERE hash = ?1";
 
 /// Whose keys may be touched, and by whom.
@@ -38,6 +39,15 @@ pub(super) struct Scope<'a> {
     pub actor: &'a Actor,
     /// The one account; all of them for the operator. Keys of others are not there (404).
     pub account: Option<&'a str>,
+    /// The one person, where it is somebody who sees no other's keys.
+    pub member: Option<&'a str>,
+}
+
+impl Scope<'_> {
+    fn covers(&self, account: &str, member: Option<&str>) -> bool {
+        self.account.is_none_or(|own| own == account)
+            && (self.member.is_none() || self.member == member)
+    }
 }
 
 /// Answers `/keys` and `/keys/{hash}`; `path` is what follows `keys`.
@@ -47,38 +57,71 @@ pub(super) async fn handle<W: World>(
     method: &str,
     path: &[&str],
 ) -> Result<Response> {
-    let manager = manager(world, &request, Role::Admin).await?;
+    let manager = manager(world, &request, Role::Member).await?;
     let scope = Scope {
         actor: &manager.actor,
         account: Some(&manager.account),
+        member: manager.person().filter(|_| manager.role < Role::Admin),
     };
     match (method, path.first()) {
         (_, Some(hash)) => one(world, &scope, method, hash, request).await,
         ("POST", None) => {
-            let new: NewKey = request.json().await?;
+            let mut new: NewKey = request.json().await?;
+            new.creator_user_id = owner(world, &manager, new.creator_user_id).await?;
             if new.is_management_key {
                 // Else a key that leaked would outlive its end.
                 manager.require(Role::Owner)?;
             }
             create(world, &scope, &manager.account, new).await
         }
-        _ => list(world, &manager.account, &request).await,
+        _ => list(world, &scope, &manager.account, &request).await,
+    }
+}
+
+/// Whose a new key is: the person's who makes it, unless somebody who administers the account names another member or, by
+/// `null`, nobody.
+async fn owner<W: World>(
+    world: &W,
+    manager: &Manager,
+    asked: Option<Option<String>>,
+) -> Result<Option<Option<String>>> {
+    let invalid = |message: &str| Error::invalid("creator_user_id", message);
+    let own = manager.person();
+    match asked {
+        None => Ok(Some(own.map(str::to_owned))),
+        Some(asked) if manager.role < Role::Admin && asked.as_deref() != own => {
+            Err(invalid("Members make keys of their own only"))
+        }
+        Some(Some(user)) => match members::role(world, &manager.account, &user).await? {
+            Some(_) => Ok(Some(Some(user))),
+            None => Err(invalid("There is no such member in the account")),
+        },
+        Some(None) => Ok(Some(None)),
     }
 }
 
 /// A key as it is asked for.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewKey {
-    name: String,
+    pub name: String,
     #[serde(default)]
-    limit: Option<Value>,
+    pub limit: Option<Value>,
     #[serde(default)]
-    limit_reset: Option<Reset>,
+    pub limit_reset: Option<Reset>,
     #[serde(default)]
-    expires_at: Option<String>,
+    pub expires_at: Option<String>,
     #[serde(default)]
-    is_management_key: bool,
+    pub is_management_key: bool,
+    /// `null` is nobody's.
+    #[serde(default, deserialize_with = "named_or_null")]
+    pub creator_user_id: Option<Option<String>>,
+}
+
+fn named_or_null<'de, D: serde::Deserializer<'de>>(
+    value: D,
+) -> std::result::Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(value).map(Some)
 }
 
 /// Makes a key; its text is in this answer only.
@@ -89,6 +132,24 @@ pub(super) async fn create<W: World>(
     new: NewKey,
 ) -> Result<Response> {
     let minted = MintedKey::new(&world.random()?);
+    let key = minted.secret.clone();
+    let data = make(world, scope, account, new, minted).await?;
+    #[derive(Serialize)]
+    struct Created {
+        data: KeyBody,
+        key: String,
+    }
+    Ok(Response::json(201, &Created { data, key }))
+}
+
+/// Makes a key whose text is known already.
+pub(super) async fn make<W: World>(
+    world: &W,
+    scope: &Scope<'_>,
+    account: &str,
+    new: NewKey,
+    minted: MintedKey,
+) -> Result<KeyBody> {
     let limit = new
         .limit
         .as_ref()
@@ -112,21 +173,22 @@ pub(super) async fn create<W: World>(
         // Only the look-up in D1 tells.
         own_keys: false,
         management: new.is_management_key,
+        member: new.creator_user_id.flatten(),
     };
     let body = told(world, &record).await?;
-    world.query(INSERT, &params(&record)).await?;
+    let rows = world.query(INSERT, &params(&record)).await?;
+    if rows.is_empty() {
+        // Whose key it would be left the account in this moment.
+        let hash = record.hash;
+        if !record.management {
+            world.call(account, &ops::KeyDelete { hash }).await?;
+        }
+        let message = "There is no such member in the account";
+        return Err(Error::invalid("creator_user_id", message));
+    }
     let (hash, name) = (record.hash.as_str(), record.name.as_str());
     audit(world, scope.actor, "key.create", Some(account), hash, name).await?;
-    #[derive(Serialize)]
-    struct Created {
-        data: KeyBody,
-        key: String,
-    }
-    let created = Created {
-        data: body,
-        key: minted.secret,
-    };
-    Ok(Response::json(201, &created))
+    Ok(body)
 }
 
 /// Tells the object of a key's settings, and answers what is told of the key.
@@ -144,12 +206,14 @@ async fn told<W: World>(world: &W, record: &KeyRecord) -> Result<KeyBody> {
         created_at: record.created_at,
         expires_at: record.expires_at,
     };
-    Ok(KeyBody::from(world.call(&record.account, &put).await?))
+    let view = world.call(&record.account, &put).await?;
+    Ok(KeyBody::from(view).made_for(record.member.clone()))
 }
 
 /// The account's keys, the oldest first: `offset`, `include_disabled` and `include_expired` choose among them.
 pub(super) async fn list<W: World>(
     world: &W,
+    scope: &Scope<'_>,
     account: &str,
     request: &Request,
 ) -> Result<Response> {
@@ -170,12 +234,13 @@ pub(super) async fn list<W: World>(
     for row in &rows {
         let record = KeyRecord::from_row(row)?;
         let is_expired = record.expires_at.is_some_and(|end| end <= now);
-        if (record.disabled && !disabled) || (is_expired && !expired) {
+        let is_seen = scope.covers(&record.account, record.member.as_deref());
+        if !is_seen || (record.disabled && !disabled) || (is_expired && !expired) {
             continue;
         }
         let view = views.iter().position(|view| view.hash == record.hash);
         match view.map(|at| views.swap_remove(at)) {
-            Some(view) => bodies.push(KeyBody::from(view)),
+            Some(view) => bodies.push(KeyBody::from(view).made_for(record.member)),
             None if record.management => bodies.push(KeyBody::of_manager(&record)),
             // Deleted in the object a moment ago.
             None => {}
@@ -217,7 +282,8 @@ async fn show<W: World>(world: &W, scope: &Scope<'_>, hash: &str) -> Result<Resp
     }
     let hash = hash.to_owned();
     let view = world.call(&record.account, &ops::KeyGet { hash }).await?;
-    Ok(Response::json(200, &json_data(&KeyBody::from(view))))
+    let body = KeyBody::from(view).made_for(record.member);
+    Ok(Response::json(200, &json_data(&body)))
 }
 
 /// What may change; an absent field stays, `null` clears.
@@ -293,7 +359,7 @@ async fn delete<W: World>(world: &W, scope: &Scope<'_>, hash: &str) -> Result<Re
     let text = |name: &str| rows.first().and_then(|row| row.get(name)?.as_str());
     let is = |name: &str| rows.first().and_then(|row| row.get(name)?.as_i64()) == Some(1);
     let account = text("account")
-        .filter(|owner| scope.account.is_none_or(|account| account == *owner))
+        .filter(|owner| scope.covers(owner, text("member")))
         .ok_or_else(|| missing("key", hash))?;
     if !is("management") {
         let hash = hash.to_owned();
@@ -316,11 +382,7 @@ async fn delete<W: World>(world: &W, scope: &Scope<'_>, hash: &str) -> Result<Re
 async fn stored<W: World>(world: &W, scope: &Scope<'_>, hash: &str) -> Result<KeyRecord> {
     let record = world.key_in_d1(hash).await?;
     record
-        .filter(|record| {
-            scope
-                .account
-                .is_none_or(|account| account == record.account)
-        })
+        .filter(|record| scope.covers(&record.account, record.member.as_deref()))
         .ok_or_else(|| missing("key", hash))
 }
 
@@ -329,7 +391,7 @@ async fn forget<W: World>(world: &W, hash: &str) -> Result<()> {
     world.delete_kv(&[kv_key(hash)]).await
 }
 
-fn params(record: &KeyRecord) -> [SqlValue; 10] {
+fn params(record: &KeyRecord) -> [SqlValue; 11] {
     [
         record.hash.as_str().into(),
         record.account.as_str().into(),
@@ -341,6 +403,7 @@ fn params(record: &KeyRecord) -> [SqlValue; 10] {
         record.created_at.into(),
         record.expires_at.into(),
         record.management.into(),
+        record.member.as_deref().into(),
     ]
 }
 

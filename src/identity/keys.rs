@@ -52,20 +52,24 @@ pub struct KeyRecord {
     /// It administers its account and calls no model.
     #[serde(default)]
     pub management: bool,
+    /// Whose it is, where it is a person's: their id. It ends when they leave the account.
+    #[serde(default)]
+    pub member: Option<String>,
 }
 
 macro_rules! select {
     ($of:literal) => {
         concat!(
-            "SELECT hash, account, name, label, disabled, limit_nanos, limit_reset, created_at, expires_at, management, ",
+            "SELECT hash, account, name, label, disabled, limit_nanos, limit_reset, created_at, expires_at, management, member, ",
             "EXISTS (SELECT 1 FROM byok_keys WHERE byok_keys.account = api_keys.account) AS own_keys ",
-            "FROM api_keys WHERE deleted = 0 AND ",
+            "FROM api_keys WHERE deleted = 0 ",
+            "AND (member IS NULL OR EXISTS (SELECT 1 FROM members WHERE members.account = api_keys.account AND members.user = api_keys.member)) AND ",
             $of
         )
     };
 }
 
-/// Reads a key's record by its hash, unless it was deleted.
+/// Reads a key's record by its hash, unless it was deleted or its owner left the account.
 pub const SELECT: &str = select!("hash = ?1");
 /// Reads the records of an account's keys but the deleted, the oldest first.
 pub const SELECT_ALL: &str = select!("account = ?1 ORDER BY created_at, hash");
@@ -96,6 +100,7 @@ impl KeyRecord {
                 expires_at: number("expires_at"),
                 own_keys: number("own_keys")? != 0,
                 management: number("management")? != 0,
+                member: text("member"),
             })
         };
         record().ok_or_else(|| {

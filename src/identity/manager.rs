@@ -68,6 +68,14 @@ pub struct Manager {
 }
 
 impl Manager {
+    /// The person, where it is one.
+    pub fn person(&self) -> Option<&str> {
+        match &self.actor {
+            Actor::Person(id) => Some(id),
+            Actor::Operator | Actor::Key(_) => None,
+        }
+    }
+
     /// Refuses what takes a higher role.
     ///
     /// # Errors

@@ -161,6 +161,7 @@ mod tests {
             expires_at: None,
             own_keys: false,
             management: false,
+            member: None,
         };
         change(&mut record);
         Stores {

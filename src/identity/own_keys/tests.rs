@@ -79,6 +79,7 @@ fn stores() -> Stores {
         include_str!("../../../migrations/0001_init.sql"),
         include_str!("../../../migrations/0003_byok.sql"),
         include_str!("../../../migrations/0020_management_keys.sql"),
+        include_str!("../../../migrations/0021_people.sql"),
     ] {
         d1.execute_batch(migration).unwrap();
     }
