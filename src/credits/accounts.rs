@@ -15,6 +15,7 @@ pub fn explain(error: LedgerError) -> Error {
         LedgerError::Invalid(_) => (Source::Client, Next::Final, ErrorType::InvalidRequest),
         LedgerError::NotOpen
         | LedgerError::NotSettled
+        | LedgerError::UnknownPurchase
         | LedgerError::KeyUnknown
         | LedgerError::KeyDeleted => (Source::Client, Next::Final, ErrorType::NotFound),
         LedgerError::IdReused => (Source::Client, Next::Final, ErrorType::Conflict),

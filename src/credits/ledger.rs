@@ -18,7 +18,9 @@
 //! 5. **A key's counters = Σ its settlements** of the period, each as corrected, written in the same transaction.
 //! 6. **A wrong price is mended by a further entry** (`correction`), never by a change: what a request costs is its settlement and
 //!    its corrections together. A correction counts in the key's period that its settlement counted in, not in today's.
-//! 7. **Repeats are harmless.** Ids are the caller's. A repeated grant or finish answers what the first did; the same id with
+//! 7. **What a purchase has lost is a function of the facts** about its refunds and disputes ([`funds`]), so that their order and
+//!    repetition change nothing. What expires is never more than what is left ([`lots`]).
+//! 8. **Repeats are harmless.** Ids are the caller's. A repeated grant or finish answers what the first did; the same id with
 //!    another amount or key is [`LedgerError::IdReused`]. A repeated open hold is granted again without a second
 //!    reservation; one whose request has ended is refused as `finished`, because going on would be unpaid work. A refusal
 //!    writes nothing, so it is not remembered: asking again asks anew.
@@ -29,7 +31,7 @@
 //! writes. So N concurrent requests on the last cent are N calls in some order, and each sees the holds of those before it.
 //! A crash, a panic or a failing store can still stop a call between two statements, so every operation that changes
 //! anything is either a single statement or one transaction. A caller that got no answer repeats its call: either nothing
-//! happened or rule 7 applies. The answer leaves the object only after its writes are durable (the platform's output gate).
+//! happened or rule 8 applies. The answer leaves the object only after its writes are durable (the platform's output gate).
 //!
 //! # A settlement after the hold expired
 //!
@@ -48,25 +50,30 @@
 
 mod correction;
 mod finish;
+mod funds;
 mod hold;
 mod keys;
+mod lots;
 mod outbox;
 mod schema;
+mod watch;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::money::{MAX_NANOS, Nanos};
 use super::ops::{
-    Call, Correct, Entries, Envelope, Expire, GetSnapshot, Grant, Granted, Hold, KeyDelete, KeyGet,
-    KeyPut, Keys, LedgerError, NextAlarm, Open, OutboxAck, OutboxFailed, OutboxPeek, Settle,
-    Snapshot, Void,
+    AddCredits, Call, Correct, Entries, Envelope, Expire, FundingGet, FundingPut, GetSnapshot,
+    Grant, Hold, KeyDelete, KeyGet, KeyPut, Keys, LapseCredits, LedgerError, NextAlarm,
+    NoticesTaken, Open, OutboxAck, OutboxFailed, OutboxPeek, RefundCredits, Reverse, Settle,
+    Snapshot, TopUpFailed, Void, Watch,
 };
 use super::sql::{Columns, Row, Sql, SqlValue};
 
 pub use correction::MAX_ENTRIES;
 pub use finish::EXPIRE_BATCH;
 pub use hold::MAX_HOLD_TTL_MS;
+pub use lots::LAPSE_RETRY_MS;
 pub use outbox::{FLUSH_DELAY_MS, MAX_FLUSH_BYTES, MAX_FLUSH_ROWS, MAX_RETRY_DELAY_MS};
 
 /// Longest id, hash or name.
@@ -110,6 +117,22 @@ impl<S: Sql> Ledger<S> {
             OutboxAck::OP => answer(json, |request: &OutboxAck| self.outbox_ack(request)),
             OutboxFailed::OP => answer(json, |_: &OutboxFailed| self.outbox_failed(now_ms)),
             NextAlarm::OP => answer(json, |_: &NextAlarm| self.next_alarm()),
+            _ => self.call_funds(op, json, now_ms),
+        }
+    }
+
+    /// The operations on credits that come and go.
+    fn call_funds(&self, op: &str, json: &str, now_ms: i64) -> String {
+        match op {
+            AddCredits::OP => answer(json, |request| self.add_credits(request, now_ms)),
+            Reverse::OP => answer(json, |request| self.reverse(request, now_ms)),
+            RefundCredits::OP => answer(json, |request| self.refund_credits(request, now_ms)),
+            LapseCredits::OP => answer(json, |request| self.lapse_credits(request, now_ms)),
+            FundingPut::OP => answer(json, |request| self.funding_put(request, now_ms)),
+            FundingGet::OP => answer(json, |_: &FundingGet| self.funding_get(now_ms)),
+            TopUpFailed::OP => answer(json, |request| self.top_up_failed(request, now_ms)),
+            Watch::OP => answer(json, |_: &Watch| self.watch(now_ms)),
+            NoticesTaken::OP => answer(json, |request| self.notices_taken(request)),
             _ => render::<()>(Err(LedgerError::UnknownOp(op.to_owned()))),
         }
     }
@@ -144,7 +167,9 @@ impl<S: Sql> Ledger<S> {
                 "SELECT id, created_at,
                     (SELECT balance FROM entries ORDER BY seq DESC LIMIT 1),
                     (SELECT COALESCE(SUM(amount), 0) FROM holds),
-                    (SELECT COALESCE(SUM(amount), 0) FROM entries WHERE kind = 'grant'),
+                    (SELECT COALESCE(SUM(amount), 0) FROM entries WHERE kind IN
+                        ('grant', 'purchase', 'coupon', 'refund', 'refund_undone', 'dispute', 'dispute_won', 'lapse')),
+                    (SELECT COALESCE(SUM(amount), 0) FROM entries WHERE kind = 'purchase'),
                     (SELECT COUNT(*) FROM holds),
                     (SELECT COUNT(*) FROM outbox)
                 FROM account",
@@ -154,6 +179,7 @@ impl<S: Sql> Ledger<S> {
         let (account, created_at) = (row.take()?, row.take()?);
         let balance = row.take::<Option<Nanos>>()?.unwrap_or_default();
         let (held, granted): (Nanos, Nanos) = (row.take()?, row.take()?);
+        let purchased = row.take()?;
         Ok(Snapshot {
             account,
             created_at,
@@ -161,57 +187,10 @@ impl<S: Sql> Ledger<S> {
             held,
             available: balance.checked_sub(held)?,
             granted,
+            purchased,
             charged: granted.checked_sub(balance)?,
             open_holds: row.take()?,
             unsent_rows: row.take()?,
-        })
-    }
-
-    /// Adds credits. A repeat answers what the first did.
-    ///
-    /// # Errors
-    /// When the amount is not positive, the id stands for another amount, or all grants together would leave the range.
-    pub fn grant(&self, request: &Grant, now_ms: i64) -> Result<Granted, LedgerError> {
-        word("id", &request.id)?;
-        if request.amount <= Nanos::ZERO {
-            return Err(LedgerError::Invalid("a grant is above zero".to_owned()));
-        }
-        self.transaction(|| {
-            let earlier = self.row(
-                "SELECT amount, balance, at FROM entries WHERE id = ? AND kind = 'grant'",
-                &[request.id.as_str().into()],
-            )?;
-            if let Some(mut row) = earlier {
-                let granted = Granted {
-                    amount: row.take()?,
-                    balance: row.take()?,
-                    at: row.take()?,
-                };
-                return if granted.amount == request.amount {
-                    Ok(granted)
-                } else {
-                    Err(LedgerError::IdReused)
-                };
-            }
-            let totals = self.snapshot()?;
-            // Bounds the sum of all grants, and with it every total derived from them.
-            totals.granted.checked_add(request.amount)?;
-            let balance = totals.balance.checked_add(request.amount)?;
-            self.enter(&Entry {
-                id: &request.id,
-                kind: "grant",
-                amount: request.amount,
-                balance,
-                held: None,
-                key_hash: None,
-                at: now_ms,
-                note: Some(request.note.as_str()).filter(|note| !note.is_empty()),
-            })?;
-            Ok(Granted {
-                amount: request.amount,
-                balance,
-                at: now_ms,
-            })
         })
     }
 

@@ -14,6 +14,14 @@ use super::money::{MoneyError, Nanos};
 use super::periods::Reset;
 use super::sql::SqlError;
 
+mod funds;
+
+pub use funds::{
+    AddCredits, AutoTopUp, Fund, Funding, FundingGet, FundingPut, LapseCredits, Lapsed, Notice,
+    NoticeKind, NoticesLeft, NoticesTaken, RefundCredits, Reversal, Reverse, Reversed, TopUpFailed,
+    Watch,
+};
+
 /// An operation: its name on the wire, its request (the implementing type) and its reply.
 pub trait Call: Serialize + DeserializeOwned {
     /// The name.
@@ -69,6 +77,8 @@ pub enum LedgerError {
     UnknownHold,
     /// No request was settled under this id.
     NotSettled,
+    /// No such purchase, or its credits have not come.
+    UnknownPurchase,
     /// No such key.
     KeyUnknown,
     /// The key was deleted; deletion is final.
@@ -88,6 +98,7 @@ impl fmt::Display for LedgerError {
             Self::IdReused => f.write_str("the id was used before with another amount or key"),
             Self::UnknownHold => f.write_str("nothing was held under this id"),
             Self::NotSettled => f.write_str("no request was settled under this id"),
+            Self::UnknownPurchase => f.write_str("no such purchase, or it is not paid"),
             Self::KeyUnknown => f.write_str("no such key"),
             Self::KeyDeleted => f.write_str("the key was deleted"),
             Self::OutOfRange => f.write_str("amount out of range"),
@@ -193,8 +204,10 @@ pub struct Snapshot {
     pub held: Nanos,
     /// `balance − held`: what a new hold may take.
     pub available: Nanos,
-    /// Everything ever granted.
+    /// All credits that ever came: grants, purchases and coupons, less what was refunded, is disputed or expired.
     pub granted: Nanos,
+    /// The purchases of them.
+    pub purchased: Nanos,
     /// Everything ever charged: `granted − balance`.
     pub charged: Nanos,
     /// Number of open holds.
@@ -361,9 +374,10 @@ pub struct Entries {
 pub struct EntryView {
     /// Its place.
     pub seq: i64,
-    /// The id of the grant or of the generation.
+    /// The id of the generation, or of the credits that came or went.
     pub id: String,
-    /// `grant`, `settle`, `void`, `expire`, `late_settle` or `correction`.
+    /// `settle`, `void`, `expire`, `late_settle` or `correction`; `grant`, `purchase`, `coupon`, `refund`, `refund_undone`, `dispute`,
+    /// `dispute_won` or `lapse`.
     pub kind: String,
     /// What it adds to the balance.
     pub amount: Nanos,

@@ -233,6 +233,12 @@ fn the_tables_of_the_version_before_are_brought_up_to_date_whenever_they_die() {
             "CREATE UNIQUE INDEX one_late_settle ON entries (id) WHERE kind = 'late_settle'",
             "CREATE TRIGGER entries_never_change BEFORE UPDATE ON entries BEGIN SELECT RAISE(ABORT, 'never'); END",
             "CREATE TRIGGER entries_never_vanish BEFORE DELETE ON entries BEGIN SELECT RAISE(ABORT, 'never'); END",
+            "DROP TABLE reversals",
+            "DROP TABLE lots",
+            "DROP TABLE funding",
+            "DROP TABLE top_ups",
+            "DROP TABLE notices",
+            "ALTER TABLE account DROP COLUMN lots_balance",
             "DELETE FROM schema_version WHERE version > 1",
         ] {
             store.exec(statement, &[]).unwrap();

@@ -11,6 +11,7 @@
 
 mod corrections;
 mod examples;
+mod funds;
 mod model;
 mod properties;
 mod store;

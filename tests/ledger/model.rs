@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use patchbay::credits::ledger::LAPSE_RETRY_MS;
 use patchbay::credits::ops::{
-    Corrected, Finished, Granted, HoldReply, KeyPut, LedgerError, OutboxRow, Outcome, Refusal,
+    AddCredits, Corrected, Finished, Fund, Granted, HoldReply, KeyPut, LedgerError, OutboxRow,
+    Outcome, RefundCredits, Refusal, Reversal, Reverse, Reversed,
 };
 use patchbay::credits::periods::Reset;
 
@@ -37,10 +39,33 @@ struct Spend {
     amount: i64,
 }
 
+/// Credits with an end, each charge taken off at once.
+#[derive(Debug)]
+struct Lot {
+    kind: Fund,
+    id: String,
+    expires_at: i64,
+    due_at: i64,
+    left: i64,
+    taken: i64,
+    lapsed: i64,
+}
+
+/// A refund or dispute.
+#[derive(Debug)]
+struct Fact {
+    purchase: String,
+    amount: i64,
+    undone: bool,
+    at: i64,
+}
+
 /// Everything that ever happened.
 #[derive(Debug, Default)]
 pub struct Model {
-    grants: BTreeMap<String, Granted>,
+    credits: BTreeMap<(Fund, String), Granted>,
+    facts: BTreeMap<(Reversal, String), Fact>,
+    lots: Vec<Lot>,
     keys: BTreeMap<String, Key>,
     spends: Vec<Spend>,
     pub open: BTreeMap<String, OpenHold>,
@@ -53,8 +78,208 @@ pub struct Model {
 
 impl Model {
     pub fn balance(&self) -> i64 {
-        let granted: i64 = self.grants.values().map(|grant| grant.amount.get()).sum();
-        granted - self.spends.iter().map(|spend| spend.amount).sum::<i64>()
+        let credits = self.credits.iter().map(|((kind, id), each)| match kind {
+            Fund::Purchase => each.amount.get() - self.taken(id),
+            Fund::Grant | Fund::Coupon => each.amount.get(),
+        });
+        let lapsed: i64 = self.lots.iter().map(|lot| lot.lapsed).sum();
+        credits.sum::<i64>() - lapsed - self.spends.iter().map(|spend| spend.amount).sum::<i64>()
+    }
+
+    /// What the live refunds and disputes of a purchase take, once its credits have come.
+    fn taken(&self, purchase: &str) -> i64 {
+        let Some(credits) = self.credits.get(&(Fund::Purchase, purchase.to_owned())) else {
+            return 0;
+        };
+        let lot = self
+            .lots
+            .iter()
+            .find(|lot| lot.kind == Fund::Purchase && lot.id == purchase);
+        let live = self
+            .facts
+            .values()
+            .filter(|fact| fact.purchase == purchase && !fact.undone);
+        live.map(|fact| fact.amount)
+            .sum::<i64>()
+            .min(credits.amount.get() - lot.map_or(0, |lot| lot.lapsed))
+    }
+
+    pub fn add(&mut self, credits: &AddCredits, now: i64) -> Result<Granted, LedgerError> {
+        let name = (credits.kind, credits.id.clone());
+        let amount = credits.amount.get();
+        if let Some(first) = self.credits.get(&name) {
+            return if first.amount.get() == amount {
+                Ok(first.clone())
+            } else {
+                Err(LedgerError::IdReused)
+            };
+        }
+        let before = self.balance();
+        let granted = Granted {
+            amount: nanos(amount),
+            balance: nanos(before + amount),
+            at: now,
+        };
+        self.credits.insert(name, granted.clone());
+        if let Some(expires_at) = credits.expires_at {
+            self.lots.push(Lot {
+                kind: credits.kind,
+                id: credits.id.clone(),
+                expires_at,
+                due_at: expires_at,
+                left: amount.min((before + amount).max(0)),
+                taken: 0,
+                lapsed: 0,
+            });
+        }
+        if credits.kind == Fund::Purchase {
+            let mut live: Vec<_> = self
+                .facts
+                .iter()
+                .filter(|(_, fact)| fact.purchase == credits.id && !fact.undone)
+                .map(|((kind, id), fact)| (fact.at, kind.as_str(), id.clone(), fact.amount))
+                .collect();
+            live.sort();
+            let (mut left, mut balance) = (amount, before + amount);
+            for (.., money) in live {
+                let share = money.min(left);
+                (left, balance) = (left - share, balance - share);
+                self.reverse_lot(&credits.id, -share, now);
+                self.clip(balance);
+            }
+        }
+        self.clip(self.balance());
+        Ok(granted)
+    }
+
+    pub fn reverse(&mut self, request: &Reverse, now: i64) -> Result<Reversed, LedgerError> {
+        let name = (request.kind, request.id.clone());
+        let amount = request.amount.get();
+        let before = self.balance();
+        match self.facts.get_mut(&name) {
+            Some(fact) if fact.amount != amount || fact.purchase != request.purchase => {
+                return Err(LedgerError::IdReused);
+            }
+            Some(fact) => fact.undone |= request.undone,
+            None => {
+                let fact = Fact {
+                    purchase: request.purchase.clone(),
+                    amount,
+                    undone: request.undone,
+                    at: now,
+                };
+                self.facts.insert(name, fact);
+            }
+        }
+        self.reverse_lot(&request.purchase, self.balance() - before, now);
+        self.clip(self.balance());
+        Ok(self.reversed(&request.purchase, amount))
+    }
+
+    pub fn refund(&mut self, request: &RefundCredits, now: i64) -> Result<Reversed, LedgerError> {
+        let name = (Reversal::Refund, request.id.clone());
+        if let Some(fact) = self.facts.get(&name) {
+            return if fact.purchase == request.purchase {
+                Ok(self.reversed(&request.purchase, fact.amount))
+            } else {
+                Err(LedgerError::IdReused)
+            };
+        }
+        let purchase = (Fund::Purchase, request.purchase.clone());
+        let credits = self
+            .credits
+            .get(&purchase)
+            .ok_or(LedgerError::UnknownPurchase)?;
+        let lot = self
+            .lots
+            .iter()
+            .find(|lot| (lot.kind, &lot.id) == (Fund::Purchase, &request.purchase));
+        let left =
+            credits.amount.get() - self.taken(&request.purchase) - lot.map_or(0, |lot| lot.lapsed);
+        let spendable = if request.even_if_used {
+            left
+        } else {
+            self.available()
+        };
+        let most = left.min(spendable);
+        let amount = most - most.rem_euclid(request.unit.get());
+        if amount <= 0 {
+            return Err(LedgerError::Invalid(
+                "nothing of this purchase can be given back: its credits are used".to_owned(),
+            ));
+        }
+        let fact = Reverse {
+            kind: Reversal::Refund,
+            id: request.id.clone(),
+            purchase: request.purchase.clone(),
+            amount: nanos(amount),
+            undone: false,
+        };
+        self.reverse(&fact, now)
+    }
+
+    fn reversed(&self, purchase: &str, amount: i64) -> Reversed {
+        Reversed {
+            amount: nanos(amount),
+            taken: nanos(self.taken(purchase)),
+            balance: nanos(self.balance()),
+        }
+    }
+
+    pub fn lapse(&mut self, now: i64) {
+        self.sort_lots();
+        for n in 0..self.lots.len() {
+            let free = self.available().max(0);
+            let lot = &mut self.lots[n];
+            if lot.left > 0 && lot.due_at <= now {
+                let goes = lot.left.min(free);
+                lot.left -= goes;
+                lot.lapsed += goes;
+                lot.due_at = now + LAPSE_RETRY_MS;
+            }
+        }
+        self.clip(self.balance());
+    }
+
+    fn reverse_lot(&mut self, purchase: &str, change: i64, now: i64) {
+        let mut lots = self.lots.iter_mut();
+        let own = lots.find(|lot| lot.kind == Fund::Purchase && lot.id == purchase);
+        let Some(lot) = own else { return };
+        if change < 0 {
+            let part = lot.left.min(-change);
+            (lot.left, lot.taken) = (lot.left - part, lot.taken + part);
+        } else if lot.expires_at > now {
+            let part = lot.taken.min(change);
+            (lot.left, lot.taken) = (lot.left + part, lot.taken - part);
+        }
+    }
+
+    fn sort_lots(&mut self) {
+        self.lots.sort_by(|a, b| {
+            (a.expires_at, a.kind.as_str(), &a.id).cmp(&(b.expires_at, b.kind.as_str(), &b.id))
+        });
+    }
+
+    /// The lots that end first are used first.
+    fn drain(&mut self, amount: i64) {
+        self.sort_lots();
+        let mut amount = amount.max(0);
+        for lot in &mut self.lots {
+            let used = lot.left.min(amount);
+            (lot.left, amount) = (lot.left - used, amount - used);
+        }
+    }
+
+    fn clip(&mut self, balance: i64) {
+        let left: i64 = self.lots.iter().map(|lot| lot.left).sum();
+        self.drain(left - balance.max(0));
+    }
+
+    /// What is left of each lot, in order of their ends.
+    pub fn lots_left(&mut self) -> Vec<(String, i64)> {
+        self.sort_lots();
+        let lots = self.lots.iter().filter(|lot| lot.left > 0);
+        lots.map(|lot| (lot.id.clone(), lot.left)).collect()
     }
 
     pub fn held(&self) -> i64 {
@@ -70,20 +295,14 @@ impl Model {
     }
 
     pub fn grant(&mut self, id: &str, amount: i64, now: i64) -> Result<Granted, LedgerError> {
-        if let Some(first) = self.grants.get(id) {
-            return if first.amount.get() == amount {
-                Ok(first.clone())
-            } else {
-                Err(LedgerError::IdReused)
-            };
-        }
-        let granted = Granted {
+        let credits = AddCredits {
+            kind: Fund::Grant,
+            id: id.to_owned(),
             amount: nanos(amount),
-            balance: nanos(self.balance() + amount),
-            at: now,
+            expires_at: None,
+            note: String::new(),
         };
-        self.grants.insert(id.to_owned(), granted.clone());
-        Ok(granted)
+        self.add(&credits, now)
     }
 
     pub fn key_put(&mut self, put: KeyPut) -> Result<(), LedgerError> {
@@ -282,6 +501,7 @@ impl Model {
                 at: now,
                 amount: charged,
             });
+            self.drain(charged);
         }
         let result = Finished {
             outcome,
@@ -328,6 +548,7 @@ impl Model {
                 "the request costs that much already".to_owned(),
             ));
         }
+        self.drain(cost - before);
         let corrected = Corrected {
             before: nanos(before),
             cost: nanos(cost),

@@ -5,8 +5,8 @@
 
 use patchbay::credits::money::Nanos;
 use patchbay::credits::ops::{
-    Call, Correct, Expire, HoldReply, KeyDelete, KeyPut, LedgerError, OutboxAck, OutboxFailed,
-    OutboxRow, Void,
+    AddCredits, Call, Correct, Expire, Fund, HoldReply, KeyDelete, KeyPut, LapseCredits,
+    LedgerError, OutboxAck, OutboxFailed, OutboxRow, RefundCredits, Reversal, Reverse, Void,
 };
 use patchbay::credits::periods::Reset;
 use proptest::prelude::*;
@@ -20,6 +20,25 @@ enum Step {
         id: u8,
         amount: i64,
     },
+    Add {
+        kind: Fund,
+        id: u8,
+        amount: i64,
+        expires_in: Option<i64>,
+    },
+    Reverse {
+        kind: Reversal,
+        id: u8,
+        purchase: u8,
+        amount: i64,
+        undone: bool,
+    },
+    Refund {
+        id: u8,
+        purchase: u8,
+        even_if_used: bool,
+    },
+    Lapse,
     Hold {
         id: u8,
         key: u8,
@@ -78,6 +97,13 @@ fn step() -> impl Strategy<Value = Step> {
     ];
     prop_oneof![
         2 => (0u8..5, 1i64..1_500).prop_map(|(id, amount)| Step::Grant { id, amount }),
+        3 => (fund(), 0u8..4, 1i64..900, prop::option::weighted(0.7, 0..30 * DAY))
+            .prop_map(|(kind, id, amount, expires_in)| Step::Add { kind, id, amount, expires_in }),
+        3 => (reversal(), 0u8..4, 0u8..4, prop_oneof![3 => Just(200i64), 1 => 1i64..1_200], any::<bool>())
+            .prop_map(|(kind, id, purchase, amount, undone)| Step::Reverse { kind, id, purchase, amount, undone }),
+        1 => (4u8..7, 0u8..4, any::<bool>())
+            .prop_map(|(id, purchase, even_if_used)| Step::Refund { id, purchase, even_if_used }),
+        2 => Just(Step::Lapse),
         12 => (id.clone(), key.clone(), 0i64..400, prop_oneof![Just(MINUTE), Just(10 * MINUTE)])
             .prop_map(|(id, key, amount, ttl)| Step::Hold { id, key, amount, ttl }),
         9 => (id.clone(), prop_oneof![5 => 0i64..300, 1 => 0i64..2_000])
@@ -95,6 +121,14 @@ fn step() -> impl Strategy<Value = Step> {
         2 => any::<u8>().prop_map(Step::Acknowledge),
         1 => Just(Step::FlushFailed),
     ]
+}
+
+pub fn fund() -> impl Strategy<Value = Fund> {
+    prop_oneof![3 => Just(Fund::Purchase), 1 => Just(Fund::Coupon), 1 => Just(Fund::Grant)]
+}
+
+fn reversal() -> impl Strategy<Value = Reversal> {
+    prop_oneof![Just(Reversal::Refund), Just(Reversal::Dispute)]
 }
 
 /// A step, and the statement at which the process dies the first time it is tried.
@@ -176,6 +210,9 @@ impl World {
                 let (answer, _) = self.call(&grant(&id, *amount), crash);
                 assert_eq!(answer, self.model.grant(&id, *amount, now));
             }
+            Step::Add { .. } | Step::Reverse { .. } | Step::Refund { .. } | Step::Lapse => {
+                self.run_funds(step, crash);
+            }
             Step::Hold {
                 id,
                 key,
@@ -249,6 +286,65 @@ impl World {
             Step::FlushFailed => {
                 let (answer, _) = self.call(&OutboxFailed {}, crash);
                 assert_eq!(answer.unwrap().more, !self.model.unsent.is_empty());
+            }
+        }
+    }
+
+    fn run_funds(&mut self, step: &Step, crash: Option<u32>) {
+        let now = self.account.now.get();
+        match step {
+            Step::Add {
+                kind,
+                id,
+                amount,
+                expires_in,
+            } => {
+                let request = AddCredits {
+                    kind: *kind,
+                    id: format!("credits-{id}"),
+                    amount: nanos(*amount),
+                    expires_at: expires_in.map(|ms| (now + ms).max(0)),
+                    note: String::new(),
+                };
+                let (answer, _) = self.call(&request, crash);
+                assert_eq!(answer, self.model.add(&request, now));
+            }
+            Step::Reverse {
+                kind,
+                id,
+                purchase,
+                amount,
+                undone,
+            } => {
+                let request = Reverse {
+                    kind: *kind,
+                    id: format!("back-{id}"),
+                    purchase: format!("credits-{purchase}"),
+                    amount: nanos(*amount),
+                    undone: *undone,
+                };
+                let (answer, _) = self.call(&request, crash);
+                assert_eq!(answer, self.model.reverse(&request, now));
+            }
+            Step::Refund {
+                id,
+                purchase,
+                even_if_used,
+            } => {
+                let request = RefundCredits {
+                    id: format!("back-{id}"),
+                    purchase: format!("credits-{purchase}"),
+                    most: None,
+                    unit: nanos(7),
+                    within_ms: None,
+                    even_if_used: *even_if_used,
+                };
+                let (answer, _) = self.call(&request, crash);
+                assert_eq!(answer, self.model.refund(&request, now));
+            }
+            _ => {
+                self.call(&LapseCredits {}, crash).0.unwrap();
+                self.model.lapse(now);
             }
         }
     }
@@ -364,8 +460,34 @@ impl World {
 
     /// The alarm runs until nothing is left, stale batches arrive once more: D1 has one row per request, and it is the right one.
     fn drain(&mut self) {
+        // Any correction of the credits looks at the lots: what is left of each is what charges one by one would have left.
+        let request = AddCredits {
+            kind: Fund::Coupon,
+            id: "last".to_owned(),
+            amount: nanos(1),
+            expires_at: Some(self.account.now.get() + 99 * DAY),
+            note: String::new(),
+        };
+        self.account.ok(&request);
+        self.model.add(&request, self.account.now.get()).unwrap();
+        let lots =
+            "SELECT id || ' ' || remains FROM lots WHERE remains > 0 ORDER BY expires_at, kind, id";
+        let left = self.model.lots_left();
+        let left: Vec<_> = left
+            .iter()
+            .map(|(id, left)| format!("{id} {left}"))
+            .collect();
+        assert_eq!(self.account.store.texts(lots), left);
         self.account.later(100 * DAY);
         self.run(&Step::Expire, None);
+        self.run(&Step::Lapse, None);
+        assert_eq!(
+            self.account
+                .store
+                .int("SELECT COUNT(*) FROM lots WHERE remains > 0"),
+            0,
+            "no credits outlive their end once nothing is held"
+        );
         assert_eq!(
             self.account.snapshot().open_holds,
             0,
@@ -443,9 +565,35 @@ fn life() -> Vec<Step> {
             cost: 90,
             reason: 0,
         },
+        Step::Reverse {
+            kind: Reversal::Dispute,
+            id: 0,
+            purchase: 1,
+            amount: 20,
+            undone: false,
+        },
+        Step::Add {
+            kind: Fund::Purchase,
+            id: 1,
+            amount: 150,
+            expires_in: Some(MINUTE / 2),
+        },
+        Step::Refund {
+            id: 4,
+            purchase: 1,
+            even_if_used: false,
+        },
+        Step::Reverse {
+            kind: Reversal::Dispute,
+            id: 0,
+            purchase: 1,
+            amount: 20,
+            undone: true,
+        },
         Step::Void { id: 1, key: 0 },
         Step::Void { id: 9, key: 0 },
         Step::Clock(MINUTE),
+        Step::Lapse,
         hold(3, 800),
         Step::Settle { id: 2, amount: 400 },
         Step::Clock(MINUTE),

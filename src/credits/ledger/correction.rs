@@ -51,7 +51,9 @@ impl<S: Sql> Ledger<S> {
                 .ok_or(LedgerError::KeyUnknown)?;
             key.recount(change, self.counted_at(settled.seq, &settled.key_hash)?)?;
             self.write_counters(&key)?;
-            let balance = self.balance()?.checked_sub(change)?;
+            let before_it = self.balance()?;
+            self.use_lots(before_it)?;
+            let balance = before_it.checked_sub(change)?;
             self.enter(&Entry {
                 id: &request.id,
                 kind: "correction",
@@ -62,6 +64,7 @@ impl<S: Sql> Ledger<S> {
                 at: now_ms,
                 note: Some(&request.reason),
             })?;
+            self.use_lots(balance)?;
             Ok(Corrected {
                 before,
                 cost: request.cost,

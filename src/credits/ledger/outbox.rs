@@ -86,7 +86,8 @@ impl<S: Sql> Ledger<S> {
         })
     }
 
-    /// When the object has to wake up by itself: the first hold's end, or the next flush. Ask after every change.
+    /// When the object has to wake up by itself: the first hold's end, the next flush, the end of
+    /// credits, a threshold to look at or a notice to hand over. Ask after every change.
     ///
     /// # Errors
     /// When the store fails.
@@ -94,7 +95,11 @@ impl<S: Sql> Ledger<S> {
         let row = self.row(
             "SELECT (SELECT MIN(release_at) FROM holds),
                 (SELECT at FROM outbox JOIN entries ON entries.seq = outbox.seq ORDER BY outbox.seq LIMIT 1),
-                flush_after FROM account",
+                flush_after,
+                (SELECT MIN(due_at) FROM lots WHERE remains > 0),
+                (SELECT watch_at FROM funding),
+                (SELECT MIN(at) FROM notices)
+             FROM account",
             &[],
         )?;
         let Some(mut row) = row else { return Ok(None) };
@@ -102,7 +107,11 @@ impl<S: Sql> Ledger<S> {
         let oldest: Option<i64> = row.take()?;
         let flush_after: i64 = row.take()?;
         let flush = oldest.map(|at| (at + FLUSH_DELAY_MS).max(flush_after));
-        Ok([release, flush].into_iter().flatten().min())
+        let lapse: Option<i64> = row.take()?;
+        let watch: Option<i64> = row.take()?;
+        let notice = row.take::<Option<i64>>()?.map(|at| at.max(flush_after));
+        let due = [release, flush, lapse, watch, notice];
+        Ok(due.into_iter().flatten().min())
     }
 
     fn outbox_left(&self) -> Result<OutboxLeft, LedgerError> {

@@ -6,7 +6,7 @@ use super::{Ledger, LedgerError};
 use crate::credits::sql::Sql;
 
 /// What each version adds. A deployed version is never edited: changes are appended.
-const VERSIONS: &[&[&str]] = &[FIRST, CORRECTIONS];
+const VERSIONS: &[&[&str]] = &[FIRST, CORRECTIONS, FUNDS];
 
 const FIRST: &[&str] = &[
     "CREATE TABLE account (
@@ -102,6 +102,96 @@ const CORRECTIONS: &[&str] = &[
         BEGIN SELECT RAISE(ABORT, 'ledger entries are never updated'); END",
     "CREATE TRIGGER entries_never_vanish BEFORE DELETE ON entries
         BEGIN SELECT RAISE(ABORT, 'ledger entries are never deleted'); END",
+];
+
+/// Credits that are bought, redeemed, given back, disputed and expire; what happens when they run low.
+const FUNDS: &[&str] = &[
+    "CREATE TABLE new_entries (
+        seq INTEGER PRIMARY KEY,
+        id TEXT NOT NULL,
+        kind TEXT NOT NULL CHECK (kind IN ('grant', 'settle', 'void', 'expire', 'late_settle', 'correction', 'purchase', 'coupon',
+            'refund', 'refund_undone', 'dispute', 'dispute_won', 'lapse')),
+        amount INTEGER NOT NULL,
+        balance INTEGER NOT NULL,
+        held INTEGER,
+        key_hash TEXT,
+        at INTEGER NOT NULL,
+        note TEXT,
+        CHECK (kind <> 'correction' OR note IS NOT NULL)
+    ) STRICT",
+    "INSERT INTO new_entries SELECT seq, id, kind, amount, balance, held, key_hash, at, note FROM entries ORDER BY seq",
+    "CREATE TABLE new_outbox (
+        seq INTEGER PRIMARY KEY REFERENCES new_entries (seq),
+        draft TEXT NOT NULL
+    ) STRICT",
+    "INSERT INTO new_outbox SELECT seq, draft FROM outbox",
+    "DROP TABLE outbox",
+    "DROP TABLE entries",
+    "ALTER TABLE new_entries RENAME TO entries",
+    "ALTER TABLE new_outbox RENAME TO outbox",
+    "CREATE UNIQUE INDEX one_grant ON entries (id) WHERE kind = 'grant'",
+    "CREATE UNIQUE INDEX one_finish ON entries (id) WHERE kind IN ('settle', 'void', 'expire')",
+    "CREATE UNIQUE INDEX one_late_settle ON entries (id) WHERE kind = 'late_settle'",
+    "CREATE UNIQUE INDEX one_correction ON entries (id, note) WHERE kind = 'correction'",
+    "CREATE UNIQUE INDEX one_purchase ON entries (id) WHERE kind = 'purchase'",
+    "CREATE UNIQUE INDEX one_coupon ON entries (id) WHERE kind = 'coupon'",
+    "CREATE UNIQUE INDEX one_reversal ON entries (kind, id) WHERE kind IN ('refund', 'refund_undone', 'dispute', 'dispute_won')",
+    // The sum of all credits reads these and no charge.
+    "CREATE INDEX credits ON entries (kind) WHERE kind IN
+        ('grant', 'purchase', 'coupon', 'refund', 'refund_undone', 'dispute', 'dispute_won', 'lapse')",
+    "CREATE TRIGGER entries_never_change BEFORE UPDATE ON entries
+        BEGIN SELECT RAISE(ABORT, 'ledger entries are never updated'); END",
+    "CREATE TRIGGER entries_never_vanish BEFORE DELETE ON entries
+        BEGIN SELECT RAISE(ABORT, 'ledger entries are never deleted'); END",
+    "CREATE TABLE reversals (
+        kind TEXT NOT NULL CHECK (kind IN ('refund', 'dispute')),
+        id TEXT NOT NULL,
+        purchase TEXT NOT NULL,
+        amount INTEGER NOT NULL CHECK (amount > 0),
+        undone INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        PRIMARY KEY (kind, id)
+    ) STRICT, WITHOUT ROWID",
+    "CREATE INDEX reversals_by_purchase ON reversals (purchase)",
+    "CREATE TABLE lots (
+        kind TEXT NOT NULL,
+        id TEXT NOT NULL,
+        expires_at INTEGER NOT NULL,
+        due_at INTEGER NOT NULL,
+        remains INTEGER NOT NULL CHECK (remains >= 0),
+        lapsed INTEGER NOT NULL DEFAULT 0,
+        taken INTEGER NOT NULL DEFAULT 0 CHECK (taken >= 0),
+        PRIMARY KEY (kind, id)
+    ) STRICT, WITHOUT ROWID",
+    "CREATE INDEX lots_in_use ON lots (expires_at) WHERE remains > 0",
+    "CREATE INDEX lots_due ON lots (due_at) WHERE remains > 0",
+    "ALTER TABLE account ADD COLUMN lots_balance INTEGER NOT NULL DEFAULT 0",
+    "CREATE TABLE funding (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        low_balance INTEGER,
+        low_told INTEGER NOT NULL DEFAULT 0,
+        auto_threshold INTEGER,
+        auto_amount INTEGER,
+        auto_cap INTEGER,
+        stopped TEXT,
+        capped_month INTEGER,
+        watch_at INTEGER
+    ) STRICT",
+    "CREATE TABLE top_ups (
+        id TEXT PRIMARY KEY,
+        amount INTEGER NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('pending', 'paid', 'failed')),
+        at INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID",
+    "CREATE UNIQUE INDEX one_pending_top_up ON top_ups (state) WHERE state = 'pending'",
+    "CREATE TABLE notices (
+        id TEXT PRIMARY KEY,
+        kind TEXT NOT NULL,
+        amount INTEGER NOT NULL,
+        balance INTEGER NOT NULL,
+        reason TEXT,
+        at INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID",
 ];
 
 impl<S: Sql> Ledger<S> {
