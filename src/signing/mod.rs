@@ -2,6 +2,7 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | [`hmac`] | HMAC-SHA256, for what is signed with a shared secret |
 //! | [`sigv4`] | AWS Signature Version 4 of a request's headers |
 //! | [`aws`] | what an operator or an account gives for AWS, and the headers that come of it |
 //!
@@ -9,4 +10,5 @@
 //! (`catalog::AuthScheme`).
 
 pub mod aws;
+pub mod hmac;
 pub mod sigv4;

@@ -8,10 +8,10 @@ use std::fmt::Write;
 
 use sha2::{Digest, Sha256};
 
+use super::hmac::{hex, hmac};
 use crate::time::rfc3339;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
-const BLOCK: usize = 64;
 
 /// Whom a signature is for.
 #[derive(Debug, Clone, Copy)]
@@ -161,37 +161,6 @@ fn signing_key(secret: &str, date: &str, scope: Scope<'_>) -> [u8; 32] {
     let of_region = hmac(&of_date, scope.region.as_bytes());
     let of_service = hmac(&of_region, scope.service.as_bytes());
     hmac(&of_service, b"aws4_request")
-}
-
-/// HMAC-SHA256 (RFC 2104).
-fn hmac(key: &[u8], message: &[u8]) -> [u8; 32] {
-    let hashed: [u8; 32];
-    let key = if key.len() > BLOCK {
-        hashed = Sha256::digest(key).into();
-        hashed.as_slice()
-    } else {
-        key
-    };
-    let padded = |with: u8| -> [u8; BLOCK] {
-        std::array::from_fn(|at| key.get(at).copied().unwrap_or_default() ^ with)
-    };
-    let inner = Sha256::new()
-        .chain_update(padded(0x36))
-        .chain_update(message)
-        .finalize();
-    Sha256::new()
-        .chain_update(padded(0x5c))
-        .chain_update(inner)
-        .finalize()
-        .into()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
 }
 
 #[cfg(test)]

@@ -224,7 +224,7 @@ fn what_an_open_hold_counts_on_goes_when_the_hold_is_over() {
     account.later(MINUTE);
     assert_eq!(account.ok(&LapseCredits {}).amount.get(), 18);
     assert_eq!(account.snapshot().balance.get(), 0);
-    assert_eq!(account.ok(&NextAlarm {}).is_some(), true, "a row to send");
+    assert!(account.ok(&NextAlarm {}).is_some(), "a row to send");
 }
 
 fn thresholds(low: Option<i64>, auto: Option<(i64, i64, Option<i64>)>) -> FundingPut {

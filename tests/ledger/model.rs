@@ -228,11 +228,11 @@ impl Model {
 
     pub fn lapse(&mut self, now: i64) {
         self.sort_lots();
-        for n in 0..self.lots.len() {
-            let free = self.available().max(0);
-            let lot = &mut self.lots[n];
+        let mut available = self.available();
+        for lot in &mut self.lots {
             if lot.left > 0 && lot.due_at <= now {
-                let goes = lot.left.min(free);
+                let goes = lot.left.min(available.max(0));
+                available -= goes;
                 lot.left -= goes;
                 lot.lapsed += goes;
                 lot.due_at = now + LAPSE_RETRY_MS;
