@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{
     World, any_key,
     http::{Request, Response},
-    principal,
+    not_on_record, principal,
 };
 use crate::{
     catalog::ServiceTier,
@@ -190,10 +190,7 @@ pub async fn generation<W: World>(world: &W, request: &Request) -> Result<Respon
         .query(SELECT_GENERATION, &[id.into(), key.account.as_str().into()])
         .await?;
     let text = rows.first().and_then(|row| row.get("generation")?.as_str());
-    let text = text.ok_or_else(|| {
-        let message = format!("No generation {id} is on record for this account (yet)");
-        Error::new(Source::Client, Next::Final, ErrorType::NotFound, message)
-    })?;
+    let text = text.ok_or_else(|| not_on_record("generation", id))?;
     let generation = read_generation(text)
         .map_err(|error| Error::internal(format!("usage row {id}: {error}")))?;
     Ok(Response::json(200, &json_data(&render(&generation)?)))

@@ -102,8 +102,8 @@ fn keyring<W: World>(world: &W) -> Result<Option<Keyring>, String> {
         .transpose()
 }
 
-/// As [`keyring`], for routes that cannot go on without.
-fn required_keyring<W: World>(world: &W) -> Result<Keyring> {
+/// As [`keyring`], for what cannot go on without.
+pub(super) fn required_keyring<W: World>(world: &W) -> Result<Keyring> {
     let refuse = |message: String| {
         let mut error = Error::new(
             Source::Client,
@@ -115,7 +115,7 @@ fn required_keyring<W: World>(world: &W) -> Result<Keyring> {
         error
     };
     keyring(world).map_err(refuse)?.ok_or_else(|| {
-        refuse("This deployment keeps no provider keys of accounts: set the secret BYOK_MASTER_KEY (openssl rand -base64 32)".into())
+        refuse("This deployment keeps no secrets of accounts: set the secret BYOK_MASTER_KEY (openssl rand -base64 32)".into())
     })
 }
 

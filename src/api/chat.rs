@@ -5,7 +5,7 @@ use std::rc::Rc;
 use futures::{StreamExt, future::ready};
 
 use super::{
-    Ids, World, byok, conversation,
+    Ids, World, byok, content, conversation,
     http::{Body, Request, Response},
     prepare::prepare,
     presets::Applied,
@@ -82,6 +82,7 @@ pub async fn answer<W: World>(world: &W, request: Request, ids: &Ids) -> Result<
         left_out: prepared.left_out,
         kit,
         ask: None,
+        keeper: content::keeper(world, &key),
     };
     let mut response = relayed(world, job, filling).await?;
     if let Some(router) = router {

@@ -172,6 +172,7 @@ pub(super) async fn make<W: World>(
         expires_at: new.expires_at.as_deref().map(instant).transpose()?,
         // Only the look-up in D1 tells.
         own_keys: false,
+        captures: false,
         management: new.is_management_key,
         member: new.creator_user_id.flatten(),
     };

@@ -9,6 +9,7 @@ mod asked;
 mod byok;
 mod caller;
 mod chat;
+mod content;
 mod conversation;
 mod count_tokens;
 pub mod http;
@@ -19,6 +20,7 @@ mod prepare;
 mod presets;
 mod response_cache;
 mod route;
+mod settings;
 
 pub use admin::select_catalog;
 pub use response_cache::{AnswerStore, Answers};
@@ -194,6 +196,8 @@ fn methods(segments: &[&str]) -> Option<&'static [&'static str]> {
         ["admin", "accounts"] | ["admin", "accounts", _, "keys" | "byok" | "presets"] => {
             &["GET", "POST"]
         }
+        ["generation", "content"] | ["workspaces"] => &["GET"],
+        ["account", "settings"] | ["workspaces", _] => &["GET", "PATCH"],
         ["keys"] => &["GET", "POST"],
         ["keys", _] => &["GET", "PATCH", "DELETE"],
         ["byok"] => &["GET", "POST"],
@@ -316,6 +320,16 @@ async fn route<W: World>(world: &W, request: Request, ids: &Ids) -> Result<Respo
         (method, ["byok", rest @ ..]) => byok::managed(world, request, method, rest).await,
         (_, ["credits"]) => account::credits(world, &request).await,
         (_, ["generation"]) => account::generation(world, &request).await,
+        (_, ["generation", "content"]) => content::show(world, &request).await,
+        (method, ["account", "settings"]) => {
+            settings::handle(world, request, method, settings::Named::Settings).await
+        }
+        (method, ["workspaces"]) => {
+            settings::handle(world, request, method, settings::Named::All).await
+        }
+        (method, ["workspaces", id]) => {
+            settings::handle(world, request, method, settings::Named::One(id)).await
+        }
         (method, ["admin", rest @ ..]) => admin::handle(world, request, method, rest).await,
         _ => Err(not_found(&path)),
     }
@@ -363,6 +377,12 @@ fn not_found(path: &str) -> Error {
         ErrorType::NotFound,
         format!("There is nothing at {path}: the API is under /api/v1"),
     )
+}
+
+/// What is not there, or somebody else's.
+fn not_on_record(what: &str, id: &str) -> Error {
+    let message = format!("No {what} {id} is on record for this account (yet)");
+    Error::new(Source::Client, Next::Final, ErrorType::NotFound, message)
 }
 
 fn wrong_method(path: &str, allowed: &[&str]) -> Response {

@@ -10,7 +10,7 @@ use futures::{StreamExt, future::join, future::ready};
 use super::{
     Ids, World, asked, byok,
     chat::{describe, origin},
-    conversation,
+    content, conversation,
     http::{Body, Request, Response, check_depth},
     know_statistics,
     prepare::{Prepared, metadata},
@@ -85,6 +85,7 @@ pub async fn answer<W: World>(
         left_out: Vec::new(),
         trusted_hosts: trusted_hosts(&|name| world.var(name)).into(),
         ask: Some(Rc::clone(&ask)),
+        keeper: content::keeper(world, &key),
     };
     relayed(world, job, &ask, filling).await
 }

@@ -1,4 +1,4 @@
-//! The cron's event: the statistics of endpoints are gathered each minute.
+//! The cron's event, each minute: what is due, one thing after the other. What fails is reported, and keeps nothing else from running.
 //!
 //! Where faults may be injected, the event's cron expression names them, as a request's header does.
 
@@ -11,19 +11,26 @@ use super::{
     js,
     world::{Edge, Tasks},
 };
-use crate::{api::World, usage::statistics::gather};
+use crate::{
+    api::World,
+    usage::{content, statistics::gather},
+};
 
 /// Runs what is due.
 pub async fn scheduled(event: ScheduledEvent, env: Env, context: ScheduleContext) {
     let faults = Faults::of(&env, Some(&event.cron()));
     let edge = Edge::new(env, Tasks::Schedule(context), faults, Rc::default());
     let now = js::now_ms();
-    match gather(&edge, i64::try_from(now).unwrap_or(i64::MAX)).await {
+    let at = i64::try_from(now).unwrap_or(i64::MAX);
+    match gather(&edge, at).await {
         Ok(gathered) => {
             if let Some(statistics) = gathered.statistics {
                 edge.memory().statistics.adopt(statistics, now);
             }
         }
         Err(error) => console_error!("the statistics wait for the next run: {error}"),
+    }
+    if let Err(error) = content::d1::purge(&edge, at).await {
+        console_error!("content whose time is over waits for the next run: {error}");
     }
 }

@@ -55,13 +55,18 @@ pub struct KeyRecord {
     /// Whose it is, where it is a person's: their id. It ends when they leave the account.
     #[serde(default)]
     pub member: Option<String>,
+    /// Somebody may want what its requests ask and are answered (`usage::content`); where not, nothing is recorded.
+    #[serde(default)]
+    pub captures: bool,
 }
 
 macro_rules! select {
     ($of:literal) => {
         concat!(
             "SELECT hash, account, name, label, disabled, limit_nanos, limit_reset, created_at, expires_at, management, member, ",
-            "EXISTS (SELECT 1 FROM byok_keys WHERE byok_keys.account = api_keys.account) AS own_keys ",
+            "EXISTS (SELECT 1 FROM byok_keys WHERE byok_keys.account = api_keys.account) AS own_keys, ",
+            "EXISTS (SELECT 1 FROM account_settings AS s WHERE s.account = api_keys.account AND s.io_logging = 1 AND s.io_logging_parts > 0 ",
+            "AND (s.io_logging_keys IS NULL OR EXISTS (SELECT 1 FROM json_each(s.io_logging_keys) WHERE value = api_keys.hash))) AS captures ",
             "FROM api_keys WHERE deleted = 0 ",
             "AND (member IS NULL OR EXISTS (SELECT 1 FROM members WHERE members.account = api_keys.account AND members.user = api_keys.member)) AND ",
             $of
@@ -101,6 +106,7 @@ impl KeyRecord {
                 own_keys: number("own_keys")? != 0,
                 management: number("management")? != 0,
                 member: text("member"),
+                captures: number("captures")? != 0,
             })
         };
         record().ok_or_else(|| {

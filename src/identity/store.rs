@@ -162,6 +162,7 @@ mod tests {
             own_keys: false,
             management: false,
             member: None,
+            captures: false,
         };
         change(&mut record);
         Stores {

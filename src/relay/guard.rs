@@ -1,4 +1,6 @@
 //! The promise that every exit settles: when a request's future is dropped, a task that outlives it takes the tab.
+//!
+//! The same task hands over the record of what was asked and answered, so that no client waits for it.
 
 use std::{
     cell::{RefCell, RefMut},
@@ -25,7 +27,7 @@ impl Guard {
     pub fn new<P: Platform>(platform: &P, tab: Tab) -> Self {
         let tab = Rc::new(RefCell::new(tab));
         let (dropped, wait) = oneshot::channel();
-        let task = settle_late(platform.clone(), Rc::clone(&tab));
+        let task = finish(platform.clone(), Rc::clone(&tab));
         platform.spawn(wait.then(|_| task).boxed_local());
         Self {
             tab,
@@ -55,6 +57,15 @@ impl Drop for Guard {
             // The receiver is gone only when the runtime has given the task up; the object's alarm does the rest then.
             let _ = dropped.send(());
         }
+    }
+}
+
+/// What is done behind the response: the bill, where it is still open, and the record of what was asked and answered.
+async fn finish<P: Platform>(platform: P, tab: Rc<RefCell<Tab>>) {
+    settle_late(platform, Rc::clone(&tab)).await;
+    let content = tab.borrow_mut().take_content();
+    if let Some((keeper, captured)) = content {
+        (keeper.0)(captured).await;
     }
 }
 

@@ -14,6 +14,7 @@ use crate::{
     },
     server_tools::Kit,
     transforms::Plugins,
+    usage::content::Keeper,
 };
 
 /// Called once, after the settlement and before the last byte leaves, when an answer came to its end in order.
@@ -72,6 +73,8 @@ pub struct Job {
     pub left_out: Vec<&'static str>,
     /// Hosts that are not public and may be fetched all the same: `host` or `host:port`.
     pub trusted_hosts: Rc<[String]>,
+    /// Who keeps what is asked and answered, where somebody wants that.
+    pub keeper: Option<Keeper>,
 }
 
 impl Job {

@@ -215,6 +215,9 @@ impl<P: Platform> Running<'_, P> {
         if let Some(seen) = self.tab().seen_mut(attempt.at) {
             seen.operated(answered.usage, true, now);
             seen.upstream_id.clone_from(&answered.upstream_id);
+            if let Some(recorder) = &mut seen.recorder {
+                recorder.answered(&answered.answer);
+            }
         }
         Ok(Ok(answered))
     }
@@ -284,6 +287,11 @@ impl<P: Platform> Running<'_, P> {
                 Err(error) => break Some(error),
             };
         };
+        if let (Some(_), Some(seen)) = (&failure, self.tab().seen_mut(at))
+            && let Some(recorder) = &mut seen.recorder
+        {
+            recorder.transcribed(reader.text());
+        }
         let read = match failure {
             Some(error) => Err(error),
             None => operations::streamed(ask, &target(&route), *reader),
@@ -295,6 +303,9 @@ impl<P: Platform> Running<'_, P> {
                 if let Some(seen) = self.tab().seen_mut(at) {
                     seen.operated(answered.usage, true, now);
                     seen.upstream_id.clone_from(&answered.upstream_id);
+                    if let Some(recorder) = &mut seen.recorder {
+                        recorder.answered(&answered.answer);
+                    }
                 }
                 self.attempt_ended(at, Ended::Answered { as_stream: true });
                 let report = self.settle().await;
@@ -342,6 +353,9 @@ impl<P: Platform> Running<'_, P> {
             let now = self.platform.now_ms();
             if let Some(seen) = self.tab().seen_mut(at) {
                 seen.operated(ask.used(length), false, now);
+                if let Some(recorder) = &mut seen.recorder {
+                    recorder.heard(length);
+                }
             }
             self.write(bytes).await;
             let by = now.saturating_add(IDLE_MS).min(self.end_ms);

@@ -69,6 +69,15 @@ pub(super) struct Running<'a, P: Platform> {
     on_served: Option<OnServed>,
 }
 
+impl<P: Platform> Drop for Running<'_, P> {
+    fn drop(&mut self) {
+        // The guard goes next, and the job with the request.
+        if !std::thread::panicking() {
+            self.tab().end(self.job);
+        }
+    }
+}
+
 impl<'a, P: Platform> Running<'a, P> {
     fn start(platform: P, job: &'a Job, outlet: &'a Outlet<Output>, tab: Tab, hold: Hold) -> Self {
         let words = Words::of(job);
@@ -317,7 +326,7 @@ impl<'a, P: Platform> Running<'a, P> {
     /// Every attempt failed.
     async fn fail(&mut self, job: &Job, error: Error) {
         if !self.gate.is_asked() {
-            self.tab().close();
+            self.tab().close_unrecorded();
             return self.tell(Output::Failed(Box::new(error))).await;
         }
         // Voiding a hold that is still on its way would leave the refusal, which is what the client should read, untold.
@@ -343,7 +352,7 @@ impl<'a, P: Platform> Running<'a, P> {
     async fn deny(&mut self, denied: Denied) {
         let error = match denied {
             Denied::Refused(error) => {
-                self.tab().close();
+                self.tab().close_unrecorded();
                 error
             }
             // The guard releases what may be held.

@@ -28,7 +28,10 @@ use crate::{
     },
     server_tools::Called,
     transforms::Note,
-    usage,
+    usage::{
+        self,
+        content::{self, Captured, Content, Keeper, Recorder},
+    },
 };
 
 /// What was seen of one attempt.
@@ -61,12 +64,17 @@ pub(super) struct Seen {
     pub(super) cites: bool,
     /// The calls of tools that it ended with were run by the gateway.
     pub(super) led_on: bool,
+    /// What was answered, where somebody wants that kept.
+    pub(super) recorder: Option<Box<Recorder>>,
 }
 
 impl Seen {
     /// Notes an event.
     pub(super) fn see(&mut self, event: &Event, now: u64) {
         self.calls.see(event);
+        if let Some(recorder) = &mut self.recorder {
+            recorder.see(event);
+        }
         match event {
             Event::Start {
                 id, service_tier, ..
@@ -231,6 +239,10 @@ pub struct Tab {
     waiting_ms: u64,
     upstream_ms: u64,
     state: State,
+    /// Who keeps what is asked and answered.
+    keeper: Option<Keeper>,
+    /// What is asked, once the request has ended.
+    asked: content::Side,
 }
 
 impl Tab {
@@ -263,6 +275,8 @@ impl Tab {
             concluded: false,
             affinity: Rc::clone(&job.affinity),
             told: job.plan.told.clone(),
+            keeper: job.keeper.clone(),
+            asked: content::Side::default(),
         }
     }
 
@@ -285,7 +299,10 @@ impl Tab {
                 own_key: credential.own().map(|key| key.id.clone()),
                 ..usage::Attempt::default()
             },
-            seen: Seen::default(),
+            seen: Seen {
+                recorder: self.keeper.as_ref().map(|_| Box::default()),
+                ..Seen::default()
+            },
             notes,
             prompt_tokens,
             dispatched_ms: now,
@@ -456,6 +473,62 @@ impl Tab {
     /// The account has the bill, or wants none.
     pub fn close(&mut self) {
         self.state = State::Closed;
+    }
+
+    /// No usage row tells of the request: nothing of it is kept.
+    pub fn close_unrecorded(&mut self) {
+        self.keeper = None;
+        self.close();
+    }
+
+    /// The request is over: what it asked is kept, where somebody wants that.
+    pub fn end(&mut self, job: &Job) {
+        if self.keeper.is_some() {
+            self.asked = match &job.ask {
+                Some(ask) => content::of_operation(ask),
+                None => content::of_chat(&job.request),
+            };
+        }
+    }
+
+    /// What was asked and answered, with who keeps it; once.
+    pub fn take_content(&mut self) -> Option<(Keeper, Captured)> {
+        let keeper = self.keeper.take()?;
+        let asked = std::mem::take(&mut self.asked);
+        let parts = self.parts.iter().filter_map(|at| self.tries.get(*at));
+        let answered = content::tell(parts.filter_map(|one| one.seen.recorder.as_deref()));
+        let captured = Captured {
+            id: self.id.clone(),
+            session: self.session_id.clone(),
+            content: Content {
+                input: asked.json,
+                output: answered.json,
+                error: self
+                    .error
+                    .as_deref()
+                    .map(|message| self.told_error(message)),
+                input_truncated: asked.is_cut,
+                output_truncated: answered.is_cut,
+            },
+        };
+        Some((keeper, captured))
+    }
+
+    /// The error that the request ended with, as records tell it.
+    fn told_error(&self, message: &str) -> Value {
+        let current = self.current();
+        let previous = self.failures.iter().map(|failure| {
+            json!({
+                "message": failure.error.to_string(), "status": failure.error.status,
+                "provider_name": failure.provider,
+            })
+        });
+        json!({
+            "message": message,
+            "status": current.map(|one| one.record.status),
+            "provider_name": current.map(|one| &one.route.provider.name),
+            "previous_errors": previous.collect::<Vec<Value>>(),
+        })
     }
 
     /// Whether the account still waits for the bill.

@@ -88,6 +88,7 @@ pub fn job(body: Value, attempts: Vec<Route>) -> Job {
         is_rewritten: false,
         left_out: Vec::new(),
         trusted_hosts: Rc::default(),
+        keeper: None,
     }
 }
 

@@ -16,6 +16,7 @@ mod store;
 mod classes;
 mod client;
 mod commit;
+mod content;
 mod hedging;
 mod holds;
 mod leaving;

@@ -1,4 +1,4 @@
-//! Provider keys at rest: AES-256-GCM (NIST SP 800-38D) under a master key of the deployment.
+//! Provider keys and other secrets of accounts at rest: AES-256-GCM (NIST SP 800-38D) under a master key of the deployment.
 //!
 //! A sealed text is `<master key's id>.<base64 of nonce, ciphertext and tag>`. The nonce is random, so one master key is good
 //! for some 2^32 sealings. The additional data binds the text to the credential's account, provider and id and to the master
@@ -44,17 +44,28 @@ pub struct Binding<'a> {
 }
 
 impl Binding<'_> {
+    fn bound(&self) -> Bound<'_> {
+        Bound {
+            kind: "patchbay own key 1",
+            parts: [self.account, self.provider, self.id],
+        }
+    }
+}
+
+/// What a text of another kind belongs to: nothing sealed as one kind opens as another.
+#[derive(Debug, Clone, Copy)]
+pub struct Bound<'a> {
+    /// What the text is, with a version.
+    pub kind: &'static str,
+    /// Whose it is, and which one.
+    pub parts: [&'a str; 3],
+}
+
+impl Bound<'_> {
     /// Each part after its length: no two bindings are spelt alike.
     fn additional_data(&self, master: &str) -> Vec<u8> {
-        let parts = [
-            "patchbay own key 1",
-            master,
-            self.account,
-            self.provider,
-            self.id,
-        ];
         let mut data = Vec::new();
-        for part in parts {
+        for part in [self.kind, master].iter().chain(&self.parts) {
             data.extend_from_slice(&(part.len() as u64).to_be_bytes());
             data.extend_from_slice(part.as_bytes());
         }
@@ -140,6 +151,19 @@ impl Keyring {
         binding: &Binding<'_>,
         secret: &str,
     ) -> Result<String, OpenError> {
+        self.seal_bound(random, &binding.bound(), secret)
+    }
+
+    /// Seals a text of another kind. `random` must be fresh: its first 12 bytes are the nonce.
+    ///
+    /// # Errors
+    /// When the text is longer than the cipher takes (64 GiB).
+    pub fn seal_bound(
+        &self,
+        random: &[u8; 32],
+        bound: &Bound<'_>,
+        secret: &str,
+    ) -> Result<String, OpenError> {
         let Master { id, cipher } = &self.current;
         let nonce: [u8; NONCE_BYTES] =
             std::array::from_fn(|at| random.get(at).copied().unwrap_or_default());
@@ -147,7 +171,7 @@ impl Keyring {
         let tag = cipher
             .encrypt_inout_detached(
                 &nonce.into(),
-                &binding.additional_data(id),
+                &bound.additional_data(id),
                 text.as_mut_slice().into(),
             )
             .map_err(|_| OpenError::Refused)?;
@@ -160,6 +184,14 @@ impl Keyring {
     /// # Errors
     /// When it was made for another binding, under another master key, or was changed.
     pub fn open(&self, binding: &Binding<'_>, sealed: &str) -> Result<String, OpenError> {
+        self.open_bound(&binding.bound(), sealed)
+    }
+
+    /// Opens what [`Keyring::seal_bound`] made for the same binding, under the current or a former master key.
+    ///
+    /// # Errors
+    /// As [`Keyring::open`].
+    pub fn open_bound(&self, bound: &Bound<'_>, sealed: &str) -> Result<String, OpenError> {
         let (id, text) = sealed.split_once('.').ok_or(OpenError::Malformed)?;
         let mut masters = std::iter::once(&self.current).chain(&self.former);
         let master = masters
@@ -176,7 +208,7 @@ impl Keyring {
             .cipher
             .decrypt_inout_detached(
                 &(*nonce).into(),
-                &binding.additional_data(id),
+                &bound.additional_data(id),
                 (&mut *text).into(),
                 &(*tag).into(),
             )
