@@ -183,6 +183,8 @@ pub(super) fn origin(request: &Request, key: &KeyRecord, request_id: &str) -> Or
     Origin {
         account: key.account.clone(),
         key_hash: key.hash.clone(),
+        secret: key.secret.clone(),
+        member: key.member.clone(),
         request_id: request_id.to_owned(),
         referer: request
             .header("http-referer")

@@ -4,6 +4,7 @@ use std::{borrow::Cow, rc::Rc};
 
 use futures::{future::LocalBoxFuture, stream::LocalBoxStream};
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 
 use crate::{
     dialects::Surface,
@@ -17,6 +18,12 @@ pub const MAX_BODY_BYTES: usize = 25 * 1024 * 1024;
 pub const MAX_JSON_DEPTH: usize = 64;
 /// The longest `X-Request-Id` that is honoured.
 pub const MAX_REQUEST_ID: usize = 128;
+/// What an error's `metadata.headers` may add to its answer.
+const RATE_LIMIT_HEADERS: [&str; 3] = [
+    "X-RateLimit-Limit",
+    "X-RateLimit-Remaining",
+    "X-RateLimit-Reset",
+];
 
 /// Finds a header by its lower-case name.
 pub type HeaderLookup = Box<dyn Fn(&str) -> Option<String>>;
@@ -116,6 +123,15 @@ impl Response {
         let mut response = Self::json_bytes(status, body);
         if let Some(seconds) = error.retry_after {
             response.header("retry-after", seconds.to_string());
+        }
+        for name in RATE_LIMIT_HEADERS {
+            let told = error
+                .metadata
+                .get("headers")
+                .and_then(|told| told.get(name));
+            if let Some(value) = told.and_then(Value::as_str) {
+                response.header(name, value);
+            }
         }
         response
     }

@@ -175,6 +175,7 @@ pub(super) async fn make<W: World>(
         captures: false,
         management: new.is_management_key,
         member: new.creator_user_id.flatten(),
+        secret: None,
     };
     let body = told(world, &record).await?;
     let rows = world.query(INSERT, &params(&record)).await?;
@@ -206,6 +207,7 @@ async fn told<W: World>(world: &W, record: &KeyRecord) -> Result<KeyBody> {
         limit_reset: record.limit_reset,
         created_at: record.created_at,
         expires_at: record.expires_at,
+        ..ops::KeyPut::default()
     };
     let view = world.call(&record.account, &put).await?;
     Ok(KeyBody::from(view).made_for(record.member.clone()))

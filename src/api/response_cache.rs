@@ -289,6 +289,9 @@ async fn hit<W: World>(world: &W, asked: &Asked<'_>, entry: &Entry) -> Result<Re
         amount: Nanos::ZERO,
         ttl_ms: signed(limits::HOLD_LIFETIME_MS),
         row: row.clone(),
+        secret: asked.key.secret.clone(),
+        member: asked.key.member.clone(),
+        ..ops::Hold::default()
     };
     match within(world, limits::HOLD_MS, world.call(account, &hold)).await? {
         ops::HoldReply::Granted { .. } => {}
@@ -296,8 +299,8 @@ async fn hit<W: World>(world: &W, asked: &Asked<'_>, entry: &Entry) -> Result<Re
     }
     let settle = ops::Settle {
         id: asked.id.to_owned(),
-        amount: Nanos::ZERO,
         row,
+        ..ops::Settle::default()
     };
     if let Err(error) = within(world, limits::SETTLE_MS, world.call(account, &settle)).await {
         // The hold releases itself, and its own row says the same.

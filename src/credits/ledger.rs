@@ -55,26 +55,36 @@ mod hold;
 mod keys;
 mod lots;
 mod outbox;
+mod pace;
+mod rules;
 mod schema;
+mod tally;
 mod watch;
+
+use std::cell::Cell;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::money::{MAX_NANOS, Nanos};
 use super::ops::{
-    AddCredits, Call, Correct, Entries, Envelope, Expire, FundingGet, FundingPut, GetSnapshot,
-    Grant, Hold, KeyDelete, KeyGet, KeyPut, Keys, LapseCredits, LedgerError, NextAlarm,
-    NoticesTaken, Open, OutboxAck, OutboxFailed, OutboxPeek, RefundCredits, Reverse, Settle,
-    Snapshot, TopUpFailed, Void, Watch,
+    AddCredits, BudgetsGet, BudgetsPut, Call, Correct, Entries, Envelope, Expire, FundingGet,
+    FundingPut, GetSnapshot, Grant, Hold, KeyDelete, KeyGet, KeyPut, KeyStateGet, Keys,
+    LapseCredits, LedgerError, LimitsGet, LimitsPut, NextAlarm, NoticesTaken, Open, OutboxAck,
+    OutboxFailed, OutboxPeek, RefundCredits, Reverse, SecretsEnd, Settle, Snapshot, TopUpFailed,
+    Void, Watch,
 };
 use super::sql::{Columns, Row, Sql, SqlValue};
+use super::terms::Terms;
+use rules::Memory;
 
 pub use correction::MAX_ENTRIES;
 pub use finish::EXPIRE_BATCH;
-pub use hold::MAX_HOLD_TTL_MS;
+pub use hold::{MAX_HOLD_TTL_MS, MAX_TOKENS};
 pub use lots::LAPSE_RETRY_MS;
 pub use outbox::{FLUSH_DELAY_MS, MAX_FLUSH_BYTES, MAX_FLUSH_ROWS, MAX_RETRY_DELAY_MS};
+pub use pace::WINDOW_MS;
+pub use rules::{MAX_BUDGETS, MAX_PACE};
 
 /// Longest id, hash or name.
 const MAX_WORD: usize = 256;
@@ -84,6 +94,9 @@ pub const MAX_ROW_BYTES: usize = 65_536;
 /// The ledger over its store.
 pub struct Ledger<S> {
     sql: S,
+    terms: Terms,
+    /// Taken while a call works on it: one that fails or panics leaves none behind, and what is not remembered is read again.
+    memory: Cell<Option<Box<Memory>>>,
 }
 
 impl<S: Sql> Ledger<S> {
@@ -92,9 +105,20 @@ impl<S: Sql> Ledger<S> {
     /// # Errors
     /// When the store fails.
     pub fn new(sql: S) -> Result<Self, LedgerError> {
-        let ledger = Self { sql };
+        let ledger = Self {
+            sql,
+            terms: Terms::default(),
+            memory: Cell::new(None),
+        };
         ledger.migrate()?;
         Ok(ledger)
+    }
+
+    /// The ledger under the deployment's terms.
+    #[must_use]
+    pub fn under(mut self, terms: Terms) -> Self {
+        self.terms = terms;
+        self
     }
 
     /// The one door: runs the operation named `op` on its JSON request at `now_ms` (the object's clock) and answers in JSON.
@@ -113,6 +137,14 @@ impl<S: Sql> Ledger<S> {
             KeyGet::OP => answer(json, |request: &KeyGet| self.key_get(request, now_ms)),
             Keys::OP => answer(json, |_: &Keys| self.keys(now_ms)),
             KeyDelete::OP => answer(json, |request: &KeyDelete| self.key_delete(request, now_ms)),
+            KeyStateGet::OP => answer(json, |request: &KeyStateGet| {
+                self.key_state(request, now_ms)
+            }),
+            SecretsEnd::OP => answer(json, |request: &SecretsEnd| self.secrets_end(request)),
+            BudgetsPut::OP => answer(json, |request: &BudgetsPut| self.budgets_put(request)),
+            BudgetsGet::OP => answer(json, |request: &BudgetsGet| self.budgets(request)),
+            LimitsPut::OP => answer(json, |request: &LimitsPut| self.limits_put(request)),
+            LimitsGet::OP => answer(json, |request: &LimitsGet| self.limits(request)),
             OutboxPeek::OP => answer(json, |request: &OutboxPeek| self.outbox_peek(request)),
             OutboxAck::OP => answer(json, |request: &OutboxAck| self.outbox_ack(request)),
             OutboxFailed::OP => answer(json, |_: &OutboxFailed| self.outbox_failed(now_ms)),
@@ -197,7 +229,8 @@ impl<S: Sql> Ledger<S> {
     /// Appends an entry and returns its place.
     fn enter(&self, entry: &Entry<'_>) -> Result<i64, LedgerError> {
         let row = self.row(
-            "INSERT INTO entries (id, kind, amount, balance, held, key_hash, at, note) VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING seq",
+            "INSERT INTO entries (id, kind, amount, balance, held, key_hash, at, note, began, tokens, free, byok, waived)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING seq",
             &[
                 entry.id.into(),
                 entry.kind.into(),
@@ -207,6 +240,11 @@ impl<S: Sql> Ledger<S> {
                 entry.key_hash.into(),
                 entry.at.into(),
                 entry.note.into(),
+                entry.facts.began.into(),
+                entry.facts.tokens.into(),
+                entry.facts.free.into(),
+                entry.facts.byok.into(),
+                entry.facts.waived.into(),
             ],
         )?;
         Ok(row
@@ -254,6 +292,22 @@ struct Entry<'a> {
     key_hash: Option<&'a str>,
     at: i64,
     note: Option<&'a str>,
+    facts: Facts,
+}
+
+/// What an entry says of its request beside the money.
+#[derive(Clone, Copy, Default)]
+struct Facts {
+    /// When it was admitted.
+    began: Option<i64>,
+    /// What it took; the estimate, where nobody said.
+    tokens: Option<i64>,
+    /// It asked free models.
+    free: Option<bool>,
+    /// What the account's own provider keys were used for.
+    byok: Option<Nanos>,
+    /// The fee for it that the month's allowance covered.
+    waived: Option<Nanos>,
 }
 
 fn answer<C: Call>(json: &str, run: impl FnOnce(&C) -> Result<C::Reply, LedgerError>) -> String {

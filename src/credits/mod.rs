@@ -9,4 +9,5 @@ pub mod periods;
 pub mod pricing;
 pub mod share;
 pub mod sql;
+pub mod terms;
 pub mod units;

@@ -4,6 +4,9 @@
 //! Out of scope: what an operation does ([`super::ledger`]) and how the call travels (`edge`).
 //! Times are unix milliseconds on the object's own clock; amounts are integers of nano-dollars.
 
+mod funds;
+mod rules;
+
 use std::fmt;
 
 use serde::de::DeserializeOwned;
@@ -14,12 +17,14 @@ use super::money::{MoneyError, Nanos};
 use super::periods::Reset;
 use super::sql::SqlError;
 
-mod funds;
-
 pub use funds::{
     AddCredits, AutoTopUp, Fund, Funding, FundingGet, FundingPut, LapseCredits, Lapsed, Notice,
     NoticeKind, NoticesLeft, NoticesTaken, RefundCredits, Reversal, Reverse, Reversed, TopUpFailed,
     Watch,
+};
+pub use rules::{
+    ACCOUNT_BUDGETS, Budget, BudgetState, BudgetsGet, BudgetsPut, KeyState, KeyStateGet, Limits,
+    LimitsGet, LimitsPut, LimitsView, Pace, Scope, SecretsEnd, SecretsEnded, SetBudget, TooSoon,
 };
 
 /// An operation: its name on the wire, its request (the implementing type) and its reply.
@@ -174,6 +179,12 @@ calls! {
     "key_get": KeyGet => KeyView;
     "keys": Keys => Vec<KeyView>;
     "key_delete": KeyDelete => KeyDeleted;
+    "key_state": KeyStateGet => KeyState;
+    "secrets_end": SecretsEnd => SecretsEnded;
+    "budgets_put": BudgetsPut => Vec<SetBudget>;
+    "budgets": BudgetsGet => Vec<SetBudget>;
+    "limits_put": LimitsPut => LimitsView;
+    "limits": LimitsGet => LimitsView;
     "outbox_peek": OutboxPeek => Vec<OutboxRow>;
     "outbox_ack": OutboxAck => OutboxLeft;
     "outbox_failed": OutboxFailed => OutboxLeft;
@@ -240,7 +251,7 @@ pub struct Granted {
 }
 
 /// Reserves an amount for one client request, whatever the number of upstream attempts.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Hold {
     /// The generation id.
     pub id: String,
@@ -252,6 +263,24 @@ pub struct Hold {
     pub ttl_ms: i64,
     /// What is known of the usage row so far, for the case that nobody ever settles.
     pub row: Box<RawValue>,
+    /// SHA-256 of the secret that was sent, in hex, where the key has had more than one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
+    /// Whose key it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member: Option<String>,
+    /// Estimated tokens, prompt and answer.
+    #[serde(default)]
+    pub tokens: i64,
+    /// What provider keys of the account's own may be used for, at list price.
+    #[serde(default)]
+    pub byok: Nanos,
+    /// The part of the amount that is the operator's fee for that, which an allowance may cover.
+    #[serde(default)]
+    pub byok_fee: Nanos,
+    /// Only free models may serve.
+    #[serde(default)]
+    pub free: bool,
 }
 
 /// The answer to a [`Hold`].
@@ -275,7 +304,24 @@ pub enum Refusal {
     InsufficientCredits {
         /// What it can cover; below zero when the account is in debt.
         available: Nanos,
+        /// It could if requests in flight did not hold the rest.
+        in_flight: bool,
     },
+    /// The balance covers the amount, but requests in flight may hold only a part of it at a time.
+    InFlightBudget {
+        /// The most that they may hold together.
+        budget: Nanos,
+        /// What they hold.
+        held: Nanos,
+        /// The amount alone is beyond the budget.
+        too_heavy: bool,
+    },
+    /// A budget cannot cover the amount.
+    Budget(Box<BudgetState>),
+    /// A limit of pace is reached.
+    TooSoon(TooSoon),
+    /// The secret was replaced by another, and its time is over.
+    SecretReplaced,
     /// The key's own limit cannot cover the amount.
     KeyLimit {
         /// What it can cover, open holds taken off.
@@ -299,7 +345,7 @@ pub enum Refusal {
 }
 
 /// Charges what a request really cost and releases its hold.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Settle {
     /// The hold's id.
     pub id: String,
@@ -307,6 +353,15 @@ pub struct Settle {
     pub amount: Nanos,
     /// The usage row.
     pub row: Box<RawValue>,
+    /// Tokens used, prompt and answer.
+    #[serde(default)]
+    pub tokens: i64,
+    /// What a provider key of the account's own was used for, at list price.
+    #[serde(default)]
+    pub byok: Nanos,
+    /// The part of the amount that is the operator's fee for that: what the month's allowance covers of it is not charged.
+    #[serde(default)]
+    pub byok_fee: Nanos,
 }
 
 /// Releases a hold without a charge.
@@ -407,7 +462,7 @@ pub struct Expired {
 }
 
 /// Creates a key or replaces its settings; its counters stay.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct KeyPut {
     /// SHA-256 of the secret, in hex.
     pub hash: String,
@@ -429,6 +484,12 @@ pub struct KeyPut {
     /// When it ends.
     #[serde(default)]
     pub expires_at: Option<i64>,
+    /// What provider keys of the account's own are used for counts towards the limit too, at list price.
+    #[serde(default)]
+    pub include_byok: bool,
+    /// Its limits of pace.
+    #[serde(default)]
+    pub limits: Limits,
 }
 
 /// Asks for one key, deleted ones included.
@@ -483,6 +544,18 @@ pub struct KeyView {
     pub usage_weekly: Nanos,
     /// Spent this UTC month.
     pub usage_monthly: Nanos,
+    /// What provider keys of the account's own were used for ever, at list price.
+    pub byok_usage: Nanos,
+    /// The same this UTC day.
+    pub byok_usage_daily: Nanos,
+    /// The same this UTC week.
+    pub byok_usage_weekly: Nanos,
+    /// The same this UTC month.
+    pub byok_usage_monthly: Nanos,
+    /// Whether that counts towards the limit too.
+    pub include_byok: bool,
+    /// Limits of pace, as set.
+    pub limits: Limits,
     /// When it was made.
     pub created_at: i64,
     /// When its settings last changed.

@@ -19,6 +19,8 @@ pub struct Share(u32);
 impl Share {
     /// Nothing.
     pub const NONE: Self = Self(0);
+    /// All of it.
+    pub const ALL: Self = Self(WHOLE);
 
     /// Reads a percentage of at most six decimals (`"5"`, `"0.5"`).
     ///

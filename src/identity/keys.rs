@@ -58,6 +58,9 @@ pub struct KeyRecord {
     /// Somebody may want what its requests ask and are answered (`usage::content`); where not, nothing is recorded.
     #[serde(default)]
     pub captures: bool,
+    /// SHA-256 of the secret that was sent, in hex: it names the key, unless the key was given another since.
+    #[serde(default)]
+    pub secret: Option<String>,
 }
 
 macro_rules! select {
@@ -107,6 +110,7 @@ impl KeyRecord {
                 management: number("management")? != 0,
                 member: text("member"),
                 captures: number("captures")? != 0,
+                secret: None,
             })
         };
         record().ok_or_else(|| {

@@ -78,7 +78,10 @@ pub async fn authenticate(
     let record = match cache.get(&hash, now_ms) {
         Some(record) => record,
         None => {
-            let record = look_up(directory, &hash).await?;
+            let mut record = look_up(directory, &hash).await?;
+            if let Some(record) = &mut record {
+                record.secret = Some(hash.clone());
+            }
             cache.put(&hash, record.clone(), now_ms);
             record
         }
@@ -163,6 +166,7 @@ mod tests {
             management: false,
             member: None,
             captures: false,
+            secret: None,
         };
         change(&mut record);
         Stores {

@@ -22,13 +22,14 @@ use crate::{
     catalog::{Endpoint, WebSearch},
     chat::{ChatRequest, FinishReason, Units, Usage, estimate},
     credits::{
+        ledger::MAX_TOKENS,
         money::{MoneyError, Nanos},
         ops,
         pricing::{Charge, OutputBounds, Part, PriceTable},
     },
     dialects::report::{PartReport, ServerToolUse, UsageReport},
     error::{Error, Result},
-    routing::Credential,
+    routing::{Credential, Step},
     usage::{self, UsageRow},
 };
 
@@ -57,6 +58,9 @@ impl Tab {
     /// When no account could hold that much.
     pub fn hold(&self, job: &Job) -> Result<Hold> {
         let mut amount = Nanos::ZERO;
+        // The same without the fee for own keys, and what those may be used for.
+        let (mut bare, mut byok) = (Nanos::ZERO, Nanos::ZERO);
+        let mut tokens = 0u64;
         for step in &job.plan.attempts {
             let endpoint = &step.route.endpoint;
             let request = &job.request;
@@ -72,26 +76,44 @@ impl Tab {
                 Some(usage) => endpoint.prices.cost(usage).map(|charge| charge.total),
                 None => endpoint.prices.estimate_hold(prompt, output),
             };
-            let needed = match step.credential {
-                Credential::Operator => needed,
-                Credential::Own(_) => needed.and_then(|list| job.own_key_fee.of(list)),
-            };
-            let needed =
-                needed.and_then(|needed| needed.checked_add(self.expected_search(endpoint)));
-            let needed = needed.map_err(|_| {
+            let beyond = |_| {
                 Error::invalid(
                     "max_tokens",
                     "The request would cost more than any account can hold",
                 )
-            })?;
+            };
+            let list = needed.map_err(beyond)?;
+            let search = self.expected_search(endpoint);
+            let needed = match step.credential {
+                Credential::Operator => list,
+                Credential::Own(_) => job.own_key_fee.of(list).map_err(beyond)?,
+            };
+            let needed = needed.checked_add(search).map_err(beyond)?;
             amount = amount.max(needed);
+            if step.credential.is_own() {
+                byok = byok.max(list);
+                bare = bare.max(search);
+            } else {
+                bare = bare.max(needed);
+            }
+            let taken = match &self.expected {
+                Some(usage) => usage.total(),
+                None => prompt.saturating_add(output.realistic()),
+            };
+            tokens = tokens.max(taken);
         }
         if let Some(kit) = &job.kit {
-            amount = amount.checked_add(kit.expected_fees()).unwrap_or(amount);
+            let fees = kit.expected_fees();
+            amount = amount.checked_add(fees).unwrap_or(amount);
+            bare = bare.checked_add(fees).unwrap_or(bare);
         }
         if let Some(cap) = job.wishes.max_cost {
             amount = amount.min(cap);
+            bare = bare.min(cap);
         }
+        let routes = || job.plan.attempts.iter();
+        let is_free =
+            |step: &Step| !step.credential.is_own() && is_free(&step.route.endpoint.model);
         Ok(Hold {
             account: self.origin.account.clone(),
             call: ops::Hold {
@@ -100,6 +122,12 @@ impl Tab {
                 amount,
                 ttl_ms: signed(HOLD_LIFETIME_MS),
                 row: self.row(Usage::default(), None, &[]),
+                secret: self.origin.secret.clone(),
+                member: self.origin.member.clone(),
+                tokens: counted_tokens(tokens),
+                byok,
+                byok_fee: amount.checked_sub(bare).unwrap_or_default(),
+                free: routes().next().is_some() && routes().all(is_free),
             },
         })
     }
@@ -109,10 +137,13 @@ impl Tab {
         let account = self.origin.account.clone();
         let parts = self.payable_parts();
         let charge = (!parts.is_empty()).then(|| self.charge(&parts));
-        if let Some(Ok((charge, report))) = charge {
+        if let Some(Ok((charge, report, own))) = charge {
             let call = ops::Settle {
                 id: self.id.clone(),
                 amount: charge.total,
+                tokens: counted_tokens(report.usage.total()),
+                byok: own.list,
+                byok_fee: own.fee.min(charge.total),
                 row: self.row(report.usage, Some(charge), &report.parts),
             };
             return (Bill::Settle { account, call }, report);
@@ -152,7 +183,8 @@ impl Tab {
     }
 
     /// One charge for all parts: their lines one after the other, rounded once.
-    fn charge(&self, parts: &[(&Try, Usage)]) -> Result<(Charge, UsageReport), MoneyError> {
+    fn charge(&self, parts: &[(&Try, Usage)]) -> Result<(Charge, UsageReport, OwnUse), MoneyError> {
+        let mut own = OwnUse::default();
         let mut report = UsageReport {
             hedge_cost: self.hedge_cost(),
             ..UsageReport::default()
@@ -171,7 +203,12 @@ impl Tab {
             // The account paid the provider itself; the operator takes a share (P48).
             let charge = match one.credential {
                 Credential::Operator => charge,
-                Credential::Own(_) => charge.at_share(self.own_key_fee)?,
+                Credential::Own(_) => {
+                    let fee = charge.at_share(self.own_key_fee)?;
+                    own.list = own.list.checked_add(fee.list()?)?;
+                    own.fee = own.fee.checked_add(fee.total)?;
+                    fee
+                }
             };
             report.is_byok = one.credential.is_own();
             report.prompt_cost = report
@@ -218,7 +255,7 @@ impl Tab {
         let tokens = report.list_cost.checked_sub(fees)?.max(Nanos::ZERO);
         report.prompt_cost = report.prompt_cost.min(tokens);
         report.completion_cost = tokens.checked_sub(report.prompt_cost)?;
-        Ok((charge, report))
+        Ok((charge, report, own))
     }
 
     fn is_payable(&self, one: &Try, usage: &Usage, is_last: bool) -> bool {
@@ -275,7 +312,7 @@ impl Tab {
     pub fn spent(&self) -> Nanos {
         let parts = self.payable_parts();
         let charge = self.charge(&parts);
-        charge.map_or(Nanos::ZERO, |(charge, _)| charge.total)
+        charge.map_or(Nanos::ZERO, |(charge, ..)| charge.total)
     }
 
     /// The search of an endpoint, where it runs one for this request.
@@ -317,7 +354,7 @@ impl Tab {
             .fold(0, u64::saturating_add);
         let charge = self.charge(&parts);
         (
-            charge.map_or(Nanos::ZERO, |(charge, _)| charge.total),
+            charge.map_or(Nanos::ZERO, |(charge, ..)| charge.total),
             tokens,
         )
     }
@@ -390,6 +427,23 @@ impl Tab {
         });
         records.collect()
     }
+}
+
+/// What the account's own provider keys were used for, and the operator's fee for it.
+#[derive(Default)]
+struct OwnUse {
+    list: Nanos,
+    fee: Nanos,
+}
+
+/// Whether a model is a free one, which has limits of its own.
+fn is_free(model: &str) -> bool {
+    model.ends_with(":free")
+}
+
+/// Tokens as the account counts them.
+fn counted_tokens(tokens: u64) -> i64 {
+    signed(tokens).min(MAX_TOKENS)
 }
 
 /// Counts of an answer that is not whole: what the provider reported so far, but no less than the gateway's own count.

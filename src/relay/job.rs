@@ -27,6 +27,10 @@ pub struct Origin {
     pub account: String,
     /// The key's hash.
     pub key_hash: String,
+    /// SHA-256 of the secret that was sent, in hex.
+    pub secret: Option<String>,
+    /// Whose key it is.
+    pub member: Option<String>,
     /// The client's or the gateway's request id.
     pub request_id: String,
     /// `HTTP-Referer`.

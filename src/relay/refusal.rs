@@ -1,5 +1,7 @@
 //! A refused hold in words: what the account can afford, or what is wrong with the key.
 
+mod rules;
+
 use std::rc::Rc;
 
 use super::{
@@ -44,9 +46,31 @@ impl Words {
     pub fn explain(&self, refusal: &Refusal) -> Error {
         let key = |message: &str| refused(ErrorType::Authentication, message);
         match refusal {
-            Refusal::InsufficientCredits { available } => self
-                .payment(*available, "Add credits")
-                .with("limit_source", "openrouter_credits"),
+            Refusal::InsufficientCredits {
+                available,
+                in_flight,
+            } => {
+                let error = self.payment(*available, "Add credits");
+                if *in_flight {
+                    let mut error = rules::exhausted(error);
+                    error.message.push_str(
+                        " Requests in flight hold the rest of the balance: when they end, more is there.",
+                    );
+                    error
+                } else {
+                    error.with("limit_source", "openrouter_credits")
+                }
+            }
+            Refusal::InFlightBudget {
+                budget,
+                held,
+                too_heavy,
+            } => rules::in_flight(*budget, *held, *too_heavy),
+            Refusal::Budget(state) => rules::budget(state),
+            Refusal::TooSoon(soon) => rules::too_soon(soon),
+            Refusal::SecretReplaced => {
+                key("This API key was replaced by another: send the new one")
+            }
             Refusal::KeyLimit {
                 remaining,
                 resets_at,

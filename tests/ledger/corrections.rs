@@ -224,7 +224,7 @@ fn the_tables_of_the_version_before_are_brought_up_to_date_whenever_they_die() {
                 kind TEXT NOT NULL CHECK (kind IN ('grant', 'settle', 'void', 'expire', 'late_settle')), amount INTEGER NOT NULL,
                 balance INTEGER NOT NULL, held INTEGER, key_hash TEXT, at INTEGER NOT NULL, note TEXT) STRICT",
             "CREATE TABLE outbox (seq INTEGER PRIMARY KEY REFERENCES entries (seq), draft TEXT NOT NULL) STRICT",
-            "INSERT INTO entries SELECT * FROM kept",
+            "INSERT INTO entries SELECT seq, id, kind, amount, balance, held, key_hash, at, note FROM kept",
             "INSERT INTO outbox SELECT * FROM kept_rows",
             "DROP TABLE kept",
             "DROP TABLE kept_rows",
@@ -239,9 +239,27 @@ fn the_tables_of_the_version_before_are_brought_up_to_date_whenever_they_die() {
             "DROP TABLE top_ups",
             "DROP TABLE notices",
             "ALTER TABLE account DROP COLUMN lots_balance",
+            "DROP TABLE budgets",
+            "DROP TABLE ended_secrets",
             "DELETE FROM schema_version WHERE version > 1",
         ] {
             store.exec(statement, &[]).unwrap();
+        }
+        for (table, columns) in [
+            (
+                "keys",
+                "byok byok_day byok_week byok_month include_byok member max_requests max_tokens max_concurrent",
+            ),
+            (
+                "account",
+                "max_requests max_tokens max_concurrent free_day free_used",
+            ),
+            ("holds", "member began tokens byok free"),
+        ] {
+            for column in columns.split(' ') {
+                let drop = format!("ALTER TABLE {table} DROP COLUMN {column}");
+                store.exec(&drop, &[]).unwrap();
+            }
         }
         let before = tell(store);
         assert_eq!(before.len(), 3);

@@ -103,7 +103,8 @@ fn nobody_spends_before_the_account_and_its_key_exist() {
     assert_eq!(
         refused(account.hold("gen-1", 1)),
         Refusal::InsufficientCredits {
-            available: nanos(0)
+            available: nanos(0),
+            in_flight: false
         }
     );
 }
@@ -363,7 +364,8 @@ fn a_settlement_may_exceed_its_hold_and_debt_refuses_even_free_requests() {
     assert_eq!(
         refused(account.hold("gen-3", 0)),
         Refusal::InsufficientCredits {
-            available: nanos(-500)
+            available: nanos(-500),
+            in_flight: false
         }
     );
     account.ok(&grant("g1", 500));
@@ -379,7 +381,8 @@ fn a_rich_account_holds_like_any_other() {
     assert_eq!(
         refused(account.hold("gen-2", 2)),
         Refusal::InsufficientCredits {
-            available: nanos(1)
+            available: nanos(1),
+            in_flight: true
         }
     );
 }
@@ -753,6 +756,8 @@ fn entries_can_neither_be_changed_nor_removed() {
 #[test]
 fn a_hold_takes_two_statements_and_no_lookup_scans_the_entries() {
     let account = Account::with(1_000);
+    // The object reads the account's rules once in its life.
+    account.hold("gen-0", 10);
     let before = account.store.statements();
     account.hold("gen-1", 10);
     assert_eq!(account.store.statements() - before, 2);

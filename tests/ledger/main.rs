@@ -14,5 +14,6 @@ mod examples;
 mod funds;
 mod model;
 mod properties;
+mod rules;
 mod store;
 mod usage_rows;

@@ -390,6 +390,7 @@ impl Model {
     fn money_refusal(&self, hash: &str, amount: i64, now: i64) -> Option<Refusal> {
         let credits = (amount > self.available()).then(|| Refusal::InsufficientCredits {
             available: nanos(self.available()),
+            in_flight: amount <= self.balance(),
         });
         let put = &self.keys.get(hash)?.put;
         let Some(limit) = put.limit else {

@@ -11,6 +11,7 @@ use patchbay::credits::ops::{
     Call, Finished, Hold, HoldReply, KeyGet, KeyPut, KeyView, LedgerError, OutboxRow, Settle, Void,
 };
 use patchbay::credits::sql::{Row, Sql, SqlError, SqlValue};
+use patchbay::credits::terms::Terms;
 use patchbay::usage::UsageRow;
 use rusqlite::limits::Limit;
 use rusqlite::types::{Value, ValueRef};
@@ -75,6 +76,11 @@ impl Store {
 
     pub fn crashes(&self) -> u32 {
         self.crashes.get()
+    }
+
+    /// Rows that statements have changed.
+    pub fn changes(&self) -> i64 {
+        self.int("SELECT total_changes()")
     }
 
     pub fn statements(&self) -> u32 {
@@ -268,6 +274,7 @@ impl D1 {
 pub struct Account {
     pub store: Rc<Store>,
     ledger: RefCell<Ledger<Rc<Store>>>,
+    terms: Terms,
     pub now: Cell<i64>,
 }
 
@@ -291,11 +298,17 @@ impl Account {
     }
 
     pub fn empty() -> Self {
+        Self::under(Terms::default())
+    }
+
+    /// The same in a deployment of these terms.
+    pub fn under(terms: Terms) -> Self {
         let store = Rc::new(Store::new());
-        let ledger = RefCell::new(Ledger::new(Rc::clone(&store)).unwrap());
+        let ledger = Ledger::new(Rc::clone(&store)).unwrap();
         Self {
             store,
-            ledger,
+            ledger: RefCell::new(ledger.under(terms.clone())),
+            terms,
             now: Cell::new(NOON),
         }
     }
@@ -303,7 +316,8 @@ impl Account {
     /// The object wakes up again after a crash.
     pub fn restart(&self) {
         self.store.reopen();
-        *self.ledger.borrow_mut() = Ledger::new(Rc::clone(&self.store)).unwrap();
+        let ledger = Ledger::new(Rc::clone(&self.store)).unwrap();
+        *self.ledger.borrow_mut() = ledger.under(self.terms.clone());
     }
 
     /// Calls an operation at the account's present time.
@@ -382,11 +396,8 @@ pub fn key(hash: &str) -> KeyPut {
         hash: hash.to_owned(),
         name: "laptop".to_owned(),
         label: "sk-pb-v1-abc…def".to_owned(),
-        disabled: false,
-        limit: None,
-        limit_reset: None,
         created_at: NOON,
-        expires_at: None,
+        ..KeyPut::default()
     }
 }
 
@@ -397,6 +408,7 @@ pub fn hold(id: &str, key_hash: &str, amount: i64) -> Hold {
         amount: nanos(amount),
         ttl_ms: 10 * MINUTE,
         row: usage_row("held"),
+        ..Hold::default()
     }
 }
 
@@ -405,6 +417,7 @@ pub fn settle(id: &str, amount: i64) -> Settle {
         id: id.to_owned(),
         amount: nanos(amount),
         row: usage_row("settled"),
+        ..Settle::default()
     }
 }
 

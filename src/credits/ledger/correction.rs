@@ -7,7 +7,7 @@
 //! corrections under different reasons follow one another. Request and reason are the correction's id: a repeat answers what
 //! the first did.
 
-use super::{Entry, Ledger, LedgerError, time, word};
+use super::{Entry, Facts, Ledger, LedgerError, time, word};
 use crate::credits::money::Nanos;
 use crate::credits::ops::{Correct, Corrected, Entries, EntryView, Outcome};
 use crate::credits::sql::{Columns, Sql};
@@ -49,8 +49,10 @@ impl<S: Sql> Ledger<S> {
             let mut key = self
                 .key_record(&settled.key_hash)?
                 .ok_or(LedgerError::KeyUnknown)?;
-            key.recount(change, self.counted_at(settled.seq, &settled.key_hash)?)?;
-            self.write_counters(&key)?;
+            self.memory.set(None);
+            key.spent
+                .recount(change, self.counted_at(settled.seq, &settled.key_hash)?)?;
+            self.write_counters(&key, None)?;
             let before_it = self.balance()?;
             self.use_lots(before_it)?;
             let balance = before_it.checked_sub(change)?;
@@ -63,6 +65,7 @@ impl<S: Sql> Ledger<S> {
                 key_hash: Some(&settled.key_hash),
                 at: now_ms,
                 note: Some(&request.reason),
+                facts: Facts::default(),
             })?;
             self.use_lots(balance)?;
             Ok(Corrected {

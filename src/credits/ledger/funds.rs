@@ -10,7 +10,7 @@
 //!
 //! Out of scope: which credits expire ([`super::lots`]), who may ask (`api::billing`).
 
-use super::{Entry, Ledger, LedgerError, time, word};
+use super::{Entry, Facts, Ledger, LedgerError, time, word};
 use crate::credits::money::Nanos;
 use crate::credits::ops::{
     AddCredits, Fund, Grant, Granted, RefundCredits, Reversal, Reverse, Reversed,
@@ -83,6 +83,7 @@ impl<S: Sql> Ledger<S> {
                 key_hash: None,
                 at: now_ms,
                 note: Some(request.note.as_str()).filter(|note| !note.is_empty()),
+                facts: Facts::default(),
             })?;
             if let Some(expires_at) = request.expires_at {
                 self.open_lot(request, expires_at, balance)?;
@@ -266,6 +267,7 @@ impl<S: Sql> Ledger<S> {
             key_hash: None,
             at: now_ms,
             note: Some(purchase),
+            facts: Facts::default(),
         })?;
         self.reverse_lot(purchase, change, now_ms)?;
         self.lots_used(balance)?;

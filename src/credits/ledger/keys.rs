@@ -2,9 +2,11 @@
 //!
 //! In scope: the copy of a key that decides. Out of scope: secrets and how a request finds its account (`identity`).
 
+use super::rules::check_limits;
+use super::tally::{Spend, Spent, Tally};
 use super::{Ledger, LedgerError, time, word};
 use crate::credits::money::Nanos;
-use crate::credits::ops::{KeyDelete, KeyDeleted, KeyGet, KeyPut, KeyView, Refusal};
+use crate::credits::ops::{KeyDelete, KeyDeleted, KeyGet, KeyPut, KeyView, Limits, Refusal};
 use crate::credits::periods::Reset;
 use crate::credits::sql::{Columns, Sql, SqlError};
 
@@ -12,49 +14,11 @@ use crate::credits::sql::{Columns, Sql, SqlError};
 macro_rules! key_columns {
     () => {
         "hash, name, label, disabled, deleted, spend_limit, limit_reset, keys.created_at, updated_at, last_used_at, \
-         expires_at, used, day, used_day, week, used_week, month, used_month"
+         expires_at, used, keys.byok, day, used_day, byok_day, week, used_week, byok_week, month, used_month, byok_month, \
+         include_byok, max_requests, max_tokens, max_concurrent"
     };
 }
 pub(super) use key_columns;
-
-/// What was spent in the period that started at `start`.
-#[derive(Clone, Copy)]
-struct Spent {
-    start: i64,
-    amount: Nanos,
-}
-
-impl Spent {
-    /// What of it falls in the period of `now_ms`. A clock that steps back stays in the newer period.
-    fn at(self, period: Reset, now_ms: i64) -> Self {
-        let start = period.start(now_ms);
-        if start > self.start {
-            Self {
-                start,
-                amount: Nanos::ZERO,
-            }
-        } else {
-            self
-        }
-    }
-
-    fn add(&mut self, period: Reset, amount: Nanos, now_ms: i64) -> Result<(), LedgerError> {
-        let current = self.at(period, now_ms);
-        *self = Self {
-            amount: current.amount.checked_add(amount)?,
-            ..current
-        };
-        Ok(())
-    }
-
-    /// Changes what was counted at `counted_at`, if that is the period kept here: an older one is over and kept nowhere.
-    fn mend(&mut self, period: Reset, change: Nanos, counted_at: i64) -> Result<(), LedgerError> {
-        if period.start(counted_at) == self.start {
-            self.amount = self.amount.checked_add(change)?;
-        }
-        Ok(())
-    }
-}
 
 /// A row of `keys`.
 pub(super) struct KeyRecord {
@@ -69,10 +33,9 @@ pub(super) struct KeyRecord {
     updated_at: i64,
     last_used_at: Option<i64>,
     expires_at: Option<i64>,
-    used: Nanos,
-    day: Spent,
-    week: Spent,
-    month: Spent,
+    pub(super) spent: Tally,
+    pub(super) include_byok: bool,
+    pub(super) limits: Limits,
 }
 
 impl KeyRecord {
@@ -91,18 +54,17 @@ impl KeyRecord {
             updated_at: row.take()?,
             last_used_at: row.take()?,
             expires_at: row.take()?,
-            used: row.take()?,
-            day: Spent {
-                start: row.take()?,
-                amount: row.take()?,
+            spent: Tally {
+                ever: spend(row)?,
+                day: spent(row)?,
+                week: spent(row)?,
+                month: spent(row)?,
             },
-            week: Spent {
-                start: row.take()?,
-                amount: row.take()?,
-            },
-            month: Spent {
-                start: row.take()?,
-                amount: row.take()?,
+            include_byok: row.take()?,
+            limits: Limits {
+                requests: row.take()?,
+                tokens: row.take()?,
+                concurrent: row.take()?,
             },
         })
     }
@@ -125,13 +87,8 @@ impl KeyRecord {
         let Some(limit) = self.limit else {
             return Ok(None);
         };
-        let spent = match self.limit_reset {
-            None => self.used,
-            Some(Reset::Daily) => self.day.at(Reset::Daily, now_ms).amount,
-            Some(Reset::Weekly) => self.week.at(Reset::Weekly, now_ms).amount,
-            Some(Reset::Monthly) => self.month.at(Reset::Monthly, now_ms).amount,
-        };
-        Ok(Some(limit.checked_sub(spent)?))
+        let spent = self.spent.of(self.limit_reset, now_ms);
+        Ok(Some(limit.checked_sub(spent.total(self.include_byok)?)?))
     }
 
     pub(super) fn resets_at(&self, now_ms: i64) -> Option<i64> {
@@ -139,32 +96,28 @@ impl KeyRecord {
     }
 
     /// Counts a settlement in every period.
-    pub(super) fn count(&mut self, amount: Nanos, now_ms: i64) -> Result<(), LedgerError> {
-        self.used = self.used.checked_add(amount)?;
-        self.day.add(Reset::Daily, amount, now_ms)?;
-        self.week.add(Reset::Weekly, amount, now_ms)?;
-        self.month.add(Reset::Monthly, amount, now_ms)?;
+    pub(super) fn count(&mut self, spend: Spend, now_ms: i64) -> Result<(), LedgerError> {
+        self.spent.count(spend, now_ms)?;
         self.last_used_at = self.last_used_at.max(Some(now_ms));
         Ok(())
     }
 
-    /// Counts the correction of a settlement that was counted at `counted_at`, in the periods that still run or ended last.
-    pub(super) fn recount(&mut self, change: Nanos, counted_at: i64) -> Result<(), LedgerError> {
-        self.used = self.used.checked_add(change)?;
-        self.day.mend(Reset::Daily, change, counted_at)?;
-        self.week.mend(Reset::Weekly, change, counted_at)?;
-        self.month.mend(Reset::Monthly, change, counted_at)
-    }
-
-    fn view(self, now_ms: i64) -> Result<KeyView, LedgerError> {
+    pub(super) fn view(self, now_ms: i64) -> Result<KeyView, LedgerError> {
+        let spent = |reset| self.spent.of(Some(reset), now_ms);
         Ok(KeyView {
             limit_remaining: self
                 .unspent(now_ms)?
                 .map(|unspent| unspent.max(Nanos::ZERO)),
-            usage: self.used,
-            usage_daily: self.day.at(Reset::Daily, now_ms).amount,
-            usage_weekly: self.week.at(Reset::Weekly, now_ms).amount,
-            usage_monthly: self.month.at(Reset::Monthly, now_ms).amount,
+            usage: self.spent.ever.charged,
+            usage_daily: spent(Reset::Daily).charged,
+            usage_weekly: spent(Reset::Weekly).charged,
+            usage_monthly: spent(Reset::Monthly).charged,
+            byok_usage: self.spent.ever.byok,
+            byok_usage_daily: spent(Reset::Daily).byok,
+            byok_usage_weekly: spent(Reset::Weekly).byok,
+            byok_usage_monthly: spent(Reset::Monthly).byok,
+            include_byok: self.include_byok,
+            limits: self.limits,
             hash: self.hash,
             name: self.name,
             label: self.label,
@@ -200,17 +153,20 @@ impl<S: Sql> Ledger<S> {
         if request.limit.is_some_and(Nanos::is_negative) {
             return Err(LedgerError::Invalid("a limit is not below zero".to_owned()));
         }
+        check_limits(&request.limits)?;
         self.transaction(|| {
             self.row("SELECT 1 FROM account", &[])?.ok_or(LedgerError::NotOpen)?;
             if self.key_record(&request.hash)?.is_some_and(|key| key.deleted) {
                 return Err(LedgerError::KeyDeleted);
             }
             self.rows(
-                "INSERT INTO keys (hash, name, label, disabled, deleted, spend_limit, limit_reset, created_at, updated_at, expires_at)
-                 VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?, ?)
+                "INSERT INTO keys (hash, name, label, disabled, deleted, spend_limit, limit_reset, created_at, updated_at, expires_at,
+                    include_byok, max_requests, max_tokens, max_concurrent)
+                 VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                  ON CONFLICT (hash) DO UPDATE SET name = excluded.name, label = excluded.label, disabled = excluded.disabled,
                     spend_limit = excluded.spend_limit, limit_reset = excluded.limit_reset, created_at = excluded.created_at,
-                    updated_at = excluded.updated_at, expires_at = excluded.expires_at",
+                    updated_at = excluded.updated_at, expires_at = excluded.expires_at, include_byok = excluded.include_byok,
+                    max_requests = excluded.max_requests, max_tokens = excluded.max_tokens, max_concurrent = excluded.max_concurrent",
                 &[
                     request.hash.as_str().into(),
                     request.name.as_str().into(),
@@ -221,6 +177,10 @@ impl<S: Sql> Ledger<S> {
                     request.created_at.into(),
                     now_ms.into(),
                     request.expires_at.into(),
+                    request.include_byok.into(),
+                    request.limits.requests.into(),
+                    request.limits.tokens.into(),
+                    request.limits.concurrent.into(),
                 ],
             )?;
             self.key_record(&request.hash)?.ok_or(LedgerError::KeyUnknown)?.view(now_ms)
@@ -277,22 +237,45 @@ impl<S: Sql> Ledger<S> {
         Ok(row.map(|mut row| KeyRecord::read(&mut row)).transpose()?)
     }
 
-    pub(super) fn write_counters(&self, key: &KeyRecord) -> Result<(), LedgerError> {
+    /// Writes what the key spent, and whose it is where the request said so.
+    pub(super) fn write_counters(
+        &self,
+        key: &KeyRecord,
+        member: Option<&str>,
+    ) -> Result<(), LedgerError> {
+        let Tally {
+            ever,
+            day,
+            week,
+            month,
+        } = &key.spent;
+        let mut params = vec![key.last_used_at.into()];
+        params.extend([ever.charged.into(), ever.byok.into()]);
+        for period in [day, week, month] {
+            let Spend { charged, byok } = period.spend;
+            params.extend([period.start.into(), charged.into(), byok.into()]);
+        }
+        params.extend([member.into(), key.hash.as_str().into()]);
         self.rows(
-            "UPDATE keys SET last_used_at = ?, used = ?, day = ?, used_day = ?, week = ?, used_week = ?, month = ?, used_month = ?
+            "UPDATE keys SET last_used_at = ?, used = ?, byok = ?, day = ?, used_day = ?, byok_day = ?, week = ?, used_week = ?,
+                byok_week = ?, month = ?, used_month = ?, byok_month = ?, member = COALESCE(?, member)
              WHERE hash = ?",
-            &[
-                key.last_used_at.into(),
-                key.used.into(),
-                key.day.start.into(),
-                key.day.amount.into(),
-                key.week.start.into(),
-                key.week.amount.into(),
-                key.month.start.into(),
-                key.month.amount.into(),
-                key.hash.as_str().into(),
-            ],
+            &params,
         )?;
         Ok(())
     }
+}
+
+fn spend(row: &mut Columns) -> Result<Spend, SqlError> {
+    Ok(Spend {
+        charged: row.take()?,
+        byok: row.take()?,
+    })
+}
+
+fn spent(row: &mut Columns) -> Result<Spent, SqlError> {
+    Ok(Spent {
+        start: row.take()?,
+        spend: spend(row)?,
+    })
 }

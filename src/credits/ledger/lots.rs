@@ -14,7 +14,7 @@
 //! happen, so that what they used is the difference of the balance (`lots_balance`): it is taken off the lots when the next
 //! change comes. A test holds this against a model that does it at each charge.
 
-use super::{Entry, Ledger, LedgerError, time};
+use super::{Entry, Facts, Ledger, LedgerError, time};
 use crate::credits::money::Nanos;
 use crate::credits::ops::{AddCredits, Fund, LapseCredits, Lapsed};
 use crate::credits::sql::{Columns, Sql};
@@ -63,6 +63,7 @@ impl<S: Sql> Ledger<S> {
                         key_hash: None,
                         at: now_ms,
                         note: Some(&lot.kind),
+                        facts: Facts::default(),
                     })?;
                 }
                 self.rows(

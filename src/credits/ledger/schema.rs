@@ -6,7 +6,7 @@ use super::{Ledger, LedgerError};
 use crate::credits::sql::Sql;
 
 /// What each version adds. A deployed version is never edited: changes are appended.
-const VERSIONS: &[&[&str]] = &[FIRST, CORRECTIONS, FUNDS];
+const VERSIONS: &[&[&str]] = &[FIRST, CORRECTIONS, FUNDS, LIMITS];
 
 const FIRST: &[&str] = &[
     "CREATE TABLE account (
@@ -191,6 +191,60 @@ const FUNDS: &[&str] = &[
         balance INTEGER NOT NULL,
         reason TEXT,
         at INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID",
+];
+
+/// Limits of pace, budgets, free models, use of the account's own provider keys, replaced secrets. `holds` is written anew so that its long
+/// column stays the last: sums over open holds do not read it.
+const LIMITS: &[&str] = &[
+    "CREATE TABLE new_holds (
+        id TEXT PRIMARY KEY,
+        key_hash TEXT NOT NULL,
+        amount INTEGER NOT NULL CHECK (amount >= 0),
+        release_at INTEGER NOT NULL,
+        member TEXT,
+        began INTEGER NOT NULL,
+        tokens INTEGER NOT NULL,
+        byok INTEGER NOT NULL,
+        free INTEGER NOT NULL,
+        draft TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID",
+    "INSERT INTO new_holds SELECT id, key_hash, amount, release_at, NULL, 0, 0, 0, 0, draft FROM holds",
+    "DROP TABLE holds",
+    "ALTER TABLE new_holds RENAME TO holds",
+    // When the request was admitted and its tokens; what the account's own provider keys were used for, and the fee for it that the
+    // month's allowance covered.
+    "ALTER TABLE entries ADD COLUMN began INTEGER",
+    "ALTER TABLE entries ADD COLUMN tokens INTEGER",
+    "ALTER TABLE entries ADD COLUMN free INTEGER",
+    "ALTER TABLE entries ADD COLUMN byok INTEGER",
+    "ALTER TABLE entries ADD COLUMN waived INTEGER",
+    "ALTER TABLE keys ADD COLUMN byok INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE keys ADD COLUMN byok_day INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE keys ADD COLUMN byok_week INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE keys ADD COLUMN byok_month INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE keys ADD COLUMN include_byok INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE keys ADD COLUMN member TEXT",
+    "ALTER TABLE keys ADD COLUMN max_requests INTEGER",
+    "ALTER TABLE keys ADD COLUMN max_tokens INTEGER",
+    "ALTER TABLE keys ADD COLUMN max_concurrent INTEGER",
+    "ALTER TABLE account ADD COLUMN max_requests INTEGER",
+    "ALTER TABLE account ADD COLUMN max_tokens INTEGER",
+    "ALTER TABLE account ADD COLUMN max_concurrent INTEGER",
+    "ALTER TABLE account ADD COLUMN free_day INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE account ADD COLUMN free_used INTEGER NOT NULL DEFAULT 0",
+    "CREATE TABLE budgets (
+        id TEXT PRIMARY KEY,
+        origin TEXT NOT NULL,
+        scope TEXT NOT NULL,
+        target TEXT NOT NULL,
+        reset TEXT,
+        amount INTEGER NOT NULL CHECK (amount >= 0),
+        include_byok INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID",
+    "CREATE TABLE ended_secrets (
+        hash TEXT PRIMARY KEY,
+        ends_at INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID",
 ];
 
