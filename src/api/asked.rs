@@ -7,6 +7,7 @@ use crate::{
     catalog::{CatalogCache, Names, Provider, Reasoning, Route, ServedModel},
     chat::{ChatRequest, Effort, ReasoningRequest, ReasoningWish},
     error::{Error, Result},
+    guardrails::{Candidate, Policy},
     routing::{
         Asked, OwnCandidate,
         auto::{self, Choice, Router, Scene, Wishes},
@@ -18,19 +19,37 @@ use crate::{
 /// The most models that one request may name.
 pub const MAX_MODELS: usize = 16;
 
+/// For whom a router chooses, and when.
+pub struct Seeker<'a> {
+    /// Whose request it is.
+    pub account: &'a str,
+    /// The provider keys that it may use.
+    pub own: &'a [OwnCandidate],
+    /// The guardrails that hold for it.
+    pub policy: Option<&'a Policy>,
+    /// Decides where chance decides.
+    pub seed: u64,
+    /// The time, unix milliseconds.
+    pub now_ms: u64,
+}
+
 /// The router's choice, where the request names one instead of a model.
 ///
 /// # Errors
 /// 404 where no model matches; 400 with the path of a wrong wish.
 pub async fn choice<W: World>(
     world: &W,
-    account: &str,
     chat: &ChatRequest,
-    own: &[OwnCandidate],
     prompt_tokens: u64,
-    seed: u64,
-    now_ms: u64,
+    seeker: &Seeker<'_>,
 ) -> Result<Option<Choice>> {
+    let Seeker {
+        account,
+        own,
+        seed,
+        now_ms,
+        ..
+    } = *seeker;
     let Some((router, suffix)) = Router::parse(&chat.model) else {
         return Ok(None);
     };
@@ -44,10 +63,20 @@ pub async fn choice<W: World>(
         .iter()
         .map(|provider| (provider.slug.as_str(), (provider, reached(provider))))
         .collect();
-    let is_callable = |slug: &str, model: &str| {
+    let is_callable = |slug: &str, model: &str, is_free: bool| {
         let Some((provider, (can_call, can_reach))) = providers.get(slug) else {
             return false;
         };
+        let candidate = Candidate {
+            model,
+            is_free,
+            provider,
+            endpoint: None,
+        };
+        let denies = |policy: &Policy| policy.denial(&candidate).is_some();
+        if seeker.policy.is_some_and(denies) {
+            return false;
+        }
         let serves = |own: &OwnCandidate| own.provider == slug && own.serves(model, provider);
         *can_call || (*can_reach && own.iter().any(serves))
     };

@@ -465,7 +465,7 @@ fn now<W: World>(world: &W) -> i64 {
 }
 
 /// A random UUID (version 4).
-fn uuid(random: &[u8; 32]) -> String {
+pub(super) fn uuid(random: &[u8; 32]) -> String {
     let digits = crate::identity::keys::hex(random);
     let part = |from: usize, to: usize| digits.get(from..to).unwrap_or_default();
     let variant = random.get(8).map_or('8', |byte| match byte & 3 {

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
+    guardrails::Outcome,
     identity::KeyRecord,
     relay::{self, Head, Job, Origin, Output},
     routing::explain::Strategy,
@@ -42,12 +43,14 @@ pub async fn answer<W: World>(world: &W, request: Request, ids: &Ids) -> Result<
         match response_cache::look_up(world, asked).await? {
             Lookup::Off => {}
             Lookup::Hit(mut response) => {
+                tell_screened(&mut response, &prepared.screened);
                 tell_dropped(&mut response, preset.as_ref());
                 return Ok(response);
             }
             Lookup::Miss(miss) => filling = Some(miss),
         }
     }
+    let screened = prepared.screened.clone();
     let mut plan = prepared.plan(world)?;
     let kit = prepared.equip(world, &mut plan)?;
     let native = prepared.chat.native_search.as_ref();
@@ -85,11 +88,19 @@ pub async fn answer<W: World>(world: &W, request: Request, ids: &Ids) -> Result<
         keeper: content::keeper(world, &key),
     };
     let mut response = relayed(world, job, filling).await?;
+    tell_screened(&mut response, &screened);
     if let Some(router) = router {
         response.header("x-patchbay-router", router);
     }
     tell_dropped(&mut response, preset.as_ref());
     Ok(response)
+}
+
+/// Says what content filters found.
+pub(super) fn tell_screened(response: &mut Response, screened: &Outcome) {
+    if !screened.is_empty() {
+        response.header("x-patchbay-guardrails", screened.header());
+    }
 }
 
 /// Says what of the preset means nothing to clients of the surface.

@@ -174,6 +174,8 @@ pub(super) async fn make<W: World>(
         own_keys: false,
         captures: false,
         management: new.is_management_key,
+        // Only the look-up in D1 tells.
+        policy: None,
         member: new.creator_user_id.flatten(),
         secret: None,
     };

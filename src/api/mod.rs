@@ -12,6 +12,7 @@ mod chat;
 mod content;
 mod conversation;
 mod count_tokens;
+mod guardrails;
 pub mod http;
 mod keys;
 mod models;
@@ -39,6 +40,7 @@ use crate::{
     database::Transactions,
     dialects::Surface,
     error::{Error, ErrorType, Next, Result, Source},
+    guardrails::PatternCache,
     identity::{
         Directory, KeyCache,
         own_keys::{OwnKeyCache, OwnKeyCopies},
@@ -69,6 +71,8 @@ pub struct Memory {
     pub catalog: CatalogCache,
     /// Presets.
     pub presets: PresetCache,
+    /// Patterns of content filters, compiled.
+    pub patterns: PatternCache,
     /// How endpoints have just done.
     pub health: Breakers,
     /// Where conversations were served last.
@@ -177,7 +181,7 @@ fn methods(segments: &[&str]) -> Option<&'static [&'static str]> {
         | ["messages", "count_tokens"] => &["POST"],
         ["models" | "providers" | "key" | "credits" | "generation"]
         | ["auth", "key"]
-        | ["models", "count"]
+        | ["models", "count" | "user"]
         | ["model", _, _]
         | ["models", _, _]
         | ["models", _, _, "endpoints"]
@@ -198,6 +202,11 @@ fn methods(segments: &[&str]) -> Option<&'static [&'static str]> {
         }
         ["generation", "content"] | ["workspaces"] => &["GET"],
         ["account", "settings"] | ["workspaces", _] => &["GET", "PATCH"],
+        ["guardrails"] | ["guardrails", _, "assignments", "keys" | "members"] => &["GET", "POST"],
+        ["guardrails", "assignments", "keys" | "members"] => &["GET"],
+        ["guardrails", _, "assignments", "keys" | "members", "remove"] => &["POST"],
+        ["guardrails", _] => &["GET", "PATCH", "DELETE"],
+        ["account", "privacy"] => &["GET", "PATCH"],
         ["keys"] => &["GET", "POST"],
         ["keys", _] => &["GET", "PATCH", "DELETE"],
         ["byok"] => &["GET", "POST"],
@@ -308,6 +317,7 @@ async fn route<W: World>(world: &W, request: Request, ids: &Ids) -> Result<Respo
         (_, ["images", "models", author, slug, "endpoints"]) => {
             models::image_endpoints(world, author, slug).await
         }
+        (_, ["models", "user"]) => models::of_user(world, &request).await,
         (_, ["models", "count"]) => models::count(world, &request).await,
         (_, ["model", author, slug]) => models::one(world, author, slug).await,
         (_, ["models", author, slug]) => models::retrieve(world, author, slug).await,
@@ -317,6 +327,10 @@ async fn route<W: World>(world: &W, request: Request, ids: &Ids) -> Result<Respo
         (_, ["providers"]) => models::providers(world).await,
         (_, ["key"] | ["auth", "key"]) => account::key(world, &request).await,
         (method, ["keys", rest @ ..]) => keys::handle(world, request, method, rest).await,
+        (method, ["guardrails", rest @ ..]) => {
+            guardrails::handle(world, request, method, rest).await
+        }
+        (method, ["account", "privacy"]) => guardrails::privacy(world, request, method).await,
         (method, ["byok", rest @ ..]) => byok::managed(world, request, method, rest).await,
         (_, ["credits"]) => account::credits(world, &request).await,
         (_, ["generation"]) => account::generation(world, &request).await,

@@ -4,7 +4,7 @@ use futures::future::{join, join_all};
 use serde_json::json;
 
 use super::{
-    World,
+    World, any_key,
     http::{Request, Response},
     know_statistics, principal,
 };
@@ -17,6 +17,7 @@ use crate::{
         wire::{self, Figures},
     },
     error::{Error, ErrorType, Result},
+    guardrails::Candidate,
     routing::statistics::{EndpointStatistics, Percentiles, Window},
     usage::statistics::LISTING_AGE_MS,
 };
@@ -38,6 +39,38 @@ pub async fn list<W: World>(
         return Ok(Response::json_shared(text));
     }
     let index = index(world).await?;
+    let seconds = i64::try_from(now_ms / 1_000).unwrap_or(i64::MAX);
+    let page = listing::page(&index, &query, seconds);
+    let next = page.next_offset.map(|offset| next_page(request, offset));
+    let body = page.body(next.as_deref());
+    Ok(Response::json_bytes(200, body.into_bytes()))
+}
+
+/// `GET /models/user`: the models that the key's guardrails allow. The filters of `/models` hold here too.
+pub async fn of_user<W: World>(world: &W, request: &Request) -> Result<Response> {
+    let key = any_key(world, request).await?;
+    let Some(policy) = &key.policy else {
+        return list(world, request, None).await;
+    };
+    let query = query(request)?;
+    let memory = world.memory();
+    let now_ms = world.now_ms();
+    let providers = memory.catalog.providers(world, now_ms).await?;
+    let mut index = index(world).await?;
+    index.retain(|entry| {
+        let mut serving = providers
+            .iter()
+            .filter(|provider| entry.providers.contains(&provider.slug));
+        serving.any(|provider| {
+            let candidate = Candidate {
+                model: &entry.slug,
+                is_free: entry.prompt.get() == 0 && entry.completion.get() == 0,
+                provider,
+                endpoint: None,
+            };
+            policy.denial(&candidate).is_none()
+        })
+    });
     let seconds = i64::try_from(now_ms / 1_000).unwrap_or(i64::MAX);
     let page = listing::page(&index, &query, seconds);
     let next = page.next_offset.map(|offset| next_page(request, offset));

@@ -9,11 +9,11 @@ use futures::{StreamExt, future::join, future::ready};
 
 use super::{
     Ids, World, asked, byok,
-    chat::{describe, origin},
+    chat::{describe, origin, tell_screened},
     content, conversation,
     http::{Body, Request, Response, check_depth},
     know_statistics,
-    prepare::{Prepared, metadata},
+    prepare::{Prepared, metadata, screening},
     principal,
     response_cache::{self, Asked as Cached, Filling, Form, Headers, Lookup, event_stream},
 };
@@ -24,6 +24,7 @@ use crate::{
         operations::client::{self, Parsed},
     },
     error::{Error, Result},
+    guardrails::{self, Screening},
     identity::KeyRecord,
     operations::Ask,
     relay::{self, Job, Output},
@@ -59,11 +60,15 @@ pub async fn answer<W: World>(
         };
         match response_cache::look_up(world, asked).await? {
             Lookup::Off => {}
-            Lookup::Hit(response) => return Ok(response),
+            Lookup::Hit(mut response) => {
+                tell_screened(&mut response, &prepared.screened);
+                return Ok(response);
+            }
             Lookup::Miss(miss) => filling = Some(miss),
         }
     }
     let witness = filling.as_ref().map(Filling::witness);
+    let screened = prepared.screened.clone();
     let plan = prepared.plan(world)?;
     let wishes = prepared.wishes(world, &plan)?;
     let ask = Rc::new(ask);
@@ -87,7 +92,9 @@ pub async fn answer<W: World>(
         ask: Some(Rc::clone(&ask)),
         keeper: content::keeper(world, &key),
     };
-    relayed(world, job, &ask, filling).await
+    let mut response = relayed(world, job, &ask, filling).await?;
+    tell_screened(&mut response, &screened);
+    Ok(response)
 }
 
 async fn prepare<W: World>(
@@ -109,7 +116,15 @@ async fn prepare<W: World>(
     if !content_type.starts_with("multipart/") {
         check_depth(&raw)?;
     }
-    let Parsed { mut envelope, ask } = client::parse(operation, &content_type, &raw)?;
+    let Parsed {
+        mut envelope,
+        mut ask,
+    } = client::parse(operation, &content_type, &raw)?;
+    let mut screening = screening(world, key);
+    if let Some(screening) = &mut screening {
+        guardrails::operation(&mut ask, screening);
+    }
+    let screened = screening.map(Screening::finish).transpose()?;
     envelope.stream = ask.streams();
     // What was read is kept once, but for the key of the response cache.
     let raw = if keeps_raw { raw } else { Vec::new() };
@@ -139,6 +154,8 @@ async fn prepare<W: World>(
         prompt_tokens: ask.longest_input(),
         affinity: Rc::default(),
         own: byok::usable(world, key).await?,
+        policy: key.policy.clone(),
+        screened: screened.unwrap_or_default(),
         metadata,
         wanted: Some(Wanted {
             operation,

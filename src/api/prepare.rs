@@ -16,6 +16,7 @@ use crate::{
     chat::{ChatRequest, ServerTool, ServerToolKind, estimate::PromptSize},
     dialects::Surface,
     error::Result,
+    guardrails::{Outcome, Policy, Screening},
     identity::KeyRecord,
     relay::{self, Wishes},
     routing::{
@@ -64,6 +65,10 @@ pub struct Prepared {
     pub affinity: Rc<Affinity>,
     /// The provider keys that its account brought for it.
     pub own: Vec<OwnCandidate>,
+    /// The guardrails that hold for its key.
+    pub policy: Option<Rc<Policy>>,
+    /// What their content filters found in it.
+    pub screened: Outcome,
     /// Where the gateway runs, for a client that wants to be told how its request was routed.
     pub metadata: Option<Region>,
     /// What is asked for, where it is no conversation.
@@ -95,7 +100,10 @@ pub async fn prepare<W: World>(
     let (raw, (), own) = join3(request.body, known, byok::usable(world, key)).await;
     let (raw, own) = (raw?, own?);
     check_depth(&raw)?;
-    let read = presets::read(world, surface, &key.account, raw).await?;
+    let mut screening = screening(world, key);
+    let filters = screening.as_mut();
+    let read = presets::read(world, surface, &key.account, raw, filters).await?;
+    let screened = screening.map(Screening::finish).transpose()?;
     let presets::Read {
         mut chat,
         raw,
@@ -116,7 +124,15 @@ pub async fn prepare<W: World>(
     let seed = routing::seed(generation);
     let account = &key.account;
     let usual = size.tokens("");
-    let choice = asked::choice(world, account, &chat, &own, usual, seed, started_ms).await?;
+    let policy = key.policy.clone();
+    let seeker = asked::Seeker {
+        account,
+        own: &own,
+        policy: policy.as_deref(),
+        seed,
+        now_ms: started_ms,
+    };
+    let choice = asked::choice(world, &chat, usual, &seeker).await?;
     let (models, strategy, online) =
         asked::models(world, &mut chat, choice.as_ref(), started_ms).await?;
     if let Some(path) = online {
@@ -155,9 +171,18 @@ pub async fn prepare<W: World>(
         prompt_tokens,
         tools: wanted,
         left_out: Vec::new(),
+        policy,
+        screened: screened.unwrap_or_default(),
         metadata,
         wanted: None,
     })
+}
+
+/// The content filters that hold for a key, ready for one request.
+pub(super) fn screening<W: World>(world: &W, key: &KeyRecord) -> Option<Screening> {
+    let memory = world.memory();
+    let filters = key.policy.as_ref()?.filters(&memory.patterns);
+    filters.map(Screening::new)
 }
 
 /// The endpoint is asked in the wire format in which its provider searches.
@@ -204,6 +229,7 @@ impl Prepared {
             health: &memory.health,
             affinity: &self.affinity,
             own: &self.own,
+            policy: self.policy.as_deref(),
             has_credentials: &|provider| world.can_call(provider),
             wanted: self.wanted.clone(),
         })
@@ -220,8 +246,10 @@ impl Prepared {
         let Some(region) = &self.metadata else {
             return planned;
         };
-        let told =
-            |plan: &Plan| Told::of(&self.chat, plan, self.strategy, region.clone(), self.seed);
+        let told = |plan: &Plan| {
+            let told = Told::of(&self.chat, plan, self.strategy, region.clone(), self.seed);
+            told.with(self.screened.pipeline())
+        };
         match planned {
             Ok(mut plan) => {
                 plan.told = Some(Rc::new(told(&plan)));

@@ -21,6 +21,7 @@ use crate::{
     database::Row,
     dialects::Surface,
     error::{Error, ErrorType, Next, Result, Source},
+    guardrails::{self, Screening, Voice},
     presets::{self, OF_PRESETS, Preset},
     routing::ProviderPreferences,
     time::rfc3339,
@@ -211,11 +212,13 @@ pub async fn read<W: World>(
     surface: Surface,
     account: &str,
     raw: Vec<u8>,
+    screening: Option<&mut Screening>,
 ) -> Result<Read> {
     let parsed = surface.parse(&raw);
-    let plain = |parsed: Result<ChatRequest>, raw| {
+    let plain = |parsed: Result<ChatRequest>, raw, screening| {
         let applied = None;
-        parsed.map(|chat| Read { chat, raw, applied })
+        let (chat, raw) = screened(surface, parsed?, raw, screening)?;
+        Ok(Read { chat, raw, applied })
     };
     // A body whose preset names its model has none of its own.
     let may_name_one = match &parsed {
@@ -223,10 +226,10 @@ pub async fn read<W: World>(
         Err(error) => error.param.as_deref() == Some("model"),
     };
     if !may_name_one {
-        return plain(parsed, raw);
+        return plain(parsed, raw, screening);
     }
     let Some(reference) = presets::reference(&raw)? else {
-        return plain(parsed, raw);
+        return plain(parsed, raw, screening);
     };
     let slug = &reference.slug;
     let memory = world.memory();
@@ -241,9 +244,18 @@ pub async fn read<W: World>(
         return Err(refused(format!("The preset {slug} is disabled")));
     }
     let raw = presets::apply(surface, &raw, &reference, &preset)?;
-    let mut chat = surface.parse(&raw)?;
+    let mut screening = screening;
+    let parsed = surface.parse(&raw)?;
+    let (mut chat, raw) = screened(surface, parsed, raw, screening.as_deref_mut())?;
     let config = as_chat(preset.config.clone())?;
-    presets::complete(surface, &mut chat, config, preset.system_prompt.as_deref());
+    // Where a surface has no words for instructions they are not among its bytes.
+    let mut prompt = preset.system_prompt.clone();
+    if let (Some(screening), Some(text)) = (screening, prompt.as_mut())
+        && let Some(changed) = screening.text(Voice::Other, text)
+    {
+        *text = changed;
+    }
+    presets::complete(surface, &mut chat, config, prompt.as_deref());
     let meaningless = presets::meaningless(surface, &preset.config);
     Ok(Read {
         chat,
@@ -253,6 +265,20 @@ pub async fn read<W: World>(
             meaningless,
         }),
     })
+}
+
+/// The request as content filters leave it, in its own bytes and read.
+fn screened(
+    surface: Surface,
+    chat: ChatRequest,
+    raw: Vec<u8>,
+    screening: Option<&mut Screening>,
+) -> Result<(ChatRequest, Vec<u8>)> {
+    let changed = screening.and_then(|screening| guardrails::rewrite(surface, &raw, screening));
+    match changed {
+        Some(raw) => Ok((surface.parse(&raw)?, raw)),
+        None => Ok((chat, raw)),
+    }
 }
 
 /// A configuration as a request of chat completions.

@@ -205,7 +205,11 @@ pub enum Lookup {
 /// # Errors
 /// Where there is one and the account refuses the key.
 pub async fn look_up<W: World>(world: &W, asked: Asked<'_>) -> Result<Lookup> {
-    if asked.request.preferences.zdr == Some(true) {
+    let policy = asked.request.policy.as_deref();
+    let mut models = asked.request.models.iter();
+    let keeps_nothing = policy
+        .is_some_and(|policy| models.any(|asked| policy.enforces_zdr(&asked.model.model.slug)));
+    if asked.request.preferences.zdr == Some(true) || keeps_nothing {
         return Ok(Lookup::Off);
     }
     let whose = key::Whose {

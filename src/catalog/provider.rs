@@ -81,11 +81,14 @@ pub enum AuthScheme {
 impl AuthScheme {
     /// Whether a region serves the provider's models.
     pub fn reaches(&self, of: &str) -> bool {
+        self.within().is_none_or(|start| of.starts_with(start))
+    }
+
+    /// How the regions begin that serve the provider's models, where not all do.
+    pub fn within(&self) -> Option<&str> {
         match self {
-            Self::SigV4 { within, .. } => {
-                within.as_deref().is_none_or(|start| of.starts_with(start))
-            }
-            _ => true,
+            Self::SigV4 { within, .. } => within.as_deref(),
+            _ => None,
         }
     }
 

@@ -2,6 +2,8 @@
 //!
 //! A key is `sk-pb-v1-` and 64 hex digits. Only the SHA-256 of the whole text is ever stored; the text is shown once.
 
+use std::rc::Rc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -10,6 +12,7 @@ use crate::{
     credits::{money::Nanos, periods::Reset},
     database::Row,
     error::{Error, ErrorType, Next, Result, Source},
+    guardrails::{self, Policy},
 };
 
 /// What every key begins with.
@@ -61,6 +64,9 @@ pub struct KeyRecord {
     /// SHA-256 of the secret that was sent, in hex: it names the key, unless the key was given another since.
     #[serde(default)]
     pub secret: Option<String>,
+    /// The guardrails that hold for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Rc<Policy>>,
 }
 
 macro_rules! select {
@@ -69,8 +75,9 @@ macro_rules! select {
             "SELECT hash, account, name, label, disabled, limit_nanos, limit_reset, created_at, expires_at, management, member, ",
             "EXISTS (SELECT 1 FROM byok_keys WHERE byok_keys.account = api_keys.account) AS own_keys, ",
             "EXISTS (SELECT 1 FROM account_settings AS s WHERE s.account = api_keys.account AND s.io_logging = 1 AND s.io_logging_parts > 0 ",
-            "AND (s.io_logging_keys IS NULL OR EXISTS (SELECT 1 FROM json_each(s.io_logging_keys) WHERE value = api_keys.hash))) AS captures ",
-            "FROM api_keys WHERE deleted = 0 ",
+            "AND (s.io_logging_keys IS NULL OR EXISTS (SELECT 1 FROM json_each(s.io_logging_keys) WHERE value = api_keys.hash))) AS captures, ",
+            guardrails::d1::of_key!(),
+            " AS guardrails FROM api_keys WHERE deleted = 0 ",
             "AND (member IS NULL OR EXISTS (SELECT 1 FROM members WHERE members.account = api_keys.account AND members.user = api_keys.member)) AND ",
             $of
         )
@@ -95,6 +102,7 @@ impl KeyRecord {
     pub fn from_row(row: &Row) -> Result<Self> {
         let text = |name: &str| row.get(name).and_then(Value::as_str).map(str::to_owned);
         let number = |name: &str| row.get(name).and_then(Value::as_i64);
+        let policy = guardrails::d1::policy(row.get("guardrails"))?.map(Rc::new);
         let record = || {
             Some(Self {
                 hash: text("hash")?,
@@ -111,6 +119,7 @@ impl KeyRecord {
                 member: text("member"),
                 captures: number("captures")? != 0,
                 secret: None,
+                policy,
             })
         };
         record().ok_or_else(|| {

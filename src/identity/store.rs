@@ -164,6 +164,7 @@ mod tests {
             expires_at: None,
             own_keys: false,
             management: false,
+            policy: None,
             member: None,
             captures: false,
             secret: None,

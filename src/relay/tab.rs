@@ -615,7 +615,8 @@ impl Tab {
         if let Some(object) = metadata.as_object_mut()
             && !pipeline.is_empty()
         {
-            object.insert("pipeline".to_owned(), pipeline.into());
+            let pipeline = told.before().iter().cloned().chain(pipeline);
+            object.insert("pipeline".to_owned(), pipeline.collect());
         }
         Some(metadata)
     }

@@ -173,8 +173,8 @@ fn patterns(value: &Value) -> Option<Vec<String>> {
 pub struct Scene<'a> {
     /// Every model.
     pub pool: &'a [Candidate],
-    /// Whether a provider (by its slug) can be called for this account and model.
-    pub is_callable: &'a dyn Fn(&str, &str) -> bool,
+    /// Whether a provider (by its slug) can be called for this account and model, which is free or not.
+    pub is_callable: &'a dyn Fn(&str, &str, bool) -> bool,
     /// What was measured.
     pub statistics: &'a Statistics,
     /// Decides where chance decides.
@@ -260,7 +260,7 @@ pub fn choose(
             && candidate
                 .providers
                 .iter()
-                .any(|slug| (scene.is_callable)(slug, &candidate.model))
+                .any(|slug| (scene.is_callable)(slug, &candidate.model, candidate.is_free()))
     });
     let mut able: Vec<&Candidate> = able.collect();
     let candidates = able.len();

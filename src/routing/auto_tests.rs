@@ -77,7 +77,7 @@ fn chosen(
     let statistics = Statistics::default();
     let mut scene = Scene {
         pool: &pool,
-        is_callable: &|_, _| true,
+        is_callable: &|_, _, _| true,
         statistics: &statistics,
         seed: 1,
         remembered: None,
@@ -133,7 +133,7 @@ fn a_model_must_be_able_to_serve() {
     let long = json!({"max_tokens": 9_901});
     assert!(chosen(Router::Auto, long, |_| {}).is_err());
     let only_b = chosen(Router::Auto, json!({}), |scene| {
-        scene.is_callable = &|slug, _| slug == "b"
+        scene.is_callable = &|slug, _, _| slug == "b"
     });
     assert_eq!(only_b.unwrap().models, ["b/7"]);
 }
@@ -198,7 +198,7 @@ fn what_fails_here_is_chosen_less() {
     let pool = ten();
     let scene = Scene {
         pool: &pool,
-        is_callable: &|_, _| true,
+        is_callable: &|_, _, _| true,
         statistics: &statistics,
         seed: 1,
         remembered: None,
@@ -262,7 +262,7 @@ fn the_choice_explains_itself() {
     let statistics = Statistics::default();
     let scene = Scene {
         pool: &pool,
-        is_callable: &|_, _| true,
+        is_callable: &|_, _, _| true,
         statistics: &statistics,
         seed: 1,
         remembered: None,

@@ -11,7 +11,7 @@ use super::{
     auto::Router,
     health::Standing,
     naming::NameKind,
-    needs::{expected_cost, output_bounds},
+    needs::{self, expected_cost, output_bounds},
     plan::{Exclusion, Plan, Step},
     preferences::SortBy,
     situation::{Asked, Situation},
@@ -149,6 +149,11 @@ impl Teller<'_> {
         let mut told = self.endpoint(route);
         told.insert("rank".into(), Value::Null);
         told.insert("excluded_by".into(), reason.as_str().into());
+        let by = needs::guardrail(self.situation.policy, route).filter(|_| reason.is_guarded());
+        if let Some(by) = by {
+            let by = json!({"id": by.id, "name": by.name, "scope": by.scope.as_str()});
+            told.insert("guardrail".into(), by);
+        }
         told.into()
     }
 
@@ -219,6 +224,8 @@ pub struct Told {
     /// Endpoints whose first attempt is with the account's own key.
     own: Vec<Rc<Endpoint>>,
     total: usize,
+    /// What was done to the request before it was planned, as the metadata's `pipeline` tells it.
+    before: Vec<Value>,
 }
 
 /// An attempt, as the metadata tells it.
@@ -266,8 +273,21 @@ impl Told {
                 .map(|step| Rc::clone(&step.route.endpoint))
                 .collect(),
             total: available.len() + plan.excluded.len(),
+            before: Vec::new(),
             available,
         }
+    }
+
+    /// With what was done to the request before it was planned.
+    #[must_use]
+    pub fn with(mut self, before: Vec<Value>) -> Self {
+        self.before = before;
+        self
+    }
+
+    /// What was done to the request before it was planned.
+    pub fn before(&self) -> &[Value] {
+        &self.before
     }
 
     fn is_byok(&self, attempt: &Try<'_>) -> bool {
@@ -299,7 +319,7 @@ impl Told {
             None => format!("No provider answered in {attempt} attempts"),
         };
         let possible = self.available.len();
-        json!({
+        let mut told = json!({
             "requested": self.requested,
             "strategy": self.strategy.as_str(),
             "region": self.region,
@@ -310,6 +330,10 @@ impl Told {
             "attempts": attempts.collect::<Vec<_>>(),
             "params": {"seed": seed_text(self.seed)},
             "generation_time": generation_ms,
-        })
+        });
+        if let Some(told) = told.as_object_mut().filter(|_| !self.before.is_empty()) {
+            told.insert("pipeline".to_owned(), self.before.clone().into());
+        }
+        told
     }
 }

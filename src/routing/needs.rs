@@ -16,12 +16,14 @@ use crate::{
         money::Nanos,
         pricing::{OutputBounds, Price, PriceTable, UNITS_PER_PRICE},
     },
+    guardrails::{Applied, Candidate, Policy},
     transforms::{PdfEngine, Plugins, compress, files},
 };
 
 /// What the request needs of an endpoint.
 pub(super) struct Needs<'a> {
     preferences: &'a ProviderPreferences,
+    policy: Option<&'a Policy>,
     operation: Operation,
     prompt_tokens: u64,
     max_tokens: Option<u64>,
@@ -55,6 +57,7 @@ impl<'a> Needs<'a> {
             plugins,
             reads_files: plugins.pdf != PdfEngine::Native && files::are_readable(request),
             preferences: situation.preferences,
+            policy: situation.policy,
             operation,
             prompt_tokens: situation.prompt_tokens,
             max_tokens: request.max_tokens,
@@ -78,7 +81,11 @@ impl<'a> Needs<'a> {
             Parameter::StructuredOutputs,
             Parameter::Verbosity,
         ];
-        let any = |can: &dyn Fn(&Endpoint) -> bool| model.routes.iter().any(|r| can(&r.endpoint));
+        let is_allowed = |route: &&Route| guardrail(self.policy, route).is_none();
+        let any = |can: &dyn Fn(&Endpoint) -> bool| {
+            let mut allowed = model.routes.iter().filter(is_allowed);
+            allowed.any(|route| can(&route.endpoint))
+        };
         let asks_native = self.plugins.pdf != PdfEngine::Text;
         let need = self.prompt_tokens;
         // Tiers that nobody named do not count.
@@ -91,6 +98,7 @@ impl<'a> Needs<'a> {
                 .routes
                 .iter()
                 .filter(is_wanted)
+                .filter(is_allowed)
                 .map(|r| window(&r.endpoint))
         };
         let takes = |tokens: u64| windows().any(|window| window >= tokens);
@@ -126,10 +134,16 @@ impl<'a> Needs<'a> {
     ) -> Option<Exclusion> {
         let Route { endpoint, provider } = route;
         let wants = self.preferences;
+        if let Some((denial, _)) = self
+            .policy
+            .and_then(|policy| policy.denial(&candidate(route)))
+        {
+            return Some(denial.into());
+        }
         if let Some(reason) = self.by_name(route, is_tier_admitted) {
             return Some(reason);
         }
-        if let Some(reason) = self.policy(model, provider) {
+        if let Some(reason) = self.data_policy(model, provider) {
             return Some(reason);
         }
         if let Some(wanted) = &wants.quantizations
@@ -180,7 +194,7 @@ impl<'a> Needs<'a> {
         among(&wants.ignore, true).then_some(Exclusion::IgnoredProviders)
     }
 
-    fn policy(&self, model: &Model, provider: &Provider) -> Option<Exclusion> {
+    fn data_policy(&self, model: &Model, provider: &Provider) -> Option<Exclusion> {
         let wants = self.preferences;
         let policy = &provider.data_policy;
         if wants.zdr == Some(true) && !policy.is_zdr() {
@@ -237,6 +251,21 @@ impl<'a> Needs<'a> {
             .position(|name| is_named(name, endpoint, provider, is_tier_admitted))
             .unwrap_or(order.len())
     }
+}
+
+/// An endpoint as guardrails see it.
+fn candidate(Route { endpoint, provider }: &Route) -> Candidate<'_> {
+    Candidate {
+        model: &endpoint.model,
+        is_free: endpoint.prices.is_free(),
+        provider,
+        endpoint: Some(endpoint),
+    }
+}
+
+/// The guardrail that keeps an endpoint out, if one does.
+pub(super) fn guardrail<'p>(policy: Option<&'p Policy>, route: &Route) -> Option<&'p Applied> {
+    policy?.denial(&candidate(route)).map(|(_, by)| by)
 }
 
 /// Tokens of a prompt that an endpoint takes.

@@ -26,6 +26,7 @@ use crate::{
     catalog::Route,
     chat::ChatRequest,
     error::{Error, ErrorType, Next, Result, Source},
+    guardrails::{Applied, Denial},
 };
 
 /// The most endpoints that one request tries.
@@ -59,6 +60,22 @@ exclusions! {
     AllowedProviders = "allowed_providers",
     /// `provider.ignore`.
     IgnoredProviders = "ignored_providers",
+    /// A guardrail does not allow the model.
+    GuardedModels = "allowed_models",
+    /// A guardrail excludes the model.
+    UnwantedModels = "ignored_models",
+    /// A guardrail does not allow the provider.
+    GuardedProviders = "allowed_providers",
+    /// A guardrail excludes the provider.
+    UnwantedProviders = "ignored_providers",
+    /// A guardrail allows other regions.
+    DataRegion = "data_region",
+    /// A guardrail wants nothing kept.
+    GuardedZdr = "data_policy:zdr",
+    /// A guardrail wants nothing to be trained on.
+    GuardedTraining = "data_policy:training",
+    /// A guardrail wants nothing published.
+    GuardedPublication = "data_policy:publication",
     /// `allow_fallbacks: false`.
     FallbacksOff = "allow_fallbacks",
     /// `provider.zdr`.
@@ -87,7 +104,27 @@ exclusions! {
     Attempts = "attempts",
 }
 
+impl From<Denial> for Exclusion {
+    fn from(denial: Denial) -> Self {
+        match denial {
+            Denial::AllowedModels => Self::GuardedModels,
+            Denial::IgnoredModels => Self::UnwantedModels,
+            Denial::AllowedProviders => Self::GuardedProviders,
+            Denial::IgnoredProviders => Self::UnwantedProviders,
+            Denial::DataRegion => Self::DataRegion,
+            Denial::Zdr => Self::GuardedZdr,
+            Denial::Training => Self::GuardedTraining,
+            Denial::Publication => Self::GuardedPublication,
+        }
+    }
+}
+
 impl Exclusion {
+    /// Whether a guardrail is the reason.
+    pub fn is_guarded(self) -> bool {
+        (Self::GuardedModels..=Self::GuardedPublication).contains(&self)
+    }
+
     /// Whether the endpoint may be in the plan of the same request with a lower limit on its answer.
     pub fn depends_on_length(self) -> bool {
         matches!(
@@ -382,11 +419,22 @@ fn nothing_left(
     let mut reasons: Vec<Exclusion> = excluded.iter().map(|(_, reason)| *reason).collect();
     reasons.sort_unstable();
     reasons.dedup();
-    let codes: Vec<&str> = reasons.iter().map(|reason| reason.as_str()).collect();
+    let mut codes: Vec<&str> = reasons.iter().map(|reason| reason.as_str()).collect();
+    let mut told = Vec::new();
+    codes.retain(|code| {
+        !told.contains(code) && {
+            told.push(*code);
+            true
+        }
+    });
     let is_private = |reason: &Exclusion| {
         matches!(
             reason,
-            Exclusion::DataPolicyZdr | Exclusion::DataPolicyTraining
+            Exclusion::DataPolicyZdr
+                | Exclusion::DataPolicyTraining
+                | Exclusion::GuardedZdr
+                | Exclusion::GuardedTraining
+                | Exclusion::GuardedPublication
         )
     };
     let code = match reasons.as_slice() {
@@ -408,6 +456,12 @@ fn nothing_left(
     };
     let mut error =
         Error::new(Source::Client, Next::Final, kind, message).with("excluded_by", codes);
+    let by = excluded.iter().find(|(_, reason)| reason.is_guarded());
+    if let Some(by) = by.and_then(|(route, _)| needs::guardrail(situation.policy, route)) {
+        error = error
+            .with("guardrail_id", by.id.as_str())
+            .with("guardrail_scope", by.scope.as_str());
+    }
     error.availability = Some(Box::new(availability));
     error
 }
@@ -418,6 +472,9 @@ fn message(
     excluded: &[(Route, Exclusion)],
     reasons: &[Exclusion],
 ) -> String {
+    if !reasons.is_empty() && reasons.iter().all(|reason| reason.is_guarded()) {
+        return guarded(models, situation, excluded);
+    }
     match (reasons, &situation.preferences.only) {
         ([Exclusion::Operation], _) => {
             let mut paths: Vec<&str> = excluded
@@ -445,7 +502,12 @@ fn message(
         _ => {
             let listed: Vec<String> = excluded
                 .iter()
-                .map(|(route, reason)| format!("{} ({})", route.endpoint.tag, reason.as_str()))
+                .map(|(route, reason)| {
+                    let by =
+                        needs::guardrail(situation.policy, route).filter(|_| reason.is_guarded());
+                    let by = by.map_or_else(String::new, |by| format!(" by {}", by.title()));
+                    format!("{} ({}{by})", route.endpoint.tag, reason.as_str())
+                })
                 .collect();
             format!(
                 "No endpoints found for {models} that satisfy the request. Left out: {}.",
@@ -453,6 +515,22 @@ fn message(
             )
         }
     }
+}
+
+/// Nothing is left because of guardrails alone.
+fn guarded(models: &str, situation: &Situation<'_>, excluded: &[(Route, Exclusion)]) -> String {
+    let mut by: Vec<String> = Vec::new();
+    for (route, reason) in excluded {
+        let title = needs::guardrail(situation.policy, route).map(Applied::title);
+        let told = format!("{} ({})", title.unwrap_or_default(), reason.as_str());
+        if !by.contains(&told) {
+            by.push(told);
+        }
+    }
+    format!(
+        "No endpoints found for {models} that the account's guardrails allow. Left out by {}.",
+        by.join(", ")
+    )
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     catalog::{Modality, Operation, Provider, ServedModel},
     chat::Usage,
+    guardrails::Policy,
 };
 
 /// The world as one request finds it.
@@ -36,6 +37,8 @@ pub struct Situation<'a> {
     pub affinity: &'a Affinity,
     /// Provider keys that the account brought and that this request may use, in the account's order.
     pub own: &'a [OwnCandidate],
+    /// The guardrails that hold for the request's key.
+    pub policy: Option<&'a Policy>,
     /// Whether the operator can call a provider.
     pub has_credentials: &'a dyn Fn(&Provider) -> bool,
     /// What is asked for, where it is no conversation.
@@ -124,6 +127,7 @@ impl Default for Situation<'_> {
             health: &Unknown,
             affinity: &NOTHING_STICKS,
             own: &[],
+            policy: None,
             has_credentials: &|_| true,
             wanted: None,
         }
