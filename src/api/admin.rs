@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::{
     World,
     account::json_data,
-    byok,
+    billing, byok,
     http::{Request, Response},
     keys::{self, Scope},
     presets::{self, NewPreset},
@@ -71,6 +71,12 @@ pub async fn handle<W: World>(
         }
         (_, ["accounts", id, "byok", key]) => {
             byok::handle(world, actor, id, method, Some(key), request).await
+        }
+        (method, ["accounts", id, "credits", rest @ ..]) => {
+            billing::administer(world, id, request, method, rest).await
+        }
+        (method, ["coupons", rest @ ..]) => {
+            billing::administer_coupons(world, request, method, rest.first().copied()).await
         }
         ("POST", ["byok", "rotate"]) => {
             let Rotate { after } = request.json().await?;

@@ -94,7 +94,7 @@ pub(super) fn fee<W: World>(world: &W, plan: &Plan) -> Share {
 }
 
 /// The deployment's master keys, if it has any. The error is for the operator.
-fn keyring<W: World>(world: &W) -> Result<Option<Keyring>, String> {
+pub(super) fn keyring<W: World>(world: &W) -> Result<Option<Keyring>, String> {
     let former = world.var("BYOK_MASTER_KEY_PREVIOUS");
     let current = world.var("BYOK_MASTER_KEY");
     current

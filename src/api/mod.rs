@@ -6,6 +6,7 @@
 mod account;
 mod admin;
 mod asked;
+mod billing;
 mod byok;
 mod caller;
 mod chat;
@@ -24,6 +25,7 @@ mod route;
 mod settings;
 
 pub use admin::select_catalog;
+pub use billing::{keep as keep_notices, run_due as run_billing};
 pub use response_cache::{AnswerStore, Answers};
 
 use std::rc::Rc;
@@ -215,7 +217,12 @@ fn methods(segments: &[&str]) -> Option<&'static [&'static str]> {
             &["POST"]
         }
         ["admin", "keys", _] | ["admin", "accounts", _, "byok", _] => &["GET", "PATCH", "DELETE"],
-        ["admin", "catalog"] => &["GET", "POST"],
+        ["admin", "catalog"] | ["admin", "coupons"] => &["GET", "POST"],
+        ["admin", "coupons", _] => &["DELETE"],
+        ["stripe", "webhook"] | ["credits", "coinbase"] => &["POST"],
+        ["credits", rest @ ..] | ["admin", "accounts", _, "credits", rest @ ..] => {
+            return billing::methods(rest);
+        }
         _ => return None,
     })
 }
@@ -333,6 +340,9 @@ async fn route<W: World>(world: &W, request: Request, ids: &Ids) -> Result<Respo
         (method, ["account", "privacy"]) => guardrails::privacy(world, request, method).await,
         (method, ["byok", rest @ ..]) => byok::managed(world, request, method, rest).await,
         (_, ["credits"]) => account::credits(world, &request).await,
+        (_, ["credits", "coinbase"]) => Err(billing::gone()),
+        (method, ["credits", rest @ ..]) => billing::handle(world, request, method, rest).await,
+        (_, ["stripe", "webhook"]) => billing::receive(world, request).await,
         (_, ["generation"]) => account::generation(world, &request).await,
         (_, ["generation", "content"]) => content::show(world, &request).await,
         (method, ["account", "settings"]) => {

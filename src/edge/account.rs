@@ -16,13 +16,21 @@ use wasm_bindgen::{
 };
 use worker::{DurableObject, Env, Error, Request, Response, Result, State, durable_object};
 
-use super::js;
+use super::{
+    fault::Faults,
+    js,
+    world::{Edge, Tasks},
+};
 use serde_json::Value;
 
 use crate::{
+    api::{keep_notices, run_billing},
     credits::{
         ledger::{FLUSH_DELAY_MS, Ledger, MAX_FLUSH_ROWS},
-        ops::{Call, Expire, Hold, OutboxAck, OutboxFailed, OutboxPeek, Settle, Void},
+        ops::{
+            Call, Expire, Hold, LapseCredits, NoticesTaken, OutboxAck, OutboxFailed, OutboxPeek,
+            Settle, Void, Watch,
+        },
         sql::{Row, Sql, SqlError, SqlValue},
     },
     dialects::splice::put,
@@ -71,6 +79,8 @@ impl DurableObject for Account {
                 break;
             }
         }
+        self.ask(&ledger, &LapseCredits {})?;
+        self.hand_over(&ledger).await?;
         self.arm(&ledger)?;
         Response::empty()
     }
@@ -170,6 +180,29 @@ impl Account {
                 Ok(false)
             }
         }
+    }
+
+    /// Hands over what has to be told or bought because credits run low. D1 keeps it; then it is begun here, and nobody waits for it.
+    async fn hand_over(&self, ledger: &Ledger<Storage>) -> Result<()> {
+        let notices = self.ask(ledger, &Watch {})?;
+        let Some(account) = notices.first().map(|notice| notice.account.clone()) else {
+            return Ok(());
+        };
+        let faults = Faults::of(&self.env, None);
+        let edge = Edge::new(self.env.clone(), Tasks::Alarm, faults, Rc::default());
+        if let Err(error) = keep_notices(&edge, &notices).await {
+            worker::console_error!("notices wait in the object, D1 failed: {error}");
+            self.ask(ledger, &OutboxFailed {})?;
+            return Ok(());
+        }
+        let ids = notices.into_iter().map(|notice| notice.id).collect();
+        self.ask(ledger, &NoticesTaken { ids })?;
+        wasm_bindgen_futures::spawn_local(async move {
+            if let Err(error) = run_billing(&edge, Some(&account)).await {
+                worker::console_error!("jobs of billing wait for the cron: {error}");
+            }
+        });
+        Ok(())
     }
 
     async fn write_usage(&self, param: &str) -> Result<()> {

@@ -12,7 +12,7 @@ use super::{
     world::{Edge, Tasks},
 };
 use crate::{
-    api::World,
+    api::{World, run_billing},
     usage::{content, statistics::gather},
 };
 
@@ -32,5 +32,8 @@ pub async fn scheduled(event: ScheduledEvent, env: Env, context: ScheduleContext
     }
     if let Err(error) = content::d1::purge(&edge, at).await {
         console_error!("content whose time is over waits for the next run: {error}");
+    }
+    if let Err(error) = run_billing(&edge, None).await {
+        console_error!("the jobs of billing wait for the next run: {error}");
     }
 }

@@ -60,6 +60,8 @@ pub enum Tasks {
     Request(Rc<Context>),
     /// A scheduled event's.
     Schedule(ScheduleContext),
+    /// An object's alarm: what it starts lives as long as the object, and the cron ends what dies with it.
+    Alarm,
 }
 
 /// One event's view of the platform. Clones share it.
@@ -250,6 +252,7 @@ impl Platform for Edge {
         match &self.0.tasks {
             Tasks::Request(context) => context.wait_until(task),
             Tasks::Schedule(context) => context.wait_until(task),
+            Tasks::Alarm => wasm_bindgen_futures::spawn_local(task),
         }
     }
 

@@ -46,3 +46,4 @@ pub use job::{Head, Job, OnServed, Origin, Output, Wishes};
 pub use ports::{AttemptEnd, Bill, Hold, Platform, UpstreamCall, UpstreamResponse, WebResponse};
 pub use refusal::explain as explain_refusal;
 pub use run::run;
+pub use tools::ask;

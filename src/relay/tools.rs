@@ -41,10 +41,10 @@ pub async fn finish<P: Platform>(platform: &P, mut run: Run, mut request: WebReq
 }
 
 /// Sends one request and reads as much of its answer as is wanted.
-pub(super) async fn ask<P: Platform>(
-    platform: &P,
-    request: WebRequest,
-) -> Result<WebAnswer, String> {
+///
+/// # Errors
+/// What went wrong, in words that hold nothing of the address.
+pub async fn ask<P: Platform>(platform: &P, request: WebRequest) -> Result<WebAnswer, String> {
     let most = request.max_bytes;
     let work = async {
         // The words of the platform may name the address, and with it what stands in it.

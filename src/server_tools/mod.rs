@@ -4,7 +4,7 @@
 //! may be fetched, citations, prices of searches, when the loop ends. Everything is pure: a call yields requests to send and
 //! reads their answers. Out of scope: sending them, and the loop itself (`relay`). Spec: OpenRouter's server tools and plugins.
 
-mod address;
+pub mod address;
 mod call;
 mod citation;
 pub mod datetime;
