@@ -191,15 +191,21 @@ struct NewGrant {
     /// Chosen by the caller: repeating a grant with the same id changes nothing.
     id: String,
     amount_usd: Value,
+    /// When what is left of it goes.
+    #[serde(default)]
+    expires_at: Option<String>,
     #[serde(default)]
     note: String,
 }
 
 async fn grant<W: World>(world: &W, account: &str, new: NewGrant) -> Result<Response> {
     let amount = amount("amount_usd", &new.amount_usd)?;
-    let call = ops::Grant {
+    let expires_at = new.expires_at.as_deref().map(keys::instant).transpose()?;
+    let call = ops::AddCredits {
+        kind: ops::Fund::Grant,
         id: new.id.clone(),
         amount,
+        expires_at,
         note: new.note.clone(),
     };
     let granted = world.call(account, &call).await?;

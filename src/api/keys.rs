@@ -412,7 +412,7 @@ fn params(record: &KeyRecord) -> [SqlValue; 11] {
     ]
 }
 
-fn instant(text: &str) -> Result<i64> {
+pub(super) fn instant(text: &str) -> Result<i64> {
     parse_rfc3339(text)
         .ok_or_else(|| Error::invalid("expires_at", "Send a UTC time such as 2027-01-31T00:00:00Z"))
 }

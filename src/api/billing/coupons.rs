@@ -14,6 +14,7 @@ use crate::{
         account::json_data,
         admin::{amount, audit, missing, named},
         http::{Request, Response},
+        keys::instant,
         word,
     },
     credits::{
@@ -23,7 +24,7 @@ use crate::{
     error::{Error, ErrorType, Next, Result, Source},
     identity::Actor,
     signing::hmac::hex,
-    time::{parse_rfc3339, rfc3339},
+    time::rfc3339,
 };
 
 const DAY_MS: i64 = 86_400_000;
@@ -86,13 +87,7 @@ async fn create<W: World>(world: &W, new: NewCoupon) -> Result<Response> {
             "A coupon can be used at least once",
         ));
     }
-    let expires_at = new.expires_at.as_deref().map(|text| {
-        parse_rfc3339(text).ok_or_else(|| {
-            let message = "Send a UTC time such as 2027-01-31T00:00:00Z";
-            Error::invalid("expires_at", message)
-        })
-    });
-    let expires_at = expires_at.transpose()?;
+    let expires_at = new.expires_at.as_deref().map(instant).transpose()?;
     let days = new.credits_expire_days.map(i64::from);
     if days == Some(0) {
         let message = "Credits live for at least a day";
