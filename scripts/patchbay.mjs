@@ -13,7 +13,14 @@ const HELP = `npm run operator -- <command> [options]
   accounts                            list accounts
   accounts create <name>              open an account
   accounts show <account>             balance, holds, totals
-  grant <account> <dollars>           add credits; --id makes a repeat harmless, --note says why
+  grant <account> <dollars>           add credits; --id makes a repeat harmless, --note says why, --expires ends them
+  purchases <account>                 list what it bought
+  refund <account> <purchase>         give back what is unused; --amount <dollars>, --even-if-used (also what is spent: the account may owe it)
+                                      --id makes a repeat harmless
+  coupons                             list coupons and how often each was used
+  coupons create <name> <dollars>     make a code for credits; it is shown once; --uses <n>, --code <one of your own>
+       --expires 2027-01-31T00:00:00Z ends the code, --credit-days <n> the credits that it gives
+  coupons disable <coupon>
   entries <account>                   list the newest lines of its ledger; --limit <n>, --before <seq>
   correct <account> <generation> <dollars> --reason <why>
                                       what a generation should have cost; the difference is charged or given back, once per reason
@@ -49,6 +56,11 @@ const OPTIONS = {
   limit: { type: "string" },
   reset: { type: "string" },
   expires: { type: "string" },
+  amount: { type: "string" },
+  "even-if-used": { type: "boolean" },
+  uses: { type: "string" },
+  code: { type: "string" },
+  "credit-days": { type: "string" },
   management: { type: "boolean" },
   prompt: { type: "string" },
   name: { type: "string" },
@@ -69,8 +81,18 @@ const COMMANDS = {
   "accounts": [0, (to) => to.call("GET", "accounts")],
   "accounts create": [1, (to, [name]) => to.call("POST", "accounts", { name })],
   "accounts show": [1, (to, [id]) => to.call("GET", `accounts/${segment(id)}`)],
-  "grant": [2, (to, [id, amount], { id: grant = randomUUID(), note }) =>
-    to.call("POST", `accounts/${segment(id)}/grants`, { id: grant, amount_usd: amount, note })],
+  "grant": [2, (to, [id, amount], { id: grant = randomUUID(), note, expires }) =>
+    to.call("POST", `accounts/${segment(id)}/grants`, { id: grant, amount_usd: amount, note, expires_at: expires })],
+  "purchases": [1, (to, [id]) => to.call("GET", `accounts/${segment(id)}/credits/purchases`)],
+  "refund": [2, (to, [account, purchase], { id = randomUUID(), amount, "even-if-used": used }) =>
+    to.call("POST", `accounts/${segment(account)}/credits/purchases/${segment(purchase)}/refund`, { id, amount, even_if_used: used })],
+  "coupons": [0, (to) => to.call("GET", "coupons")],
+  "coupons list": [0, (to) => to.call("GET", "coupons")],
+  "coupons create": [2, (to, [name, amount], { uses, code, expires, "credit-days": days }) =>
+    to.call("POST", "coupons", {
+      name, amount, code, expires_at: expires, max_uses: uses && Number(uses), credits_expire_days: days && Number(days),
+    })],
+  "coupons disable": [1, (to, [id]) => to.call("DELETE", `coupons/${segment(id)}`)],
   "entries": [1, (to, [id], { limit, before }) => {
     const query = new URLSearchParams(Object.entries({ limit, before }).filter(([, value]) => value !== undefined));
     return to.call("GET", `accounts/${segment(id)}/entries?${query}`);
@@ -142,19 +164,20 @@ function find(words) {
 }
 
 /** Rows as a table, one object as lines; a new key stands apart because it is shown only now. */
-function print({ data = {}, key, ...rest }) {
+function print({ data = {}, key, code, ...rest }) {
   if (Array.isArray(data)) {
     table(data);
   } else {
     for (const [name, value] of Object.entries({ ...data, ...rest })) console.log(`${name.padEnd(22)} ${value ?? "–"}`);
   }
   if (key) console.log(`\nkey (shown only now)  ${key}`);
+  if (code) console.log(`\ncode (shown only now)  ${code}`);
 }
 
 /** The columns that tell one row from another, as wide as their widest value. */
 function table(rows) {
   if (rows.length === 0) return console.log("none");
-  const all = ["seq", "id", "kind", "amount", "balance", "held", "hash", "provider", "name", "label", "disabled", "is_fallback", "is_required", "limit", "limit_remaining", "limit_reset", "usage", "created_at", "note"];
+  const all = ["seq", "id", "kind", "status", "amount", "fee", "total", "refunded", "disputed", "uses", "max_uses", "expires_at", "balance", "held", "hash", "provider", "name", "label", "disabled", "is_fallback", "is_required", "limit", "limit_remaining", "limit_reset", "usage", "created_at", "note"];
   const columns = all.filter((name) => name in rows[0]);
   const lines = [columns, ...rows.map((row) => columns.map((name) => `${row[name] ?? "–"}`))];
   const widths = columns.map((_, at) => Math.max(...lines.map((line) => line[at].length)));

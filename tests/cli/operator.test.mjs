@@ -188,3 +188,26 @@ describe("what goes wrong is one clear line", () => {
     assert.match((await refusal(["accounts"], { PATCHBAY_URL: "http://127.0.0.1:9" })).line, /cannot be reached/);
   });
 });
+
+describe("coupons and purchases", () => {
+  test("a coupon's code is shown once, its uses are counted, and it can be disabled", async () => {
+    const { out } = await run(["coupons", "create", "launch", "2.5", "--uses", "3", "--credit-days", "30", "--expires", "2099-01-31T00:00:00Z"]);
+    const [, code] = /^code \(shown only now\) {2}(\S+)$/m.exec(out);
+    const { account } = await gateway.createAccount({ usd: "1" });
+    const redeemed = await gateway.operator.call("POST", `accounts/${account}/credits/redeem`, { code });
+    assert.equal(redeemed.data.balance, 3.5);
+    const [coupon] = (await answer("coupons")).data;
+    assert.deepEqual([coupon.name, coupon.amount, coupon.uses, coupon.max_uses, coupon.credits_expire_days], ["launch", 2.5, 1, 3, 30]);
+    assert.ok(!JSON.stringify(coupon).includes(code));
+    await answer("coupons", "disable", coupon.id);
+    assert.equal((await answer("coupons", "list")).data[0].disabled, true);
+    await refusal(["coupons", "create", "less", "0"]);
+  });
+
+  test("a grant may end; purchases are listed, and refunds name what is not configured", async () => {
+    const { account } = await gateway.createAccount({ usd: "1" });
+    assert.equal((await answer("grant", account, "1", "--expires", "2099-01-31T00:00:00Z")).data.balance, 2);
+    assert.deepEqual((await answer("purchases", account)).data, []);
+    await refusal(["refund", account, "pur_none"]);
+  });
+});

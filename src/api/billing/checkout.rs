@@ -20,11 +20,11 @@ use crate::{
         word,
     },
     credits::{
+        sale::of_cents,
         stripe::{
             form::Form,
             objects::{ACCOUNT, Charge, PURCHASE, PaymentIntent, Session},
         },
-        sale::of_cents,
     },
     error::{Error, Result},
     server_tools::address::Address,

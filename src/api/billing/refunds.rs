@@ -18,11 +18,11 @@ use crate::{
     credits::{
         money::{Nanos, dollars},
         ops::{RefundCredits, Reversal, Reverse},
+        sale::{CENT, cents, of_cents},
         stripe::{
             form::Form,
             objects::{REFUND, Refund},
         },
-        sale::{CENT, cents, of_cents},
     },
     error::{Error, Result},
 };

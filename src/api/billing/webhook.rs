@@ -24,6 +24,7 @@ use crate::{
     },
     credits::{
         ops::{AddCredits, Fund, Reversal, Reverse, TopUpFailed},
+        sale::of_cents,
         stripe::{
             MAX_EVENT_BYTES,
             objects::{
@@ -32,7 +33,6 @@ use crate::{
             },
             signature,
         },
-        sale::of_cents,
     },
     error::{Error, ErrorType, Next, Result, Source},
 };
