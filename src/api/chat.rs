@@ -80,6 +80,10 @@ pub async fn answer<W: World>(world: &W, request: Request, ids: &Ids) -> Result<
         })),
         affinity: prepared.affinity,
         wishes,
+        filters: key
+            .policy
+            .as_ref()
+            .and_then(|policy| policy.filters(&world.memory().patterns)),
         trusted_hosts: Rc::default(),
         is_rewritten,
         left_out: prepared.left_out,

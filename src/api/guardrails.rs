@@ -15,6 +15,10 @@ use super::{
     http::{Request, Response},
 };
 use crate::{
+    credits::{
+        ledger::MAX_BUDGETS,
+        ops::{Budget, BudgetsPut, Scope},
+    },
     database::Row,
     error::{Error, Result},
     guardrails::{
@@ -149,6 +153,7 @@ impl<W: World> Office<'_, W> {
         let record = self.stored(id).await?;
         let keys = d1::keys_under(self.world, self.account(), &record).await?;
         d1::delete(self.world, self.account(), &record.id).await?;
+        self.put_budgets(&record.id, Vec::new()).await?;
         self.note("guardrail.delete", &record.id, &record.name)
             .await?;
         self.forget(keys).await?;
@@ -160,6 +165,7 @@ impl<W: World> Office<'_, W> {
         let now = self.now();
         record.updated_at = (record.created_at < now).then_some(now);
         d1::put(self.world, self.account(), record).await?;
+        self.budget(record).await?;
         self.note(action, &record.id, &record.name).await?;
         let keys = d1::keys_under(self.world, self.account(), record).await?;
         self.forget(keys).await
@@ -184,7 +190,12 @@ impl<W: World> Office<'_, W> {
             by: &actor,
             at: self.now(),
         };
+        let former = d1::held_by(self.world, self.account(), whom, ids).await?;
         d1::assign(self.world, whom, &assignment).await?;
+        for other in former.iter().filter(|other| other.id != record.id) {
+            self.budget(other).await?;
+        }
+        self.budget(&record).await?;
         self.after(&record, "guardrail.assign", whom, ids).await?;
         Ok(Response::json(200, &json!({"assigned_count": ids.len()})))
     }
@@ -193,8 +204,56 @@ impl<W: World> Office<'_, W> {
         let record = self.stored(id).await?;
         let of = (whom, ids);
         let count = d1::unassign(self.world, self.account(), &record.id, of).await?;
+        self.budget(&record).await?;
         self.after(&record, "guardrail.unassign", whom, ids).await?;
         Ok(Response::json(200, &json!({"unassigned_count": count})))
+    }
+
+    /// Tells the account's object what those whom a guardrail holds for may spend: each key and each member by itself.
+    async fn budget(&self, record: &Record) -> Result<()> {
+        let Settings {
+            limit,
+            reset_interval: reset,
+            include_byok_in_budgets: include_byok,
+            ..
+        } = record.settings;
+        let Some(amount) = limit else {
+            return self.put_budgets(&record.id, Vec::new()).await;
+        };
+        let scopes: Vec<Scope> = match record.kind {
+            Kind::Plain => {
+                let id = &record.id;
+                let (keys, members) =
+                    d1::holders(self.world, self.account(), id, MAX_BUDGETS + 1).await?;
+                let keys = keys.into_iter().map(Scope::Key);
+                keys.chain(members.into_iter().map(Scope::Member)).collect()
+            }
+            Kind::Default | Kind::Privacy => vec![Scope::EachKey, Scope::EachMember],
+        };
+        if scopes.len() > MAX_BUDGETS {
+            let message = format!(
+                "A guardrail with a budget is assigned to at most {MAX_BUDGETS} keys and members: give the others a guardrail of their own"
+            );
+            return Err(Error::invalid("limit_usd", message));
+        }
+        let budget = |scope: Scope| {
+            let (kind, target) = scope.words();
+            Budget {
+                id: format!("{}.{kind}.{target}", record.id),
+                scope,
+                reset,
+                amount,
+                include_byok,
+            }
+        };
+        let budgets = scopes.into_iter().map(budget).collect();
+        self.put_budgets(&record.id, budgets).await
+    }
+
+    async fn put_budgets(&self, guardrail: &str, budgets: Vec<Budget>) -> Result<()> {
+        let origin = guardrail.to_owned();
+        let put = BudgetsPut { origin, budgets };
+        self.world.call(self.account(), &put).await.map(drop)
     }
 
     async fn after(&self, record: &Record, action: &str, whom: Whom, ids: &[String]) -> Result<()> {

@@ -88,6 +88,7 @@ pub async fn answer<W: World>(
         kit: None,
         is_rewritten: false,
         left_out: Vec::new(),
+        filters: None,
         trusted_hosts: trusted_hosts(&|name| world.var(name)).into(),
         ask: Some(Rc::clone(&ask)),
         keeper: content::keeper(world, &key),

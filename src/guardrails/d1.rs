@@ -331,6 +331,64 @@ pub async fn assignments(
     Ok((rows, count(database, total, &of).await?))
 }
 
+/// The keys and the members that a guardrail is assigned to, `most` of each.
+///
+/// # Errors
+/// When D1 fails.
+pub async fn holders(
+    database: &impl Transactions,
+    account: &str,
+    guardrail: &str,
+    most: usize,
+) -> Result<(Vec<String>, Vec<String>)> {
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let of = || vec![account.into(), guardrail.into(), most.into()];
+    let statements = [
+        (
+            "SELECT key_hash AS id FROM guardrail_keys WHERE account = ?1 AND guardrail = ?2 ORDER BY key_hash LIMIT ?3",
+            of(),
+        ),
+        (
+            "SELECT user AS id FROM guardrail_members WHERE account = ?1 AND guardrail = ?2 ORDER BY user LIMIT ?3",
+            of(),
+        ),
+    ];
+    let found = database.transaction(&statements).await?;
+    let mut found = found
+        .iter()
+        .map(|rows| rows.iter().filter_map(|row| text(row, "id")).collect());
+    Ok((
+        found.next().unwrap_or_default(),
+        found.next().unwrap_or_default(),
+    ))
+}
+
+/// The guardrails that these keys or members have.
+///
+/// # Errors
+/// When D1 fails or its rows are not of the schema.
+pub async fn held_by(
+    database: &impl Database,
+    account: &str,
+    whom: Whom,
+    ids: &[String],
+) -> Result<Vec<Record>> {
+    let sql = match whom {
+        Whom::Keys => concat!(
+            "SELECT ",
+            columns!(),
+            " FROM guardrails WHERE account = ?1 AND id IN (SELECT guardrail FROM guardrail_keys WHERE key_hash IN (SELECT value FROM json_each(?2)))"
+        ),
+        Whom::Members => concat!(
+            "SELECT ",
+            columns!(),
+            " FROM guardrails WHERE account = ?1 AND id IN (SELECT guardrail FROM guardrail_members WHERE account = ?1 AND user IN (SELECT value FROM json_each(?2)))"
+        ),
+    };
+    let rows = database.query(sql, &[account.into(), listed(ids)]).await?;
+    rows.iter().map(record).collect()
+}
+
 /// The keys whose policy a guardrail is part of.
 ///
 /// # Errors

@@ -207,6 +207,8 @@ impl<P: Platform> Running<'_, P> {
             let called = self.wait(self.end_ms, search).await?;
             called.unwrap_or_else(|| Called::failed("The search took too long"))
         };
+        let mut called = called;
+        tools::screen(job.filters.as_ref(), &mut called);
         self.tab().ran_first(&called);
         talk.first = Some(called.is_error);
         kit.inject(&mut talk.request, &called);
@@ -296,7 +298,11 @@ impl<P: Platform> Running<'_, P> {
         let Some(results) = results else {
             return Ok(None);
         };
-        let results: Vec<(ToolCall, Called)> = calls.into_iter().zip(results).collect();
+        let mut results: Vec<(ToolCall, Called)> = calls.into_iter().zip(results).collect();
+        let filters = job.filters.as_ref();
+        results
+            .iter_mut()
+            .for_each(|(_, called)| tools::screen(filters, called));
         let mut events = Vec::with_capacity(results.len());
         for (call, called) in &results {
             self.tab().ran(called);

@@ -7,6 +7,7 @@ use crate::{
     credits::{money::Nanos, share::Share},
     dialects::{Surface, report::Meta, surface::Recipient},
     error::Error,
+    guardrails::Filters,
     operations::Ask,
     routing::{
         Plan,
@@ -75,6 +76,8 @@ pub struct Job {
     pub is_rewritten: bool,
     /// Tools that it offers and does without, as nobody here runs them.
     pub left_out: Vec<&'static str>,
+    /// Content filters for what tools bring in.
+    pub filters: Option<Rc<Filters>>,
     /// Hosts that are not public and may be fetched all the same: `host` or `host:port`.
     pub trusted_hosts: Rc<[String]>,
     /// Who keeps what is asked and answered, where somebody wants that.

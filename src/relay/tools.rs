@@ -1,6 +1,6 @@
 //! Running calls of server tools: their requests are sent and read here, within limits. A failure is told to the model.
 
-use std::pin::pin;
+use std::{pin::pin, rc::Rc};
 
 use futures::{
     StreamExt,
@@ -14,6 +14,7 @@ use crate::{
         pricing::{Charge, Part},
     },
     dialects::report::ServerToolUse,
+    guardrails::{Filters, Screening, Voice},
     server_tools::{Begun, Called, Next, REQUEST_MS, Run, Spent, WebAnswer, WebRequest},
 };
 
@@ -70,6 +71,26 @@ pub async fn ask<P: Platform>(platform: &P, request: WebRequest) -> Result<WebAn
     }
 }
 
+/// What content filters leave of a result for the model. A result that they do not let through is a failure.
+pub fn screen(filters: Option<&Rc<Filters>>, called: &mut Called) {
+    let Some(filters) = filters else {
+        return;
+    };
+    let mut screening = Screening::new(Rc::clone(filters));
+    let changed = screening.text(Voice::Other, &called.told);
+    match (screening.finish(), changed) {
+        (Err(refused), _) => {
+            let spent = called.spent.take();
+            *called = Called {
+                spent,
+                ..Called::failed(refused.message)
+            };
+        }
+        (Ok(_), Some(changed)) => called.told = changed,
+        (Ok(_), None) => {}
+    }
+}
+
 /// What the tools of a request have used up so far.
 #[derive(Debug, Clone, Default)]
 pub struct Used {
@@ -116,6 +137,51 @@ impl Used {
             calls_requested: self.requested,
             calls_executed: self.executed,
             cost: charge.total,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::guardrails::{Applied, Fields, PatternCache, Policy, Scope, Settings, read};
+
+    #[test]
+    fn what_a_page_says_goes_through_the_filters_too() {
+        for (action, scope, told, is_error) in [
+            ("redact", "all_messages", Some("write to [EMAIL]"), false),
+            ("flag", "all_messages", Some("write to a@b.de"), false),
+            ("redact", "user_only", Some("write to a@b.de"), false),
+            ("block", "all_messages", None, true),
+        ] {
+            let body = json!({"content_filter_builtins": [{"slug": "email", "action": action, "scan_scope": scope}]});
+            let mut settings = Settings::default();
+            read(&mut settings, body.as_object().unwrap(), Fields::Guardrail).unwrap();
+            let policy = Policy::of(vec![Applied {
+                id: "g".into(),
+                name: "g".into(),
+                scope: Scope::ApiKey,
+                settings,
+            }]);
+            let mut called = Called {
+                told: "write to a@b.de".into(),
+                is_error: false,
+                sources: Vec::new(),
+                result: json!({}),
+                spent: Some(Spent::Fetch),
+            };
+            screen(
+                policy.filters(&PatternCache::default()).as_ref(),
+                &mut called,
+            );
+            assert_eq!(called.is_error, is_error, "{action} {scope}");
+            match told {
+                Some(told) => assert_eq!(called.told, told, "{action} {scope}"),
+                None => assert!(!called.told.contains("a@b.de"), "{}", called.told),
+            }
+            assert!(called.spent.is_some());
         }
     }
 }

@@ -81,11 +81,7 @@ impl<'a> Needs<'a> {
             Parameter::StructuredOutputs,
             Parameter::Verbosity,
         ];
-        let is_allowed = |route: &&Route| guardrail(self.policy, route).is_none();
-        let any = |can: &dyn Fn(&Endpoint) -> bool| {
-            let mut allowed = model.routes.iter().filter(is_allowed);
-            allowed.any(|route| can(&route.endpoint))
-        };
+        let any = |can: &dyn Fn(&Endpoint) -> bool| model.routes.iter().any(|r| can(&r.endpoint));
         let asks_native = self.plugins.pdf != PdfEngine::Text;
         let need = self.prompt_tokens;
         // Tiers that nobody named do not count.
@@ -98,7 +94,6 @@ impl<'a> Needs<'a> {
                 .routes
                 .iter()
                 .filter(is_wanted)
-                .filter(is_allowed)
                 .map(|r| window(&r.endpoint))
         };
         let takes = |tokens: u64| windows().any(|window| window >= tokens);

@@ -17,7 +17,11 @@ use crate::{
     catalog::{Endpoint, ModelEntry, ServedModel},
     chat::ChatRequest,
     dialects::openai_chat::client,
+    guardrails::Policy,
 };
+
+#[path = "guarded_tests.rs"]
+mod guarded;
 
 /// Providers by slug: data policy, and whether the deployment can call them.
 const PROVIDERS: [(&str, Option<bool>, Option<u32>, bool); 5] = [
@@ -226,6 +230,16 @@ impl World {
     }
 
     fn plan(&self, names: &[&str], request: &ChatRequest, preferences: &Value) -> Plan {
+        self.plan_under(None, names, request, preferences)
+    }
+
+    fn plan_under(
+        &self,
+        policy: Option<&Policy>,
+        names: &[&str],
+        request: &ChatRequest,
+        preferences: &Value,
+    ) -> Plan {
         let raw = RawValue::from_string(preferences.to_string()).unwrap();
         let preferences = ProviderPreferences::parse(Some(&raw)).unwrap();
         let models: Vec<Asked> = names.iter().map(|name| asked(name)).collect();
@@ -238,6 +252,7 @@ impl World {
             statistics: &self.statistics,
             health: self,
             own: &self.own,
+            policy,
             has_credentials: &|provider| can_call(&provider.slug),
             ..Situation::default()
         };
@@ -645,7 +660,14 @@ proptest! {
         }
         // The order is total and reproducible.
         prop_assert_eq!(&kept, &told(&plan(&preferences)));
-        // Another filter never adds an endpoint.
+        // Another filter never adds an endpoint, and neither does a guardrail.
+        for (body, policy) in guarded::policies() {
+            let before = eligible(&first);
+            let guarded = world.plan_under(Some(&policy), &names, &request, &preferences);
+            for name in eligible(&guarded) {
+                prop_assert!(before.contains(&name), "{} came with {}", name, body);
+            }
+        }
         let filtered = plan(&preferring(&more, &preferences));
         let before = eligible(&first);
         for name in eligible(&filtered) {

@@ -87,6 +87,7 @@ pub fn job(body: Value, attempts: Vec<Route>) -> Job {
         ask: None,
         is_rewritten: false,
         left_out: Vec::new(),
+        filters: None,
         trusted_hosts: Rc::default(),
         keeper: None,
     }
