@@ -30,6 +30,16 @@ const HELP = `npm run operator -- <command> [options]
        --management: it administers the account by /api/v1/keys and the like, and calls no model
   keys show|disable|enable|delete <hash>
   keys limit <hash> <dollars|none>    change a key's limit; --reset as above
+  members <account>                   list who is in an account
+  members add <account> <email|user> --role member|admin|owner
+  members role <account> <user> <role>
+  members remove <account> <user>     their keys in the account end
+  members invite <account> --role … --email <address> --expires 2027-01-31T00:00:00Z
+                                      a link for one person, shown once; without an address for whoever opens it
+  users                               list people; --email finds one
+  users show|disable|enable <user>    who is disabled cannot sign in
+  users operator <user> yes|no        whether a person may use the operator's routes
+  login-link <email|user>             a link that signs a person in, once, within a quarter of an hour
   presets <account>                   list an account's presets
   presets save <account> <slug> <file.json>
                                       keep the configuration of an inference body; --prompt sets its instructions
@@ -62,6 +72,8 @@ const OPTIONS = {
   code: { type: "string" },
   "credit-days": { type: "string" },
   management: { type: "boolean" },
+  role: { type: "string" },
+  email: { type: "string" },
   prompt: { type: "string" },
   name: { type: "string" },
   "key-env": { type: "string" },
@@ -75,6 +87,20 @@ const OPTIONS = {
 
 const segment = encodeURIComponent;
 const byok = (account, ...id) => ["accounts", account, "byok", ...id].map(segment).join("/");
+
+const members = (account, ...user) => ["accounts", account, "members", ...user].map(segment).join("/");
+/** A person by their address or their id. */
+const whom = (word) => (word.includes("@") ? { email: word } : { user_id: word });
+
+function answered(word) {
+  if (word !== "yes" && word !== "no") throw new Stop(`Say yes or no, not ${word}.`);
+  return word === "yes";
+}
+
+function required(role) {
+  if (!role) throw new Stop("Which role? Name it with --role: member, admin or owner.");
+  return role;
+}
 
 /** Each command: how many words it takes after its name, and what it asks of the gateway. */
 const COMMANDS = {
@@ -110,6 +136,18 @@ const COMMANDS = {
   "keys delete": [1, (to, [hash]) => to.call("DELETE", `keys/${segment(hash)}`)],
   "keys limit": [2, (to, [hash, limit], { reset }) =>
     to.call("PATCH", `keys/${segment(hash)}`, { limit: limit === "none" ? null : limit, limit_reset: reset })],
+  "members": [1, (to, [account]) => to.call("GET", members(account))],
+  "members add": [2, (to, [account, who], { role }) => to.call("POST", members(account), { ...whom(who), role: required(role) })],
+  "members role": [3, (to, [account, user, role]) => to.call("PATCH", members(account, user), { role })],
+  "members remove": [2, (to, [account, user]) => to.call("DELETE", members(account, user))],
+  "members invite": [1, (to, [account], { role, email, expires }) =>
+    to.call("POST", `accounts/${segment(account)}/invitations`, { role: required(role), email, expires_at: expires })],
+  "users": [0, (to, _, { email }) => to.call("GET", email ? `users?${new URLSearchParams({ email })}` : "users")],
+  "users show": [1, (to, [id]) => to.call("GET", `users/${segment(id)}`)],
+  "users disable": [1, (to, [id]) => to.call("PATCH", `users/${segment(id)}`, { disabled: true })],
+  "users enable": [1, (to, [id]) => to.call("PATCH", `users/${segment(id)}`, { disabled: false })],
+  "users operator": [2, (to, [id, word]) => to.call("PATCH", `users/${segment(id)}`, { operator: answered(word) })],
+  "login-link": [1, (to, [who]) => to.call("POST", "login-links", whom(who))],
   "presets": [1, (to, [id]) => to.call("GET", `accounts/${segment(id)}/presets`)],
   "presets save": [3, (to, [id, slug, file], { prompt }) =>
     to.call("POST", `accounts/${segment(id)}/presets`, { slug, config: preset(file), system_prompt: prompt })],
@@ -168,7 +206,7 @@ function print({ data = {}, key, code, ...rest }) {
   if (Array.isArray(data)) {
     table(data);
   } else {
-    for (const [name, value] of Object.entries({ ...data, ...rest })) console.log(`${name.padEnd(22)} ${value ?? "–"}`);
+    for (const [name, value] of Object.entries({ ...data, ...rest })) console.log(`${name.padEnd(22)} ${typeof value === "object" && value ? JSON.stringify(value) : (value ?? "–")}`);
   }
   if (key) console.log(`\nkey (shown only now)  ${key}`);
   if (code) console.log(`\ncode (shown only now)  ${code}`);
@@ -177,7 +215,7 @@ function print({ data = {}, key, code, ...rest }) {
 /** The columns that tell one row from another, as wide as their widest value. */
 function table(rows) {
   if (rows.length === 0) return console.log("none");
-  const all = ["seq", "id", "kind", "status", "amount", "fee", "total", "refunded", "disputed", "uses", "max_uses", "expires_at", "balance", "held", "hash", "provider", "name", "label", "disabled", "is_fallback", "is_required", "limit", "limit_remaining", "limit_reset", "usage", "created_at", "note"];
+  const all = ["seq", "id", "kind", "status", "amount", "fee", "total", "refunded", "disputed", "uses", "max_uses", "expires_at", "balance", "held", "hash", "provider", "email", "name", "account_role", "label", "disabled", "is_fallback", "is_required", "limit", "limit_remaining", "limit_reset", "usage", "created_at", "note"];
   const columns = all.filter((name) => name in rows[0]);
   const lines = [columns, ...rows.map((row) => columns.map((name) => `${row[name] ?? "–"}`))];
   const widths = columns.map((_, at) => Math.max(...lines.map((line) => line[at].length)));

@@ -159,6 +159,7 @@ async function serve({ port }, since) {
   const dev = { ...readJson(devFile, {}), base };
   dev.operatorToken ??= randomBytes(32).toString("hex");
   dev.byokMasterKey ??= randomBytes(32).toString("base64");
+  dev.sessionSecret ??= randomBytes(32).toString("base64");
   writeJson(devFile, dev);
   let upstream, wrangler;
   await step("local upstream", async () => {
@@ -168,8 +169,9 @@ async function serve({ port }, since) {
   await step("wrangler dev", async () => {
     wrangler = startWrangler(port, {
       OPERATOR_TOKEN: dev.operatorToken,
-      // A master key of the developer's own, from .dev.vars, is left in force.
+      // Secrets of the developer's own, from .dev.vars, are left in force.
       ...(!secretNames().includes("BYOK_MASTER_KEY") && { BYOK_MASTER_KEY: dev.byokMasterKey }),
+      ...(!secretNames().includes("SESSION_SECRET") && { SESSION_SECRET: dev.sessionSecret }),
       ...demoVariables(upstream.port),
     });
     await waitUntilHealthy(base, wrangler);

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::{
     World, any_key,
+    caller::payer,
     http::{Request, Response},
     not_on_record, principal,
 };
@@ -169,8 +170,8 @@ pub fn json_data<T: Serialize>(data: &T) -> impl Serialize {
 
 /// `GET /credits`.
 pub async fn credits<W: World>(world: &W, request: &Request) -> Result<Response> {
-    let key = any_key(world, request).await?;
-    let totals = world.call(&key.account, &ops::GetSnapshot {}).await?;
+    let account = payer(world, request).await?;
+    let totals = world.call(&account, &ops::GetSnapshot {}).await?;
     #[derive(Serialize)]
     struct Totals {
         #[serde(with = "dollars")]

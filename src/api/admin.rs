@@ -11,9 +11,10 @@ use serde_json::{Value, json};
 use super::{
     World,
     account::json_data,
-    billing, byok,
+    billing, byok, caller,
     http::{Request, Response},
     keys::{self, Scope},
+    people,
     presets::{self, NewPreset},
     word,
 };
@@ -24,7 +25,7 @@ use crate::{
     },
     database::Row,
     error::{Error, ErrorType, Next, Result, Source},
-    identity::{Actor, operator},
+    identity::Actor,
     time::rfc3339,
 };
 
@@ -35,21 +36,21 @@ pub async fn handle<W: World>(
     method: &str,
     path: &[&str],
 ) -> Result<Response> {
-    let header = request.header("authorization");
-    operator::authorize(header.as_deref(), world.var("OPERATOR_TOKEN").as_deref())?;
-    let actor = &Actor::Operator;
+    let actor = &caller::operator(world, &request).await?;
     let operators = Scope {
         actor,
         account: None,
         member: None,
     };
     match (method, path) {
-        ("POST", ["accounts"]) => create_account(world, request.json().await?).await,
+        ("POST", ["accounts"]) => create_account(world, actor, request.json().await?).await,
         ("GET", ["accounts"]) => list_accounts(world).await,
         ("GET", ["accounts", id]) => show_account(world, id).await,
-        ("POST", ["accounts", id, "grants"]) => grant(world, id, request.json().await?).await,
+        ("POST", ["accounts", id, "grants"]) => {
+            grant(world, actor, id, request.json().await?).await
+        }
         ("POST", ["accounts", id, "corrections"]) => {
-            entries::correct(world, id, request.json().await?).await
+            entries::correct(world, actor, id, request.json().await?).await
         }
         ("GET", ["accounts", id, "entries"]) => entries::list(world, id, &request).await,
         ("POST", ["accounts", id, "keys"]) => {
@@ -58,12 +59,12 @@ pub async fn handle<W: World>(
         ("GET", ["accounts", id, "keys"]) => keys::list(world, &operators, id, &request).await,
         ("GET", ["accounts", id, "presets"]) => presets::list(world, id).await,
         ("POST", ["accounts", id, "presets"]) => {
-            save_preset(world, id, request.json().await?).await
+            save_preset(world, actor, id, request.json().await?).await
         }
         ("GET", ["accounts", id, "presets", slug]) => presets::one(world, id, slug).await,
         ("DELETE", ["accounts", id, "presets", slug]) => {
             let deleted = presets::delete(world, id, slug).await?;
-            audit(world, &Actor::Operator, "preset.delete", Some(id), slug, "").await?;
+            audit(world, actor, "preset.delete", Some(id), slug, "").await?;
             Ok(deleted)
         }
         (_, ["accounts", id, "byok"]) => {
@@ -80,11 +81,17 @@ pub async fn handle<W: World>(
         }
         ("POST", ["byok", "rotate"]) => {
             let Rotate { after } = request.json().await?;
-            byok::rotate(world, &after).await
+            byok::rotate(world, actor, &after).await
+        }
+        (method, ["accounts", id, "members" | "invitations", ..]) => {
+            people::of_account(world, actor, id, request, method, path).await
+        }
+        (method, ["users" | "login-links", ..]) => {
+            people::administer(world, actor, request, method, path).await
         }
         (_, ["keys", hash]) => keys::one(world, &operators, method, hash, request).await,
         ("GET", ["catalog"]) => catalog::show_catalog(world).await,
-        ("POST", ["catalog"]) => catalog::publish(world, request.body.await?).await,
+        ("POST", ["catalog"]) => catalog::publish(world, actor, request.body.await?).await,
         _ => Err(Error::internal("an admin route without a handler")),
     }
 }
@@ -103,7 +110,7 @@ struct NewAccount {
     name: String,
 }
 
-async fn create_account<W: World>(world: &W, new: NewAccount) -> Result<Response> {
+async fn create_account<W: World>(world: &W, actor: &Actor, new: NewAccount) -> Result<Response> {
     let name = named(&new.name)?;
     let id = format!("acc_{}", word(&world.random()?));
     let open = ops::Open {
@@ -113,15 +120,7 @@ async fn create_account<W: World>(world: &W, new: NewAccount) -> Result<Response
     let sql = "INSERT INTO accounts (id, name, created_at) VALUES (?1, ?2, ?3)";
     let params = [id.as_str().into(), name.into(), opened.created_at.into()];
     world.query(sql, &params).await?;
-    audit(
-        world,
-        &Actor::Operator,
-        "account.create",
-        Some(&id),
-        &id,
-        name,
-    )
-    .await?;
+    audit(world, actor, "account.create", Some(&id), &id, name).await?;
     let created_at = rfc3339(opened.created_at);
     Ok(Response::json(
         201,
@@ -198,7 +197,12 @@ struct NewGrant {
     note: String,
 }
 
-async fn grant<W: World>(world: &W, account: &str, new: NewGrant) -> Result<Response> {
+async fn grant<W: World>(
+    world: &W,
+    actor: &Actor,
+    account: &str,
+    new: NewGrant,
+) -> Result<Response> {
     let amount = amount("amount_usd", &new.amount_usd)?;
     let expires_at = new.expires_at.as_deref().map(keys::instant).transpose()?;
     let call = ops::AddCredits {
@@ -211,7 +215,7 @@ async fn grant<W: World>(world: &W, account: &str, new: NewGrant) -> Result<Resp
     let granted = world.call(account, &call).await?;
     audit(
         world,
-        &Actor::Operator,
+        actor,
         "grant",
         Some(account),
         &new.id,
@@ -234,18 +238,15 @@ async fn grant<W: World>(world: &W, account: &str, new: NewGrant) -> Result<Resp
     Ok(Response::json(201, &json_data(&granted)))
 }
 
-async fn save_preset<W: World>(world: &W, account: &str, new: NewPreset) -> Result<Response> {
+async fn save_preset<W: World>(
+    world: &W,
+    actor: &Actor,
+    account: &str,
+    new: NewPreset,
+) -> Result<Response> {
     let slug = new.slug().to_owned();
     let saved = presets::save(world, account, new).await?;
-    audit(
-        world,
-        &Actor::Operator,
-        "preset.save",
-        Some(account),
-        &slug,
-        "",
-    )
-    .await?;
+    audit(world, actor, "preset.save", Some(account), &slug, "").await?;
     Ok(saved)
 }
 

@@ -250,7 +250,7 @@ async fn delete<W: World>(world: &W, actor: &Actor, account: &str, id: &str) -> 
 
 /// Seals anew what another master key sealed: at most [`RESEAL_BATCH`] keys, those after the id `after`. Those that do not
 /// open are left as they are and named.
-pub(super) async fn rotate<W: World>(world: &W, after: &str) -> Result<Response> {
+pub(super) async fn rotate<W: World>(world: &W, actor: &Actor, after: &str) -> Result<Response> {
     let ring = required_keyring(world)?;
     let rows = d1::stale(world, ring.current(), after, RESEAL_BATCH).await?;
     let last = rows.last().map(|row| row.id.clone());
@@ -286,15 +286,7 @@ pub(super) async fn rotate<W: World>(world: &W, after: &str) -> Result<Response>
     world.delete_kv(&copies).await?;
     let left = d1::count_stale(world, ring.current()).await?;
     let counts = format!("{} sealed anew, {left} left", renewed.len());
-    audit(
-        world,
-        &Actor::Operator,
-        "byok.rotate",
-        None,
-        ring.current(),
-        &counts,
-    )
-    .await?;
+    audit(world, actor, "byok.rotate", None, ring.current(), &counts).await?;
     Ok(Response::json(
         200,
         &json!({"data": {

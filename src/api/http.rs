@@ -32,6 +32,8 @@ pub type HeaderLookup = Box<dyn Fn(&str) -> Option<String>>;
 pub struct Request {
     /// `GET`, `POST` …
     pub method: String,
+    /// Scheme, host and port that it was sent to, such as `https://gateway.example`.
+    pub origin: String,
     /// Path without the query.
     pub path: String,
     /// Decoded query pairs in order.
@@ -219,6 +221,7 @@ mod tests {
         let query = [("a", "1"), ("b", ""), ("a", "2")];
         Request {
             method: "POST".into(),
+            origin: "http://localhost".into(),
             path: "/".into(),
             query: query.map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
             header: Box::new(|name| (name == "x-title").then(|| "T".to_owned())),

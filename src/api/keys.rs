@@ -359,7 +359,7 @@ async fn change<W: World>(
     Ok(Response::json(200, &json_data(&body)))
 }
 
-async fn delete<W: World>(world: &W, scope: &Scope<'_>, hash: &str) -> Result<Response> {
+pub(super) async fn delete<W: World>(world: &W, scope: &Scope<'_>, hash: &str) -> Result<Response> {
     let rows = world.query(SELECT_OWNER, &[hash.into()]).await?;
     let text = |name: &str| rows.first().and_then(|row| row.get(name)?.as_str());
     let is = |name: &str| rows.first().and_then(|row| row.get(name)?.as_i64()) == Some(1);

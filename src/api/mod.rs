@@ -18,6 +18,7 @@ pub mod http;
 mod keys;
 mod models;
 mod operations;
+mod people;
 mod prepare;
 mod presets;
 mod response_cache;
@@ -26,6 +27,7 @@ mod settings;
 
 pub use admin::select_catalog;
 pub use billing::{keep as keep_notices, run_due as run_billing};
+pub use people::tidy;
 pub use response_cache::{AnswerStore, Answers};
 
 use std::rc::Rc;
@@ -46,6 +48,7 @@ use crate::{
     identity::{
         Directory, KeyCache,
         own_keys::{OwnKeyCache, OwnKeyCopies},
+        people::oidc::{Algorithm, Issuers},
     },
     presets::{PresetCache, PresetStore},
     relay::{AttemptEnd, Platform},
@@ -69,6 +72,8 @@ pub struct Memory {
     pub own_keys: OwnKeyCache,
     /// Access tokens of providers that want them.
     pub tokens: Tokens,
+    /// Issuers that people sign in with.
+    pub issuers: Issuers,
     /// The catalog.
     pub catalog: CatalogCache,
     /// Presets.
@@ -142,6 +147,15 @@ pub trait World:
 
     /// Deletes from KV.
     fn delete_kv(&self, keys: &[String]) -> impl Future<Output = Result<()>>;
+
+    /// Whether a signature is that of a public key (a JWK).
+    fn verify(
+        &self,
+        algorithm: Algorithm,
+        jwk: &str,
+        message: &[u8],
+        signature: &[u8],
+    ) -> impl Future<Output = Result<bool>>;
 
     /// Reports a failure to the operator's log.
     fn report(&self, message: &str);
@@ -223,7 +237,7 @@ fn methods(segments: &[&str]) -> Option<&'static [&'static str]> {
         ["credits", rest @ ..] | ["admin", "accounts", _, "credits", rest @ ..] => {
             return billing::methods(rest);
         }
-        _ => return None,
+        _ => return people::methods(segments),
     })
 }
 
@@ -232,6 +246,7 @@ pub struct Ids {
     generation: String,
     request: String,
     surface: Surface,
+    is_page: bool,
 }
 
 impl Ids {
@@ -246,6 +261,7 @@ impl Ids {
             generation,
             request,
             surface: surface(path),
+            is_page: people::is_page(path),
         })
     }
 
@@ -257,7 +273,10 @@ impl Ids {
     fn label(&self, mut response: Response) -> Response {
         response.header("x-generation-id", self.generation.as_str());
         response.header("x-request-id", self.request.as_str());
-        cors(&mut response);
+        // A page is for this site alone.
+        if !self.is_page {
+            cors(&mut response);
+        }
         response
     }
 }
@@ -280,6 +299,9 @@ async fn route<W: World>(world: &W, request: Request, ids: &Ids) -> Result<Respo
     let path = request.path.trim_end_matches('/').replace("%2F", "/");
     if path == "/health" {
         return Ok(Response::json(200, &json!({"status": "ok"})));
+    }
+    if people::is_page(&path) {
+        return Ok(people::page(world, request, &path).await);
     }
     let under = path
         .strip_prefix("/api/v1/")
@@ -333,6 +355,10 @@ async fn route<W: World>(world: &W, request: Request, ids: &Ids) -> Result<Respo
         }
         (_, ["providers"]) => models::providers(world).await,
         (_, ["key"] | ["auth", "key"]) => account::key(world, &request).await,
+        (method, ["me" | "organization" | "invitations", ..]) => {
+            people::manage(world, request, method, &segments).await
+        }
+        (_, ["auth", "keys", rest @ ..]) => people::app_key(world, request, rest).await,
         (method, ["keys", rest @ ..]) => keys::handle(world, request, method, rest).await,
         (method, ["guardrails", rest @ ..]) => {
             guardrails::handle(world, request, method, rest).await

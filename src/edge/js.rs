@@ -34,6 +34,11 @@ export async function sign_rs256(pkcs8, message) {
   const algorithm = { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" };
   return crypto.subtle.sign(algorithm.name, await crypto.subtle.importKey("pkcs8", key, algorithm, false, ["sign"]), text);
 }
+export async function verify(algorithm, jwk, message, signature) {
+  const [text, sent] = [message.slice(), signature.slice()];
+  const details = algorithm === "RS256" ? { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" } : { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
+  return crypto.subtle.verify(details, await crypto.subtle.importKey("jwk", JSON.parse(jwk), details, false, ["verify"]), sent, text);
+}
 export function get(url, head, controller) {
   return fetch(url, { headers: pairs(head), redirect: "manual", signal: controller.signal });
 }
@@ -119,6 +124,14 @@ extern "C" {
     /// Signs with RSASSA-PKCS1-v1_5 and SHA-256 under a PKCS#8 key; the promise of a buffer.
     #[wasm_bindgen(catch)]
     pub fn sign_rs256(pkcs8: &[u8], message: &[u8]) -> Result<js_sys::Promise, JsValue>;
+    /// Checks a signature (RS256, else ES256) under a JWK; the promise of a boolean.
+    #[wasm_bindgen(catch)]
+    pub fn verify(
+        algorithm: &str,
+        jwk: &str,
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<js_sys::Promise, JsValue>;
     /// The values of headers, empty where absent; names and values have a zero between any two.
     pub fn answer_head(response: &Answer, names: &str) -> String;
     /// The whole body, as the promise of a buffer.

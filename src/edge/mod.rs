@@ -127,6 +127,14 @@ impl Head {
         found.map(|(_, value)| value.as_str())
     }
 
+    /// Scheme, host and port of the URL.
+    fn origin(&self) -> &str {
+        let scheme = self.url.find("://").map_or(0, |at| at + 3);
+        let host = self.url.get(scheme..).unwrap_or_default();
+        let end = host.find('/').unwrap_or(host.len());
+        self.url.get(..scheme + end).unwrap_or_default()
+    }
+
     /// Path and query of the URL, which the platform has brought into its normal form.
     fn target(&self) -> (&str, &str) {
         let after_scheme = self.url.split_once("://").map_or("", |(_, rest)| rest);
@@ -153,6 +161,7 @@ async fn answer(edge: Edge, request: Request, head: Head, ids: Rc<Ids>) -> Resul
     };
     let incoming = http::Request {
         method: head.method.clone(),
+        origin: head.origin().to_owned(),
         path: path.to_owned(),
         query,
         body: body(

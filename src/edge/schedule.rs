@@ -12,9 +12,12 @@ use super::{
     world::{Edge, Tasks},
 };
 use crate::{
-    api::{World, run_billing},
+    api::{self, World, run_billing},
     usage::{content, statistics::gather},
 };
+
+/// How often people's sessions, links and codes are looked through, in minutes.
+const TIDY_MINUTES: u64 = 10;
 
 /// Runs what is due.
 pub async fn scheduled(event: ScheduledEvent, env: Env, context: ScheduleContext) {
@@ -35,5 +38,10 @@ pub async fn scheduled(event: ScheduledEvent, env: Env, context: ScheduleContext
     }
     if let Err(error) = run_billing(&edge, None).await {
         console_error!("the jobs of billing wait for the next run: {error}");
+    }
+    if (now / 60_000).is_multiple_of(TIDY_MINUTES)
+        && let Err(error) = api::tidy(&edge).await
+    {
+        console_error!("what has ended for people waits for the next run: {error}");
     }
 }

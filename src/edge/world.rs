@@ -34,6 +34,7 @@ use crate::{
         Directory, KeyRecord,
         keys::{self, kv_key},
         own_keys::{self, OwnKeyCopies},
+        people::oidc::Algorithm,
     },
     relay::{
         AttemptEnd, Bill, Hold, Platform, UpstreamCall, UpstreamResponse, WebResponse, limits,
@@ -457,6 +458,19 @@ impl World for Edge {
                 .map_err(|error| store_failed("KV", &error))?;
         }
         Ok(())
+    }
+
+    async fn verify(
+        &self,
+        algorithm: Algorithm,
+        jwk: &str,
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<bool> {
+        let unusable = |_: JsValue| Error::internal("a key of an issuer cannot be used");
+        let checked = js::verify(algorithm.as_str(), jwk, message, signature).map_err(unusable)?;
+        let checked = JsFuture::from(checked).await.map_err(unusable)?;
+        Ok(checked.is_truthy())
     }
 
     fn report(&self, message: &str) {

@@ -10,9 +10,10 @@ import { after, before, describe, test } from "node:test";
 import { at } from "../../scripts/lib/project.mjs";
 import { chat } from "../e2e/client.mjs";
 import { startGateway } from "../e2e/gateway.mjs";
+import { Browser, peopleVars } from "../e2e/people.mjs";
 
 let gateway;
-before(async () => (gateway = await startGateway()));
+before(async () => (gateway = await startGateway({ vars: peopleVars() })));
 after(() => gateway?.stop());
 
 /** Runs the command line: `{code, out, err}`. */
@@ -132,6 +133,34 @@ describe("keys", () => {
     await answer("keys", "limit", data.hash, "0.5");
     assert.equal((await ask()).status, 200);
   });
+});
+
+test("people: put into an account, let in by a link, changed, removed", async () => {
+  const id = await account("people");
+  const { data } = await answer("members", "add", id, "Ada@Example.com", "--role", "owner");
+  assert.deepEqual([data.email, data.account_role], ["ada@example.com", "owner"]);
+  assert.match((await refusal(["members", "add", id, "bob@example.com"])).line, /--role/);
+  const bob = (await answer("members", "add", id, "bob@example.com", "--role", "member")).data;
+  assert.equal((await answer("members", "role", id, bob.id, "admin")).data.account_role, "admin");
+  const { out } = await run(["members", id]);
+  assert.match(out, /ada@example\.com .*owner/);
+  assert.match((await refusal(["members", "remove", id, data.id])).line, /409/);
+  assert.deepEqual(await answer("members", "remove", id, bob.id), { deleted: true });
+
+  const invited = await answer("members", "invite", id, "--role", "admin", "--email", "carol@example.com");
+  assert.match(invited.url, /\/invite\?token=/);
+  const { url } = (await answer("login-link", "ada@example.com")).data;
+  const browser = new Browser(gateway);
+  assert.equal((await browser.submit(await browser.open(url))).status, 200);
+  assert.equal((await browser.api("GET", "me")).body.data.account.id, id);
+
+  assert.equal((await answer("users", "--email", "ada@example.com")).data[0].id, data.id);
+  assert.equal((await answer("users", "operator", data.id, "yes")).data.operator, true);
+  assert.equal((await browser.api("GET", "admin/accounts")).status, 200);
+  assert.match((await refusal(["users", "operator", data.id, "maybe"])).line, /yes or no/);
+  assert.equal((await answer("users", "disable", data.id)).data.disabled, true);
+  assert.equal((await browser.api("GET", "me")).status, 401);
+  assert.deepEqual((await answer("users", "show", data.id)).data.accounts.map((each) => each.role), ["owner"]);
 });
 
 test("the catalog: the version in force, and another one", async (t) => {

@@ -38,7 +38,7 @@ pub(super) async fn show_catalog<W: World>(world: &W) -> Result<Response> {
 /// Publishes a snapshot, less the providers that this deployment cannot call: with the operator's keys, or where accounts may
 /// bring keys with any. What only own keys can call is served but not listed. Readers see the old version or the new one,
 /// whole: the pointer is written last. D1 keeps what requests need, for the case that KV is out.
-pub(super) async fn publish<W: World>(world: &W, body: Vec<u8>) -> Result<Response> {
+pub(super) async fn publish<W: World>(world: &W, actor: &Actor, body: Vec<u8>) -> Result<Response> {
     let accounts_bring_keys = world.var("BYOK_MASTER_KEY").is_some();
     let text =
         String::from_utf8(body).map_err(|error| Error::invalid("body", error.to_string()))?;
@@ -88,15 +88,7 @@ pub(super) async fn publish<W: World>(world: &W, body: Vec<u8>) -> Result<Respon
         snapshot.models.len(),
         snapshot.endpoints.len()
     );
-    audit(
-        world,
-        &Actor::Operator,
-        "catalog.publish",
-        None,
-        &version,
-        &counts,
-    )
-    .await?;
+    audit(world, actor, "catalog.publish", None, &version, &counts).await?;
     Ok(Response::json(
         200,
         &json!({"data": {

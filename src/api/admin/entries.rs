@@ -82,7 +82,12 @@ pub struct NewCorrection {
 }
 
 /// `POST /admin/accounts/{id}/corrections`. The ledger first; a repeat catches up with whatever a failure left undone in D1.
-pub async fn correct<W: World>(world: &W, account: &str, new: NewCorrection) -> Result<Response> {
+pub async fn correct<W: World>(
+    world: &W,
+    actor: &Actor,
+    account: &str,
+    new: NewCorrection,
+) -> Result<Response> {
     let call = ops::Correct {
         id: new.generation_id,
         cost: amount("cost_usd", &new.cost_usd)?,
@@ -104,7 +109,7 @@ pub async fn correct<W: World>(world: &W, account: &str, new: NewCorrection) -> 
     let detail = json!({"from": corrected.before.to_string(), "to": corrected.cost.to_string(), "reason": call.reason});
     audit(
         world,
-        &Actor::Operator,
+        actor,
         "correction",
         Some(account),
         &call.id,
