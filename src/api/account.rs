@@ -7,6 +7,7 @@ use super::{
     World, any_key,
     caller::payer,
     http::{Request, Response},
+    keys::body::StateBody,
     not_on_record, principal,
 };
 use crate::{
@@ -14,11 +15,9 @@ use crate::{
     credits::{
         money::{Nanos, dollars},
         ops,
-        periods::Reset,
         pricing::Part,
     },
     error::{Error, ErrorType, Next, Result, Source},
-    identity::KeyRecord,
     time::rfc3339,
     usage::{
         Generation,
@@ -30,17 +29,17 @@ use crate::{
 pub async fn key<W: World>(world: &W, request: &Request) -> Result<Response> {
     let key = any_key(world, request).await?;
     if key.management {
-        return Ok(Response::json(200, &json_data(&KeyBody::of_manager(&key))));
+        return Ok(Response::json(
+            200,
+            &json_data(&StateBody::of_manager(&key)),
+        ));
     }
-    let view = world
-        .call(
-            &key.account,
-            &ops::KeyGet {
-                hash: key.hash.clone(),
-            },
-        )
-        .await?;
-    if view.disabled || view.deleted {
+    let get = ops::KeyStateGet {
+        hash: key.hash.clone(),
+        member: key.member.clone(),
+    };
+    let state = world.call(&key.account, &get).await?;
+    if state.key.disabled || state.key.deleted {
         return Err(Error::new(
             Source::Client,
             Next::Final,
@@ -48,115 +47,9 @@ pub async fn key<W: World>(world: &W, request: &Request) -> Result<Response> {
             "This API key is disabled",
         ));
     }
-    let body = KeyBody::from(view).made_for(key.member);
+    let now = i64::try_from(world.now_ms()).unwrap_or(i64::MAX);
+    let body = StateBody::of(state, &key, now);
     Ok(Response::json(200, &json_data(&body)))
-}
-
-/// What `/key` and the operator's routes tell of a key. Amounts are exact decimal dollars.
-#[derive(Serialize)]
-pub struct KeyBody {
-    hash: String,
-    name: String,
-    label: String,
-    disabled: bool,
-    #[serde(with = "dollars::option")]
-    limit: Option<Nanos>,
-    #[serde(with = "dollars::option")]
-    limit_remaining: Option<Nanos>,
-    limit_reset: Option<Reset>,
-    #[serde(with = "dollars")]
-    usage: Nanos,
-    #[serde(with = "dollars")]
-    usage_daily: Nanos,
-    #[serde(with = "dollars")]
-    usage_weekly: Nanos,
-    #[serde(with = "dollars")]
-    usage_monthly: Nanos,
-    byok_usage: u8,
-    byok_usage_daily: u8,
-    byok_usage_weekly: u8,
-    byok_usage_monthly: u8,
-    include_byok_in_limit: bool,
-    is_free_tier: bool,
-    is_management_key: bool,
-    is_provisioning_key: bool,
-    creator_user_id: Option<String>,
-    created_at: String,
-    updated_at: String,
-    last_used_at: Option<String>,
-    expires_at: Option<String>,
-}
-
-impl From<ops::KeyView> for KeyBody {
-    fn from(view: ops::KeyView) -> Self {
-        Self {
-            hash: view.hash,
-            name: view.name,
-            label: view.label,
-            disabled: view.disabled,
-            limit: view.limit,
-            limit_remaining: view.limit_remaining,
-            limit_reset: view.limit_reset,
-            usage: view.usage,
-            usage_daily: view.usage_daily,
-            usage_weekly: view.usage_weekly,
-            usage_monthly: view.usage_monthly,
-            byok_usage: 0,
-            byok_usage_daily: 0,
-            byok_usage_weekly: 0,
-            byok_usage_monthly: 0,
-            include_byok_in_limit: false,
-            is_free_tier: false,
-            is_management_key: false,
-            is_provisioning_key: false,
-            creator_user_id: None,
-            created_at: rfc3339(view.created_at),
-            updated_at: rfc3339(view.updated_at),
-            last_used_at: view.last_used_at.map(rfc3339),
-            expires_at: view.expires_at.map(rfc3339),
-        }
-    }
-}
-
-impl KeyBody {
-    /// The same key, as that of a person.
-    pub fn made_for(mut self, member: Option<String>) -> Self {
-        self.creator_user_id = member;
-        self
-    }
-
-    /// A management key, which spends nothing.
-    pub fn of_manager(key: &KeyRecord) -> Self {
-        Self {
-            is_management_key: true,
-            is_provisioning_key: true,
-            creator_user_id: key.member.clone(),
-            ..Self::from(ops::KeyView {
-                hash: key.hash.clone(),
-                name: key.name.clone(),
-                label: key.label.clone(),
-                disabled: key.disabled,
-                deleted: false,
-                limit: None,
-                limit_remaining: None,
-                limit_reset: None,
-                usage: Nanos::ZERO,
-                usage_daily: Nanos::ZERO,
-                usage_weekly: Nanos::ZERO,
-                usage_monthly: Nanos::ZERO,
-                byok_usage: Nanos::ZERO,
-                byok_usage_daily: Nanos::ZERO,
-                byok_usage_weekly: Nanos::ZERO,
-                byok_usage_monthly: Nanos::ZERO,
-                include_byok: false,
-                limits: ops::Limits::default(),
-                created_at: key.created_at,
-                updated_at: key.created_at,
-                last_used_at: None,
-                expires_at: key.expires_at,
-            })
-        }
-    }
 }
 
 /// `{"data": …}`.

@@ -2,6 +2,7 @@
 
 mod catalog;
 mod entries;
+mod limits;
 
 pub use catalog::select_catalog;
 
@@ -88,6 +89,12 @@ pub async fn handle<W: World>(
         }
         (method, ["users" | "login-links", ..]) => {
             people::administer(world, actor, request, method, path).await
+        }
+        ("GET", ["accounts", id, "limits"]) => limits::show(world, id).await,
+        ("PUT", ["accounts", id, "limits"]) => limits::put(world, id, request.json().await?).await,
+        (_, ["keys", hash, "rotate"]) => {
+            let rotation = request.json_or_default().await?;
+            keys::rotate(world, &operators, None, hash, rotation).await
         }
         (_, ["keys", hash]) => keys::one(world, &operators, method, hash, request).await,
         ("GET", ["catalog"]) => catalog::show_catalog(world).await,

@@ -65,6 +65,19 @@ impl Request {
         check_depth(&body)?;
         json::from_slice(&body).map_err(|error| Error::invalid("body", error.to_string()))
     }
+
+    /// The same for a body that may be left out.
+    ///
+    /// # Errors
+    /// As [`Request::json`].
+    pub async fn json_or_default<T: DeserializeOwned + Default>(self) -> Result<T> {
+        let body = self.body.await?;
+        if body.is_empty() {
+            return Ok(T::default());
+        }
+        check_depth(&body)?;
+        json::from_slice(&body).map_err(|error| Error::invalid("body", error.to_string()))
+    }
 }
 
 /// What follows the head of a response.

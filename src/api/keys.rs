@@ -4,18 +4,24 @@
 //! key is, KV a copy, which goes last. A change that failed half-way, as in an outage of KV, is ended by sending it again.
 //! Management keys spend nothing, so that the object does not know them. Spec: OpenRouter's key management.
 
+pub(super) mod body;
+mod rotate;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
     World,
-    account::{KeyBody, json_data},
+    account::json_data,
     admin::{amount, audit, missing, named},
     caller::manager,
     http::{Request, Response},
 };
+pub(super) use body::KeyBody;
+pub(super) use rotate::rotate;
+
 use crate::{
-    credits::{ops, periods::Reset, sql::SqlValue},
+    credits::{ledger::MAX_PACE, money::Nanos, ops, ops::Limits, periods::Reset, sql::SqlValue},
     error::{Error, Result},
     identity::{
         Actor, KeyRecord, Manager, MintedKey, Role,
@@ -28,10 +34,9 @@ use crate::{
 /// The most keys that one page lists.
 const PAGE: usize = 100;
 
-const SELECT_OWNER: &str =
-    "SELECT account, name, deleted, management, member FROM api_keys WHERE hash = ?1";
-const INSERT: &str = "INSERT INTO api_keys (hash, account, name, label, disabled, limit_nanos, limit_reset, created_at, expires_at, management, member) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11 WHERE ?11 IS NULL OR EXISTS (SELECT 1 FROM members WHERE account = ?2 AND user = ?11) RETURNING hash";
-const UPDATE: &str = "UPDATE api_keys SET name = ?2, disabled = ?3, limit_nanos = ?4, limit_reset = ?5, updated_at = ?6 WHERE hash = ?1";
+const SELECT_OWNER: &str = "SELECT hash, account, name, deleted, management, member FROM api_keys WHERE hash = coalesce((SELECT key FROM key_secrets WHERE key_secrets.hash = ?1), ?1)";
+const INSERT: &str = "INSERT INTO api_keys (hash, account, name, label, disabled, limit_nanos, limit_reset, created_at, expires_at, management, member, include_byok, max_requests, max_tokens, max_concurrent, external_user, external_key) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17 WHERE ?11 IS NULL OR EXISTS (SELECT 1 FROM members WHERE account = ?2 AND user = ?11) RETURNING hash";
+const UPDATE: &str = "UPDATE api_keys SET name = ?2, disabled = ?3, limit_nanos = ?4, limit_reset = ?5, updated_at = ?6, include_byok = ?7, max_requests = ?8, max_tokens = ?9, max_concurrent = ?10 WHERE hash = ?1";
 
 /// Whose keys may be touched, and by whom.
 pub(super) struct Scope<'a> {
@@ -64,6 +69,10 @@ pub(super) async fn handle<W: World>(
         member: manager.person().filter(|_| manager.role < Role::Admin),
     };
     match (method, path.first()) {
+        (_, Some(hash)) if path.len() > 1 => {
+            let rotation = request.json_or_default().await?;
+            rotate(world, &scope, Some(&manager), hash, rotation).await
+        }
         (_, Some(hash)) => one(world, &scope, method, hash, request).await,
         ("POST", None) => {
             let mut new: NewKey = request.json().await?;
@@ -113,9 +122,71 @@ pub(super) struct NewKey {
     pub expires_at: Option<String>,
     #[serde(default)]
     pub is_management_key: bool,
+    #[serde(default)]
+    pub include_byok_in_limit: Option<bool>,
+    #[serde(default)]
+    pub workspace_id: Option<String>,
+    #[serde(default)]
+    pub external: Option<External>,
+    #[serde(default)]
+    pub requests_per_minute: Option<Value>,
+    #[serde(default)]
+    pub tokens_per_minute: Option<Value>,
+    #[serde(default)]
+    pub concurrent_requests: Option<Value>,
     /// `null` is nobody's.
     #[serde(default, deserialize_with = "named_or_null")]
     pub creator_user_id: Option<Option<String>>,
+}
+
+/// For whom outside of the account a key is made.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct External {
+    user: String,
+    #[serde(default)]
+    api_key: Option<String>,
+}
+
+/// An account has one workspace: naming another is a mistake.
+fn check_workspace(id: Option<&str>, account: &str) -> Result<()> {
+    match id {
+        Some(id) if id != body::WORKSPACE && id != account => Err(Error::invalid(
+            "workspace_id",
+            format!("There is no workspace {id}: an account has one, named default"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Dollars as a client sends them, not below zero.
+pub(super) fn dollars_from(field: &str, value: &Value) -> Result<Nanos> {
+    let amount = amount(field, value)?;
+    if amount.is_negative() {
+        return Err(Error::invalid(field, format!("{field} is not below zero")));
+    }
+    Ok(amount)
+}
+
+/// A limit of pace as a client sends it: a number, `"unlimited"`, or `null` for what the deployment says.
+pub(super) fn pace(field: &str, value: Option<&Value>) -> Result<Option<i64>> {
+    let limit = match value {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::String(word)) if word == "unlimited" => Some(0),
+        Some(value) => value.as_i64().filter(|n| (1..=MAX_PACE).contains(n)),
+    };
+    limit.map(Some).ok_or_else(|| {
+        let message =
+            format!("{field} is a whole number from 1 to {MAX_PACE}, \"unlimited\" or null");
+        Error::invalid(field, message)
+    })
+}
+
+fn outsider(field: &str, text: &str) -> Result<String> {
+    if text.is_empty() || text.len() > 256 {
+        return Err(Error::invalid(field, format!("{field} has 1 to 256 bytes")));
+    }
+    Ok(text.to_owned())
 }
 
 fn named_or_null<'de, D: serde::Deserializer<'de>>(
@@ -154,8 +225,16 @@ pub(super) async fn make<W: World>(
         .limit
         .as_ref()
         .filter(|limit| !limit.is_null())
-        .map(|limit| amount("limit", limit))
+        .map(|limit| dollars_from("limit", limit))
         .transpose()?;
+    check_workspace(new.workspace_id.as_deref(), account)?;
+    let limits = Limits {
+        requests: pace("requests_per_minute", new.requests_per_minute.as_ref())?,
+        tokens: pace("tokens_per_minute", new.tokens_per_minute.as_ref())?,
+        concurrent: pace("concurrent_requests", new.concurrent_requests.as_ref())?,
+    };
+    let external = new.external.as_ref();
+    let external_key = external.and_then(|one| one.api_key.as_deref());
     if new.is_management_key && limit.is_some() {
         let message = "A management key spends nothing: it takes no limit";
         return Err(Error::invalid("limit", message));
@@ -178,6 +257,17 @@ pub(super) async fn make<W: World>(
         policy: None,
         member: new.creator_user_id.flatten(),
         secret: None,
+        secret_ends_at: None,
+        include_byok: new.include_byok_in_limit.unwrap_or_default(),
+        limits,
+        external_user: external
+            .map(|one| outsider("external.user", &one.user))
+            .transpose()?,
+        external_key: external_key
+            .map(|key| outsider("external.api_key", key))
+            .transpose()?,
+        updated_at: None,
+        last_used_at: None,
     };
     let body = told(world, &record).await?;
     let rows = world.query(INSERT, &params(&record)).await?;
@@ -209,10 +299,11 @@ async fn told<W: World>(world: &W, record: &KeyRecord) -> Result<KeyBody> {
         limit_reset: record.limit_reset,
         created_at: record.created_at,
         expires_at: record.expires_at,
-        ..ops::KeyPut::default()
+        include_byok: record.include_byok,
+        limits: record.limits,
     };
     let view = world.call(&record.account, &put).await?;
-    Ok(KeyBody::from(view).made_for(record.member.clone()))
+    Ok(KeyBody::of(view, record))
 }
 
 /// The account's keys, the oldest first: `offset`, `include_disabled` and `include_expired` choose among them.
@@ -245,7 +336,7 @@ pub(super) async fn list<W: World>(
         }
         let view = views.iter().position(|view| view.hash == record.hash);
         match view.map(|at| views.swap_remove(at)) {
-            Some(view) => bodies.push(KeyBody::from(view).made_for(record.member)),
+            Some(view) => bodies.push(KeyBody::of(view, &record)),
             None if record.management => bodies.push(KeyBody::of_manager(&record)),
             // Deleted in the object a moment ago.
             None => {}
@@ -285,9 +376,9 @@ async fn show<W: World>(world: &W, scope: &Scope<'_>, hash: &str) -> Result<Resp
         let body = KeyBody::of_manager(&record);
         return Ok(Response::json(200, &json_data(&body)));
     }
-    let hash = hash.to_owned();
+    let hash = record.hash.clone();
     let view = world.call(&record.account, &ops::KeyGet { hash }).await?;
-    let body = KeyBody::from(view).made_for(record.member);
+    let body = KeyBody::of(view, &record);
     Ok(Response::json(200, &json_data(&body)))
 }
 
@@ -301,6 +392,37 @@ struct KeyChange {
     limit: Option<Value>,
     #[serde(default, deserialize_with = "present")]
     limit_reset: Option<Value>,
+    include_byok_in_limit: Option<bool>,
+    workspace_id: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    requests_per_minute: Option<Value>,
+    #[serde(default, deserialize_with = "present")]
+    tokens_per_minute: Option<Value>,
+    #[serde(default, deserialize_with = "present")]
+    concurrent_requests: Option<Value>,
+}
+
+impl KeyChange {
+    /// The limits of pace after the change.
+    fn limits(&self, before: Limits) -> Result<Limits> {
+        let of = |field, change: &Option<Value>, before| match change {
+            None => Ok(before),
+            change => pace(field, change.as_ref()),
+        };
+        Ok(Limits {
+            requests: of(
+                "requests_per_minute",
+                &self.requests_per_minute,
+                before.requests,
+            )?,
+            tokens: of("tokens_per_minute", &self.tokens_per_minute, before.tokens)?,
+            concurrent: of(
+                "concurrent_requests",
+                &self.concurrent_requests,
+                before.concurrent,
+            )?,
+        })
+    }
 }
 
 /// Tells `null` (present) from absent.
@@ -327,9 +449,12 @@ async fn change<W: World>(
             let message = "A management key spends nothing: it takes no limit";
             return Err(Error::invalid("limit", message));
         }
-        Some(limit) => record.limit = Some(amount("limit", limit)?),
+        Some(limit) => record.limit = Some(dollars_from("limit", limit)?),
         None => {}
     }
+    check_workspace(change.workspace_id.as_deref(), &record.account)?;
+    record.include_byok = change.include_byok_in_limit.unwrap_or(record.include_byok);
+    record.limits = change.limits(record.limits)?;
     match change.limit_reset {
         Some(Value::Null) => record.limit_reset = None,
         Some(reset) => {
@@ -345,17 +470,29 @@ async fn change<W: World>(
     let body = told(world, &record).await?;
     let now = i64::try_from(world.now_ms()).unwrap_or(i64::MAX);
     let params = [
-        hash.into(),
+        record.hash.as_str().into(),
         record.name.as_str().into(),
         record.disabled.into(),
         record.limit.into(),
         record.limit_reset.map(Reset::as_str).into(),
         now.into(),
+        record.include_byok.into(),
+        record.limits.requests.into(),
+        record.limits.tokens.into(),
+        record.limits.concurrent.into(),
     ];
     world.query(UPDATE, &params).await?;
     let (account, name) = (Some(record.account.as_str()), record.name.as_str());
-    audit(world, scope.actor, "key.change", account, hash, name).await?;
-    forget(world, hash).await?;
+    audit(
+        world,
+        scope.actor,
+        "key.change",
+        account,
+        &record.hash,
+        name,
+    )
+    .await?;
+    forget(world, &record.hash).await?;
     Ok(Response::json(200, &json_data(&body)))
 }
 
@@ -366,6 +503,7 @@ pub(super) async fn delete<W: World>(world: &W, scope: &Scope<'_>, hash: &str) -
     let account = text("account")
         .filter(|owner| scope.covers(owner, text("member")))
         .ok_or_else(|| missing("key", hash))?;
+    let hash = text("hash").unwrap_or(hash);
     if !is("management") {
         let hash = hash.to_owned();
         world.call(account, &ops::KeyDelete { hash }).await?;
@@ -392,11 +530,16 @@ async fn stored<W: World>(world: &W, scope: &Scope<'_>, hash: &str) -> Result<Ke
 }
 
 async fn forget<W: World>(world: &W, hash: &str) -> Result<()> {
-    world.memory().keys.forget(hash);
-    world.delete_kv(&[kv_key(hash)]).await
+    let sql = "SELECT hash FROM key_secrets WHERE key = ?1";
+    let rows = world.query(sql, &[hash.into()]).await?;
+    let secrets = rows.iter().filter_map(|row| row.get("hash")?.as_str());
+    let all: Vec<&str> = std::iter::once(hash).chain(secrets).collect();
+    all.iter().for_each(|hash| world.memory().keys.forget(hash));
+    let copies: Vec<String> = all.into_iter().map(kv_key).collect();
+    world.delete_kv(&copies).await
 }
 
-fn params(record: &KeyRecord) -> [SqlValue; 11] {
+fn params(record: &KeyRecord) -> [SqlValue; 17] {
     [
         record.hash.as_str().into(),
         record.account.as_str().into(),
@@ -409,6 +552,12 @@ fn params(record: &KeyRecord) -> [SqlValue; 11] {
         record.expires_at.into(),
         record.management.into(),
         record.member.as_deref().into(),
+        record.include_byok.into(),
+        record.limits.requests.into(),
+        record.limits.tokens.into(),
+        record.limits.concurrent.into(),
+        record.external_user.as_deref().into(),
+        record.external_key.as_deref().into(),
     ]
 }
 

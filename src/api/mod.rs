@@ -7,6 +7,7 @@ mod account;
 mod admin;
 mod asked;
 mod billing;
+mod budgets;
 mod byok;
 mod caller;
 mod chat;
@@ -225,6 +226,10 @@ fn methods(segments: &[&str]) -> Option<&'static [&'static str]> {
         ["account", "privacy"] => &["GET", "PATCH"],
         ["keys"] => &["GET", "POST"],
         ["keys", _] => &["GET", "PATCH", "DELETE"],
+        ["keys", _, "rotate"] | ["admin", "keys", _, "rotate"] => &["POST"],
+        ["budgets"] | ["workspaces", _, "budgets"] => &["GET"],
+        ["budgets", _] | ["workspaces", _, "budgets", _] => &["GET", "PUT", "DELETE"],
+        ["admin", "accounts", _, "limits"] => &["GET", "PUT"],
         ["byok"] => &["GET", "POST"],
         ["byok", _] => &["GET", "PATCH", "DELETE"],
         ["admin", "accounts", _, "grants" | "corrections"] | ["admin", "byok", "rotate"] => {
@@ -364,6 +369,10 @@ async fn route<W: World>(world: &W, request: Request, ids: &Ids) -> Result<Respo
             guardrails::handle(world, request, method, rest).await
         }
         (method, ["account", "privacy"]) => guardrails::privacy(world, request, method).await,
+        (method, ["budgets", rest @ ..]) => budgets::handle(world, request, method, rest).await,
+        (method, ["workspaces", id, "budgets", rest @ ..]) => {
+            budgets::of_workspace(world, request, method, id, rest).await
+        }
         (method, ["byok", rest @ ..]) => byok::managed(world, request, method, rest).await,
         (_, ["credits"]) => account::credits(world, &request).await,
         (_, ["credits", "coinbase"]) => Err(billing::gone()),

@@ -71,8 +71,8 @@ use super::ops::{
     AddCredits, BudgetsGet, BudgetsPut, Call, Correct, Entries, Envelope, Expire, FundingGet,
     FundingPut, GetSnapshot, Grant, Hold, KeyDelete, KeyGet, KeyPut, KeyStateGet, Keys,
     LapseCredits, LedgerError, LimitsGet, LimitsPut, NextAlarm, NoticesTaken, Open, OutboxAck,
-    OutboxFailed, OutboxPeek, RefundCredits, Reverse, SecretsEnd, Settle, Snapshot, TopUpFailed,
-    Void, Watch,
+    OutboxFailed, OutboxPeek, RefundCredits, Reverse, SecretsEnd, Settle, Snapshot, SpendGet,
+    TopUpFailed, Void, Watch,
 };
 use super::sql::{Columns, Row, Sql, SqlValue};
 use super::terms::Terms;
@@ -140,6 +140,7 @@ impl<S: Sql> Ledger<S> {
             KeyStateGet::OP => answer(json, |request: &KeyStateGet| {
                 self.key_state(request, now_ms)
             }),
+            SpendGet::OP => answer(json, |request: &SpendGet| self.spend(request, now_ms)),
             SecretsEnd::OP => answer(json, |request: &SecretsEnd| self.secrets_end(request)),
             BudgetsPut::OP => answer(json, |request: &BudgetsPut| self.budgets_put(request)),
             BudgetsGet::OP => answer(json, |request: &BudgetsGet| self.budgets(request)),

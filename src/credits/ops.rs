@@ -24,7 +24,8 @@ pub use funds::{
 };
 pub use rules::{
     ACCOUNT_BUDGETS, Budget, BudgetState, BudgetsGet, BudgetsPut, KeyState, KeyStateGet, Limits,
-    LimitsGet, LimitsPut, LimitsView, Pace, Scope, SecretsEnd, SecretsEnded, SetBudget, TooSoon,
+    LimitsGet, LimitsPut, LimitsView, Pace, Scope, SecretsEnd, SecretsEnded, SetBudget, SpendGet,
+    SpendView, TooSoon,
 };
 
 /// An operation: its name on the wire, its request (the implementing type) and its reply.
@@ -183,6 +184,7 @@ calls! {
     "secrets_end": SecretsEnd => SecretsEnded;
     "budgets_put": BudgetsPut => Vec<SetBudget>;
     "budgets": BudgetsGet => Vec<SetBudget>;
+    "spend": SpendGet => SpendView;
     "limits_put": LimitsPut => LimitsView;
     "limits": LimitsGet => LimitsView;
     "outbox_peek": OutboxPeek => Vec<OutboxRow>;

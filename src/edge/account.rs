@@ -32,6 +32,7 @@ use crate::{
             Settle, Void, Watch,
         },
         sql::{Row, Sql, SqlError, SqlValue},
+        terms::Terms,
     },
     dialects::splice::put,
     usage::d1::{FLUSH, flush_param},
@@ -117,7 +118,10 @@ impl Account {
         let sql = js_sys::Reflect::get(storage.as_raw(), &"sql".into())?;
         let storage = Storage { sql, storage };
         let ledger = Ledger::new(storage).map_err(|error| Error::RustError(error.to_string()))?;
-        let ledger = Rc::new(ledger);
+        let terms = Terms::of(&|name| js::text(&self.env, name), &|problem| {
+            worker::console_error!("{problem}");
+        });
+        let ledger = Rc::new(ledger.under(terms));
         *self.ledger.borrow_mut() = Some(Rc::clone(&ledger));
         Ok(ledger)
     }

@@ -203,6 +203,12 @@ extern "C" {
     pub type Outgoing;
 }
 
+/// A variable or secret of the deployment.
+pub fn text(env: &JsValue, name: &str) -> Option<String> {
+    let value = js_sys::Reflect::get(env, &name.into()).ok()?;
+    value.as_string().filter(|text| !text.is_empty())
+}
+
 /// Unix time in milliseconds.
 pub fn now_ms() -> u64 {
     #[expect(

@@ -163,8 +163,7 @@ impl Edge {
 
     /// A variable or secret.
     pub(super) fn binding(&self, name: &str) -> Option<String> {
-        let value = js_sys::Reflect::get(&self.0.env, &name.into()).ok()?;
-        value.as_string().filter(|text| !text.is_empty())
+        js::text(&self.0.env, name)
     }
 
     /// A binding that is no text.
@@ -175,6 +174,15 @@ impl Edge {
 
     fn has(&self, name: &str) -> bool {
         self.binding(name).is_some() || self.service(name).is_some()
+    }
+}
+
+/// How long KV keeps a copy. Who changes something about a key knows it by its own hash: copies by other secrets must go by
+/// themselves.
+fn key_copy_seconds(key: &KeyRecord) -> u64 {
+    match &key.secret {
+        Some(secret) if *secret != key.hash => 60,
+        _ => KEY_COPY_SECONDS,
     }
 }
 
@@ -214,7 +222,7 @@ impl Platform for Edge {
         async move { edge.rpc_call(&hold.account, &hold.call).await }.boxed_local()
     }
 
-    fn settle(&self, bill: Bill) -> LocalBoxFuture<'static, Result<()>> {
+    fn settle(&self, bill: Bill) -> LocalBoxFuture<'static, Result<ops::Finished>> {
         let edge = self.clone();
         async move {
             let settled = match &bill {
@@ -224,7 +232,7 @@ impl Platform for Edge {
             if let Err(error) = &settled {
                 console_error!("a request could not be settled yet: {error}");
             }
-            settled.map(|_| ())
+            settled
         }
         .boxed_local()
     }
@@ -286,9 +294,11 @@ impl Directory for Edge {
     async fn copy_key_to_kv(&self, key: &KeyRecord) -> Result<()> {
         let text = serde_json::to_string(key)
             .map_err(|error| Error::internal(format!("a key's record: {error}")))?;
-        let put = self.kv()?.put(&kv_key(&key.hash), text);
+        let put = self
+            .kv()?
+            .put(&kv_key(key.secret.as_ref().unwrap_or(&key.hash)), text);
         let put = put.map_err(|error| store_failed("KV", &error))?;
-        let put = put.expiration_ttl(KEY_COPY_SECONDS).execute().await;
+        let put = put.expiration_ttl(key_copy_seconds(key)).execute().await;
         put.map_err(|error| store_failed("KV", &error))
     }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    credits::{money::Nanos, periods::Reset},
+    credits::{money::Nanos, ops::Limits, periods::Reset},
     database::Row,
     error::{Error, ErrorType, Next, Result, Source},
     guardrails::{self, Policy},
@@ -67,12 +67,35 @@ pub struct KeyRecord {
     /// The guardrails that hold for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<Rc<Policy>>,
+    /// When that secret ends, where the key was given another: unix milliseconds.
+    #[serde(default)]
+    pub secret_ends_at: Option<i64>,
+    /// What own provider keys are used for counts towards the limit too.
+    #[serde(default)]
+    pub include_byok: bool,
+    /// Its limits of pace.
+    #[serde(default)]
+    pub limits: Limits,
+    /// For whom outside of the account it was made.
+    #[serde(default)]
+    pub external_user: Option<String>,
+    /// What they call it.
+    #[serde(default)]
+    pub external_key: Option<String>,
+    /// When its settings last changed, unix milliseconds.
+    #[serde(default)]
+    pub updated_at: Option<i64>,
+    /// When a management key was last used, within a minute; what others were is known to the ledger.
+    #[serde(default)]
+    pub last_used_at: Option<i64>,
 }
 
 macro_rules! select {
     ($of:literal) => {
         concat!(
             "SELECT hash, account, name, label, disabled, limit_nanos, limit_reset, created_at, expires_at, management, member, ",
+            "include_byok, max_requests, max_tokens, max_concurrent, external_user, external_key, updated_at, last_used_at, ",
+            "(SELECT ends_at FROM key_secrets WHERE key_secrets.hash = ?1) AS secret_ends_at, ",
             "EXISTS (SELECT 1 FROM byok_keys WHERE byok_keys.account = api_keys.account) AS own_keys, ",
             "EXISTS (SELECT 1 FROM account_settings AS s WHERE s.account = api_keys.account AND s.io_logging = 1 AND s.io_logging_parts > 0 ",
             "AND (s.io_logging_keys IS NULL OR EXISTS (SELECT 1 FROM json_each(s.io_logging_keys) WHERE value = api_keys.hash))) AS captures, ",
@@ -84,8 +107,9 @@ macro_rules! select {
     };
 }
 
-/// Reads a key's record by its hash, unless it was deleted or its owner left the account.
-pub const SELECT: &str = select!("hash = ?1");
+/// Reads a key's record by the hash of any of its secrets, unless it was deleted or its owner left the account.
+pub const SELECT: &str =
+    select!("hash = coalesce((SELECT key FROM key_secrets WHERE key_secrets.hash = ?1), ?1)");
 /// Reads the records of an account's keys but the deleted, the oldest first.
 pub const SELECT_ALL: &str = select!("account = ?1 ORDER BY created_at, hash");
 
@@ -120,6 +144,17 @@ impl KeyRecord {
                 captures: number("captures")? != 0,
                 secret: None,
                 policy,
+                secret_ends_at: number("secret_ends_at"),
+                include_byok: number("include_byok")? != 0,
+                limits: Limits {
+                    requests: number("max_requests"),
+                    tokens: number("max_tokens"),
+                    concurrent: number("max_concurrent"),
+                },
+                external_user: text("external_user"),
+                external_key: text("external_key"),
+                updated_at: number("updated_at"),
+                last_used_at: number("last_used_at"),
             })
         };
         record().ok_or_else(|| {
@@ -138,6 +173,11 @@ impl KeyRecord {
         let now = i64::try_from(now_ms).unwrap_or(i64::MAX);
         if self.expires_at.is_some_and(|end| end <= now) {
             return Err(refused("This API key has expired"));
+        }
+        if self.secret_ends_at.is_some_and(|end| end <= now) {
+            return Err(refused(
+                "This API key was replaced by another: send the new one",
+            ));
         }
         Ok(())
     }

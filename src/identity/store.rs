@@ -78,10 +78,7 @@ pub async fn authenticate(
     let record = match cache.get(&hash, now_ms) {
         Some(record) => record,
         None => {
-            let mut record = look_up(directory, &hash).await?;
-            if let Some(record) = &mut record {
-                record.secret = Some(hash.clone());
-            }
+            let record = look_up(directory, &hash).await?;
             cache.put(&hash, record.clone(), now_ms);
             record
         }
@@ -98,7 +95,7 @@ async fn look_up(directory: &impl Directory, hash: &str) -> Result<Option<KeyRec
         Ok(None) => {}
         Err(error) => directory.warn(&format!("KV could not be read: {error}")),
     }
-    let record = directory.key_in_d1(hash).await.map_err(|error| {
+    let mut record = directory.key_in_d1(hash).await.map_err(|error| {
         directory.warn(&format!("D1 could not be read: {error}"));
         Error::new(
             Source::Gateway,
@@ -107,6 +104,9 @@ async fn look_up(directory: &impl Directory, hash: &str) -> Result<Option<KeyRec
             "Keys cannot be looked up right now: try again",
         )
     })?;
+    if let Some(record) = &mut record {
+        record.secret = Some(hash.to_owned());
+    }
     if let Some(record) = &record
         && let Err(error) = directory.copy_key_to_kv(record).await
     {
@@ -168,6 +168,13 @@ mod tests {
             member: None,
             captures: false,
             secret: None,
+            secret_ends_at: None,
+            include_byok: false,
+            limits: Default::default(),
+            external_user: None,
+            external_key: None,
+            updated_at: None,
+            last_used_at: None,
         };
         change(&mut record);
         Stores {

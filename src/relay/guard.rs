@@ -81,7 +81,7 @@ async fn settle_late<P: Platform>(platform: P, tab: Rc<RefCell<Tab>>) {
         }
         let (bill, _) = tab.borrow().bill();
         let by = platform.now_ms() + SETTLE_MS;
-        if let Some(Ok(())) = timer.within(by, platform.settle(bill)).await {
+        if let Some(Ok(_)) = timer.within(by, platform.settle(bill)).await {
             tab.borrow_mut().close();
         }
     }

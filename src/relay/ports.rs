@@ -129,8 +129,9 @@ pub trait Platform: Clone + 'static {
     /// Holds credits. An error means that the account could not be asked.
     fn hold(&self, hold: Hold) -> LocalBoxFuture<'static, Result<ops::HoldReply>>;
 
-    /// Settles or voids the hold of a request, counts its usage and keeps its usage row. Repeating a bill changes nothing.
-    fn settle(&self, bill: Bill) -> LocalBoxFuture<'static, Result<()>>;
+    /// Settles or voids the hold of a request, counts its usage and keeps its usage row, and answers what was charged. Repeating a bill
+    /// changes nothing.
+    fn settle(&self, bill: Bill) -> LocalBoxFuture<'static, Result<ops::Finished>>;
 
     /// A provider is about to be called.
     fn attempt_begins(&self, route: &Route);

@@ -309,8 +309,10 @@ impl<'a, P: Platform> Running<'a, P> {
         report.routing = self.tab().metadata().map(Box::new);
         let by = self.platform.now_ms() + SETTLE_MS;
         let settling = self.platform.settle(bill);
-        if let Some(Ok(())) = self.timer.within(by, settling).await {
+        if let Some(Ok(finished)) = self.timer.within(by, settling).await {
             self.tab().close();
+            // The month's allowance for own provider keys is known to the account alone.
+            report.cost = report.cost.min(finished.charged);
         }
         let served = self.tab().served();
         if let (Some(told), Some((route, usage, signed))) = (&self.on_served, served) {

@@ -13,7 +13,7 @@ use futures::future::LocalBoxFuture;
 use futures::task::LocalSpawnExt;
 
 use patchbay::catalog::Route;
-use patchbay::credits::ops::HoldReply;
+use patchbay::credits::ops::{Finished, HoldReply};
 use patchbay::error::{Error, Result};
 use patchbay::relay::{
     AttemptEnd, Bill, Hold, Platform, UpstreamCall, UpstreamResponse, WebResponse,
@@ -333,15 +333,15 @@ impl Platform for Edge {
         .boxed_local()
     }
 
-    fn settle(&self, bill: Bill) -> LocalBoxFuture<'static, Result<()>> {
+    fn settle(&self, bill: Bill) -> LocalBoxFuture<'static, Result<Finished>> {
         let world = Rc::clone(&self.0);
         async move {
             let now = world.elapsed();
             world.bills.borrow_mut().push((now, bill.clone()));
             let fault = world.settle_faults.borrow_mut().pop_front();
             let answer = world.ask(fault, |account| match &bill {
-                Bill::Settle { call, .. } => account.call(call).map(|_| ()),
-                Bill::Void { call, .. } => account.call(call).map(|_| ()),
+                Bill::Settle { call, .. } => account.call(call),
+                Bill::Void { call, .. } => account.call(call),
             });
             answer
                 .await?

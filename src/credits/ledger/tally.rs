@@ -5,6 +5,7 @@
 
 use super::{Ledger, LedgerError};
 use crate::credits::money::Nanos;
+use crate::credits::ops::{SpendGet, SpendView};
 use crate::credits::periods::Reset;
 use crate::credits::sql::{Columns, Sql, SqlError};
 
@@ -117,6 +118,24 @@ impl Tally {
 }
 
 impl<S: Sql> Ledger<S> {
+    /// What the account or a member spent.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn spend(&self, request: &SpendGet, now_ms: i64) -> Result<SpendView, LedgerError> {
+        let tally = self.tally_of(request.member.as_deref(), now_ms)?;
+        let of = |reset| {
+            let Spend { charged, byok } = tally.of(reset, now_ms);
+            [charged, byok]
+        };
+        Ok(SpendView {
+            ever: of(None),
+            daily: of(Some(Reset::Daily)),
+            weekly: of(Some(Reset::Weekly)),
+            monthly: of(Some(Reset::Monthly)),
+        })
+    }
+
     /// What all keys spent together, or those of one member.
     pub(super) fn tally_of(&self, member: Option<&str>, now_ms: i64) -> Result<Tally, LedgerError> {
         let [day, week, month] =

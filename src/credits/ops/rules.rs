@@ -5,7 +5,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::KeyView;
-use crate::credits::{money::Nanos, periods::Reset};
+use crate::credits::{
+    money::{MoneyError, Nanos},
+    periods::Reset,
+};
 
 /// Whose spending a budget bounds.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -68,14 +71,14 @@ pub struct Budget {
 /// Replaces all budgets of one origin: those left out are gone, an empty list deletes them all.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct BudgetsPut {
-    /// Who set them: a guardrail's id, or [`ACCOUNT_BUDGETS`].
+    /// Who set them: a guardrail's id, or [`ACCOUNT_BUDGETS`] and a period.
     pub origin: String,
     /// What counts from now on. What was spent before in the period counts too.
     pub budgets: Vec<Budget>,
 }
 
-/// The origin of the budgets that an account gave itself (`/budgets`).
-pub const ACCOUNT_BUDGETS: &str = "account";
+/// What the origins of the budgets begin with that an account gave itself (`/budgets`).
+pub const ACCOUNT_BUDGETS: &str = "account:";
 
 /// Asks for budgets.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -191,6 +194,47 @@ pub enum Pace {
     FreePerDay,
     /// The same for an account that has bought enough.
     FreePerDayPaid,
+}
+
+/// Asks what an account or one of its members spent.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SpendGet {
+    /// The member; the account where absent.
+    #[serde(default)]
+    pub member: Option<String>,
+}
+
+/// What was spent, and what own provider keys were used for, at list price.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SpendView {
+    /// Ever.
+    pub ever: [Nanos; 2],
+    /// This UTC day.
+    pub daily: [Nanos; 2],
+    /// This UTC week.
+    pub weekly: [Nanos; 2],
+    /// This UTC month.
+    pub monthly: [Nanos; 2],
+}
+
+impl SpendView {
+    /// What a budget of this period counts.
+    ///
+    /// # Errors
+    /// When the sum leaves the range.
+    pub fn of(&self, reset: Option<Reset>, include_byok: bool) -> Result<Nanos, MoneyError> {
+        let [charged, byok] = match reset {
+            None => self.ever,
+            Some(Reset::Daily) => self.daily,
+            Some(Reset::Weekly) => self.weekly,
+            Some(Reset::Monthly) => self.monthly,
+        };
+        if include_byok {
+            charged.checked_add(byok)
+        } else {
+            Ok(charged)
+        }
+    }
 }
 
 /// Asks for everything that bounds a key.

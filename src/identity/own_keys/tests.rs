@@ -81,6 +81,7 @@ fn stores() -> Stores {
         include_str!("../../../migrations/0020_management_keys.sql"),
         include_str!("../../../migrations/0021_people.sql"),
         include_str!("../../../migrations/0028_guardrails.sql"),
+        include_str!("../../../migrations/0025_limits.sql"),
         include_str!("../../../migrations/0034_contents.sql"),
     ] {
         d1.execute_batch(migration).unwrap();

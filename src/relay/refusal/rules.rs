@@ -8,7 +8,7 @@ use super::refused;
 use crate::{
     credits::{
         money::Nanos,
-        ops::{BudgetState, Pace, Scope, TooSoon},
+        ops::{ACCOUNT_BUDGETS, BudgetState, Pace, Scope, TooSoon},
         periods::Reset,
     },
     error::{Error, ErrorType},
@@ -108,7 +108,7 @@ pub fn budget(state: &BudgetState) -> Error {
             "budget",
             json!({
                 "budget_id": state.budget.id,
-                "guardrail_id": (state.origin != crate::credits::ops::ACCOUNT_BUDGETS).then_some(&state.origin),
+                "guardrail_id": (!state.origin.starts_with(ACCOUNT_BUDGETS)).then_some(&state.origin),
                 "scope": wire,
                 "limit_usd": amount.to_string(),
                 "spend_usd": spent.to_string(),
@@ -191,7 +191,7 @@ mod tests {
     fn a_budget_is_named_with_what_is_spent_and_when_it_starts_again() {
         let dollars = |text: &str| Nanos::from_dollars(text).unwrap();
         let state = BudgetState {
-            origin: "account".into(),
+            origin: "account:monthly".into(),
             budget: Budget {
                 id: "b".into(),
                 scope: Scope::Account,
