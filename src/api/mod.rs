@@ -52,7 +52,7 @@ use crate::{
         people::oidc::{Algorithm, Issuers},
     },
     presets::{PresetCache, PresetStore},
-    relay::{AttemptEnd, Platform},
+    relay::{AttemptEnd, Platform, caution::Caution},
     routing::{
         breaker::{Breakers, Outcome},
         statistics,
@@ -89,6 +89,8 @@ pub struct Memory {
     pub answers: Answers,
     /// How they did in the last minutes, hours and day.
     pub statistics: StatisticsCache,
+    /// Accounts that were just refused.
+    pub caution: Caution,
 }
 
 impl Memory {

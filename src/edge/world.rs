@@ -219,7 +219,18 @@ impl Platform for Edge {
     fn hold(&self, mut hold: Hold) -> LocalBoxFuture<'static, Result<ops::HoldReply>> {
         let edge = self.clone();
         hold.call.ttl_ms = hold.call.ttl_ms.min(self.hold_lifetime_ms());
-        async move { edge.rpc_call(&hold.account, &hold.call).await }.boxed_local()
+        async move {
+            let reply = edge.rpc_call(&hold.account, &hold.call).await;
+            if let Ok(ops::HoldReply::Refused(_)) = &reply {
+                edge.memory().caution.note(&hold.account, js::now_ms());
+            }
+            reply
+        }
+        .boxed_local()
+    }
+
+    fn is_cautious(&self, account: &str) -> bool {
+        self.memory().caution.is_due(account, js::now_ms())
     }
 
     fn settle(&self, bill: Bill) -> LocalBoxFuture<'static, Result<ops::Finished>> {

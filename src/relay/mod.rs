@@ -16,6 +16,7 @@
 //!
 //! Out of scope: who may call (`identity`), which endpoints (`routing`), the platform (`edge`, through [`ports`]).
 
+pub mod caution;
 pub mod fallback;
 pub mod generator;
 pub mod limits;

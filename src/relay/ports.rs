@@ -129,6 +129,11 @@ pub trait Platform: Clone + 'static {
     /// Holds credits. An error means that the account could not be asked.
     fn hold(&self, hold: Hold) -> LocalBoxFuture<'static, Result<ops::HoldReply>>;
 
+    /// Whether the account was refused a moment ago: then no provider is called before its hold is granted.
+    fn is_cautious(&self, _account: &str) -> bool {
+        false
+    }
+
     /// Settles or voids the hold of a request, counts its usage and keeps its usage row, and answers what was charged. Repeating a bill
     /// changes nothing.
     fn settle(&self, bill: Bill) -> LocalBoxFuture<'static, Result<ops::Finished>>;

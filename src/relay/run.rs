@@ -40,7 +40,11 @@ async fn drive<P: Platform>(platform: P, job: &Job, outlet: &Outlet<Output>) {
     if !job.request.stream {
         platform.detach();
     }
+    let is_cautious = platform.is_cautious(&hold.account);
     let mut running = Running::start(platform, job, outlet, tab, hold);
+    if is_cautious && let Err(denied) = running.granted().await {
+        return running.deny(denied).await;
+    }
     match running.attempts(job).await {
         Ok(None) => {}
         Ok(Some(failure)) => running.fail(job, failure).await,

@@ -157,3 +157,31 @@ fn the_hold_covers_every_answer_that_is_asked_for() {
         assert_eq!(held, prompt + i64::from(n) * 100 * COMPLETION);
     }
 }
+
+#[test]
+fn an_account_that_was_just_refused_is_asked_before_any_provider() {
+    for (funds, status) in [(RICH, None), (5, Some(402))] {
+        for job in [streamed(1), in_one_piece(1)] {
+            let script = if job.request.stream {
+                stream(&["Hi"], 1, 2)
+            } else {
+                answer("Hi", 1, 2)
+            };
+            let world = World::new(funds, [script]);
+            world.cautious.set(true);
+            world.hold_faults.borrow_mut().push_back(Fault::Slow(3_000));
+            let client = Client::of(&world, job);
+            world.run_until(2_999);
+            assert!(world.calls.borrow().is_empty());
+            world.run_out();
+            assert!(client.ended.get());
+            match status {
+                None => assert_eq!(world.call(0).at, 3_000),
+                Some(status) => {
+                    assert_eq!(client.failure().status, status);
+                    assert!(world.calls.borrow().is_empty() && world.bills.borrow().is_empty());
+                }
+            }
+        }
+    }
+}

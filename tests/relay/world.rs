@@ -65,6 +65,8 @@ pub struct Core {
     /// What they were asked.
     pub asked: RefCell<Vec<WebRequest>>,
     pub hold_faults: RefCell<VecDeque<Fault>>,
+    /// The account was refused a moment ago.
+    pub cautious: Cell<bool>,
     pub settle_faults: RefCell<VecDeque<Fault>>,
     pub holds: RefCell<Vec<Hold>>,
     /// Every try to settle, with its time.
@@ -95,6 +97,7 @@ impl World {
             pages: RefCell::default(),
             asked: RefCell::default(),
             hold_faults: RefCell::default(),
+            cautious: Cell::default(),
             settle_faults: RefCell::default(),
             holds: RefCell::default(),
             bills: RefCell::default(),
@@ -331,6 +334,10 @@ impl Platform for Edge {
             world.ask(fault, |account| account.ok(&hold.call)).await
         }
         .boxed_local()
+    }
+
+    fn is_cautious(&self, _account: &str) -> bool {
+        self.0.cautious.get()
     }
 
     fn settle(&self, bill: Bill) -> LocalBoxFuture<'static, Result<Finished>> {
