@@ -15,5 +15,6 @@ mod funds;
 mod model;
 mod properties;
 mod rules;
+mod rules_properties;
 mod store;
 mod usage_rows;
