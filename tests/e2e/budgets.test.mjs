@@ -100,15 +100,16 @@ test("requests in flight hold a part of a small balance, and a refusal explains 
   const heavy = await chat(gateway, key, { model: "test/openai", max_tokens: 1_800 });
   assert.deepEqual([heavy.status, heavy.error.metadata.reason], [402, "weight_exceeds_budget"]);
   gateway.upstream.script({ prefix: "/p/one-openai/", times: 1, behaviour: "fault-gate-headers" });
+  const before = gateway.upstream.requests().length;
   const held = send();
   await eventually(async () => (await gateway.account(id)).open_holds, (open) => open === 1);
+  await eventually(() => gateway.upstream.requests().length > before);
   const refused = await send();
   assert.deepEqual(
     [refused.status, refused.error.metadata.reason, refused.error.metadata.limit_source],
     [402, "in_flight_budget_exhausted", "openrouter_in_flight_budget"],
   );
   assert.equal(refused.headers.get("retry-after"), "5");
-  await eventually(() => gateway.upstream.requests().length);
   gateway.upstream.release();
   assert.equal((await held).status, 200);
   assert.equal((await send()).status, 200);
