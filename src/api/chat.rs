@@ -31,6 +31,9 @@ pub async fn answer<W: World>(world: &W, request: Request, ids: &Ids) -> Result<
     let mut filling = None;
     let preset = prepared.preset.take();
     let by_preset = preset.as_ref().map(|applied| &*applied.preset);
+    origin.preset = by_preset.map(|preset| preset.id.clone());
+    let router = prepared.choice.as_ref().map(|choice| choice.router);
+    origin.router = router.map(|router| Strategy::from(router).as_str().to_owned());
     if let Some(wish) = headers.wish(by_preset) {
         let asked = Cached {
             wish,
@@ -208,5 +211,8 @@ pub(super) fn origin(request: &Request, key: &KeyRecord, request_id: &str) -> Or
             .header("x-openrouter-title")
             .or_else(|| request.header("x-title")),
         user_agent: request.header("user-agent"),
+        end_user: key.external_user.clone(),
+        preset: None,
+        router: None,
     }
 }

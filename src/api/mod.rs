@@ -5,6 +5,7 @@
 
 mod account;
 mod admin;
+mod analytics;
 mod asked;
 mod billing;
 mod budgets;
@@ -14,6 +15,7 @@ mod chat;
 mod content;
 mod conversation;
 mod count_tokens;
+mod generation;
 mod guardrails;
 pub mod http;
 mod keys;
@@ -22,6 +24,7 @@ mod operations;
 mod people;
 mod prepare;
 mod presets;
+mod rankings;
 mod response_cache;
 mod route;
 mod settings;
@@ -60,6 +63,7 @@ use crate::{
     },
     usage::{
         measured::Verdict,
+        rankings::RankingStore,
         statistics::{Freshness, SnapshotStore, StatisticsCache},
     },
 };
@@ -129,6 +133,7 @@ pub trait World:
     + PresetStore
     + AnswerStore
     + SnapshotStore
+    + RankingStore
 {
     /// What this isolate remembers.
     fn memory(&self) -> Rc<Memory>;
@@ -219,7 +224,11 @@ fn methods(segments: &[&str]) -> Option<&'static [&'static str]> {
         ["admin", "accounts"] | ["admin", "accounts", _, "keys" | "byok" | "presets"] => {
             &["GET", "POST"]
         }
-        ["generation", "content"] | ["workspaces"] => &["GET"],
+        ["generation", "content"] | ["workspaces" | "activity" | "rankings"] => &["GET"],
+        ["rankings", "models" | "apps"]
+        | ["datasets", "rankings-daily" | "app-rankings"]
+        | ["analytics", "meta"] => &["GET"],
+        ["generation", "feedback"] | ["analytics", "query"] => &["POST"],
         ["account", "settings"] | ["workspaces", _] => &["GET", "PATCH"],
         ["guardrails"] | ["guardrails", _, "assignments", "keys" | "members"] => &["GET", "POST"],
         ["guardrails", "assignments", "keys" | "members"] => &["GET"],
@@ -380,7 +389,14 @@ async fn route<W: World>(world: &W, request: Request, ids: &Ids) -> Result<Respo
         (_, ["credits", "coinbase"]) => Err(billing::gone()),
         (method, ["credits", rest @ ..]) => billing::handle(world, request, method, rest).await,
         (_, ["stripe", "webhook"]) => billing::receive(world, request).await,
-        (_, ["generation"]) => account::generation(world, &request).await,
+        (_, ["generation"]) => generation::show(world, &request).await,
+        (_, ["generation", "feedback"]) => generation::feedback(world, request).await,
+        (_, ["activity"]) => analytics::activity(world, &request).await,
+        (_, ["analytics", "meta"]) => analytics::meta(world, &request).await,
+        (_, ["analytics", "query"]) => analytics::query(world, request).await,
+        (_, ["rankings", of @ ..]) => rankings::show(world, &request, of.first().copied()).await,
+        (_, ["datasets", "rankings-daily"]) => rankings::daily(world, &request).await,
+        (_, ["datasets", "app-rankings"]) => rankings::apps(world, &request).await,
         (_, ["generation", "content"]) => content::show(world, &request).await,
         (method, ["account", "settings"]) => {
             settings::handle(world, request, method, settings::Named::Settings).await

@@ -362,7 +362,15 @@ fn row(asked: &Asked<'_>, entry: &Entry, now: u64) -> UsageRow {
             app_title: origin.title.clone(),
             user_agent: origin.user_agent.clone(),
             session_id: asked.request.chat.session_id.clone(),
-            external_user: asked.request.chat.user.clone(),
+            external_user: asked.request.chat.user.clone().or(origin.end_user.clone()),
+        },
+        member: origin.member.clone(),
+        app: usage::app::named(origin.referer.as_deref(), origin.title.as_deref()),
+        preset: origin.preset.clone(),
+        router: origin.router.clone(),
+        surface: match asked.form {
+            Form::Talk(surface) => Some(surface.as_str().to_owned()),
+            Form::Embeddings => None,
         },
         ..UsageRow::default()
     }

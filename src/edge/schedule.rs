@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     api::{self, World, run_billing},
-    usage::{content, statistics::gather},
+    usage::{content, rankings, rollup, statistics::gather},
 };
 
 /// How often people's sessions, links and codes are looked through, in minutes.
@@ -43,5 +43,16 @@ pub async fn scheduled(event: ScheduledEvent, env: Env, context: ScheduleContext
         && let Err(error) = api::tidy(&edge).await
     {
         console_error!("what has ended for people waits for the next run: {error}");
+    }
+    match rollup::Retention::read(edge.var("USAGE_RAW_DAYS").as_deref()) {
+        Ok(retention) => {
+            if let Err(error) = rollup::roll_up(&edge, retention, at).await {
+                console_error!("usage is added up in the next run: {error}");
+            }
+        }
+        Err(problem) => console_error!("usage is neither added up nor forgotten: {problem}"),
+    }
+    if let Err(error) = rankings::publish(&edge, at).await {
+        console_error!("the rankings wait for the next run: {error}");
     }
 }

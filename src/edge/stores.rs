@@ -1,7 +1,13 @@
 //! KV as the stores of what may be lost: sticky hints, cached answers, copies of presets.
 
 use super::world::{Edge, KV_CACHE_SECONDS, store_failed};
-use crate::{api::AnswerStore, error::Result, presets::PresetStore, routing::sticky::HintStore};
+use crate::{
+    api::{AnswerStore, World},
+    error::Result,
+    presets::PresetStore,
+    routing::sticky::HintStore,
+    usage::rankings::{RANKINGS_KEY, RankingStore},
+};
 
 /// How long the copy of a preset lives in KV, in seconds.
 const PRESET_COPY_SECONDS: u64 = 3_600;
@@ -49,5 +55,16 @@ impl AnswerStore for Edge {
 
     async fn put_answer(&self, key: &str, text: &str, lifetime_s: u64) -> Result<()> {
         self.put_kv_text(key, text, lifetime_s).await
+    }
+}
+
+impl RankingStore for Edge {
+    async fn rankings(&self) -> Result<Option<String>> {
+        self.kv_text(RANKINGS_KEY).await
+    }
+
+    async fn keep_rankings(&self, text: &str) -> Result<()> {
+        self.put_kv(&[(RANKINGS_KEY.to_owned(), text.to_owned())])
+            .await
     }
 }

@@ -19,7 +19,7 @@ use super::{
     tab::{Tab, Try, signed},
 };
 use crate::{
-    catalog::{Endpoint, WebSearch},
+    catalog::{Endpoint, Operation, WebSearch},
     chat::{ChatRequest, FinishReason, Units, Usage, estimate},
     credits::{
         ledger::MAX_TOKENS,
@@ -374,7 +374,29 @@ impl Tab {
         let began = first.or(current).and_then(|one| one.seen.first_content_ms);
         let ended = current.map_or(0, |one| one.seen.last_ms);
         let own_key = current.and_then(|one| one.credential.own());
+        let (referer, title) = (&self.origin.referer, &self.origin.title);
+        let images = self.parts.iter().filter_map(|at| self.tries.get(*at));
+        let images = images.map(|one| one.seen.images).sum();
+        let made = u32::try_from(usage.units.images).unwrap_or(u32::MAX);
+        let counted = |what| charge.as_ref().is_some_and(|charge| charge.count(what) > 0);
+        let web_search_engine = if counted(Part::WebSearch) {
+            Some(self.engine.unwrap_or("native").to_owned())
+        } else {
+            None
+        };
         let row = UsageRow {
+            member: self.origin.member.clone(),
+            app: usage::app::named(referer.as_deref(), title.as_deref()),
+            preset: self.origin.preset.clone(),
+            router: self.origin.router.clone(),
+            service_tier: current.and_then(|one| one.seen.tier.clone()),
+            data_region: None,
+            surface: (self.operation == Operation::Chat).then(|| self.surface.to_owned()),
+            media: usage::MediaCounts {
+                completion: made.max(images),
+                ..self.media
+            },
+            web_search_engine,
             request_id: self.origin.request_id.clone(),
             created_at: signed(self.started_ms),
             api_type: self.operation.api_type().into(),

@@ -40,6 +40,12 @@ pub struct Origin {
     pub title: Option<String>,
     /// `User-Agent`.
     pub user_agent: Option<String>,
+    /// The end user that the key is for, where the request names none.
+    pub end_user: Option<String>,
+    /// The id of the preset that it names.
+    pub preset: Option<String>,
+    /// The router that it names.
+    pub router: Option<String>,
 }
 
 /// A request that may run: parsed, authenticated and planned.

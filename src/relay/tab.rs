@@ -64,6 +64,8 @@ pub(super) struct Seen {
     pub(super) cites: bool,
     /// The calls of tools that it ended with were run by the gateway.
     pub(super) led_on: bool,
+    /// Images of the answer.
+    pub(super) images: u32,
     /// What was answered, where somebody wants that kept.
     pub(super) recorder: Option<Box<Recorder>>,
 }
@@ -74,6 +76,13 @@ impl Seen {
         self.calls.see(event);
         if let Some(recorder) = &mut self.recorder {
             recorder.see(event);
+        }
+        if let Event::Delta {
+            delta: Delta::Image { .. },
+            ..
+        } = event
+        {
+            self.images += 1;
         }
         match event {
             Event::Start {
@@ -239,6 +248,12 @@ pub struct Tab {
     waiting_ms: u64,
     upstream_ms: u64,
     state: State,
+    /// The format that the client speaks.
+    pub(super) surface: &'static str,
+    /// How much of what is asked is no text.
+    pub(super) media: usage::MediaCounts,
+    /// The engine that the gateway's own searches ask.
+    pub(super) engine: Option<&'static str>,
     /// Who keeps what is asked and answered.
     keeper: Option<Keeper>,
     /// What is asked, once the request has ended.
@@ -262,7 +277,7 @@ impl Tab {
             own_key_fee: job.own_key_fee,
             origin: job.origin.clone(),
             session_id: job.request.session_id.clone(),
-            user: job.request.user.clone(),
+            user: job.request.user.clone().or(job.origin.end_user.clone()),
             tries: Vec::new(),
             parts: Vec::new(),
             failures: Vec::new(),
@@ -275,6 +290,12 @@ impl Tab {
             concluded: false,
             affinity: Rc::clone(&job.affinity),
             told: job.plan.told.clone(),
+            surface: job.surface.as_str(),
+            media: match &job.ask {
+                Some(ask) => content::media_of_operation(ask),
+                None => content::media_of_chat(&job.request),
+            },
+            engine: job.kit.as_ref().and_then(|kit| kit.engine()),
             keeper: job.keeper.clone(),
             asked: content::Side::default(),
         }

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-pub use input::{of_chat, of_operation};
+pub use input::{media_of_chat, media_of_operation, of_chat, of_operation};
 pub use output::{Recorder, tell};
 
 /// Bytes of text that are kept of an input.

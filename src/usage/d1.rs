@@ -21,7 +21,8 @@ pub const FLUSH: &str = "
         generation_ms, error, prompt_tokens, cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens,
         completion_tokens, reasoning_tokens, audio_in_tokens, audio_out_tokens, image_out_tokens, upstream_cost,
         estimated, http_referer, app_title, user_agent, session_id, external_user, attempts, charge,
-        response_cache_source_id, own_key, list_cost
+        response_cache_source_id, own_key, list_cost, member, app, preset, router, service_tier, data_region,
+        surface, media, web_search_engine
     )
     SELECT
         value ->> '$.id', value ->> '$.account', value ->> '$.key_hash', value ->> '$.status',
@@ -40,7 +41,10 @@ pub const FLUSH: &str = "
         value ->> '$.row.origin.http_referer', value ->> '$.row.origin.app_title',
         value ->> '$.row.origin.user_agent', value ->> '$.row.origin.session_id',
         value ->> '$.row.origin.external_user', value ->> '$.row.attempts', value ->> '$.row.charge',
-        value ->> '$.row.response_cache_source_id', value ->> '$.row.own_key', value ->> '$.row.list_cost'
+        value ->> '$.row.response_cache_source_id', value ->> '$.row.own_key', value ->> '$.row.list_cost',
+        value ->> '$.row.member', value ->> '$.row.app', value ->> '$.row.preset', value ->> '$.row.router',
+        value ->> '$.row.service_tier', value ->> '$.row.data_region', value ->> '$.row.surface',
+        value ->> '$.row.media', value ->> '$.row.web_search_engine'
     FROM json_each(?1)
     WHERE true
     ON CONFLICT (id) DO UPDATE SET
@@ -60,7 +64,10 @@ pub const FLUSH: &str = "
         http_referer = excluded.http_referer, app_title = excluded.app_title, user_agent = excluded.user_agent,
         session_id = excluded.session_id, external_user = excluded.external_user, attempts = excluded.attempts,
         charge = excluded.charge, response_cache_source_id = excluded.response_cache_source_id,
-        own_key = excluded.own_key, list_cost = excluded.list_cost
+        own_key = excluded.own_key, list_cost = excluded.list_cost, member = excluded.member, app = excluded.app,
+        preset = excluded.preset, router = excluded.router, service_tier = excluded.service_tier,
+        data_region = excluded.data_region, surface = excluded.surface, media = excluded.media,
+        web_search_engine = excluded.web_search_engine
     WHERE usage.status = 'expired' AND excluded.status <> 'expired' AND usage.account = excluded.account";
 
 /// Keeps a correction that the ledger has entered. Parameters: account, generation, reason, change of the cost, time. A repeat changes nothing.
@@ -101,7 +108,9 @@ pub const SELECT_GENERATION: &str = "
                 ),
                 'attempts', json(COALESCE(attempts, '[]')),
                 'charge', json(charge), 'response_cache_source_id', response_cache_source_id,
-                'own_key', own_key, 'list_cost', list_cost
+                'own_key', own_key, 'list_cost', list_cost, 'member', member, 'app', app, 'preset', preset,
+                'router', router, 'service_tier', service_tier, 'data_region', data_region, 'surface', surface,
+                'media', json(COALESCE(media, '{}')), 'web_search_engine', web_search_engine
             )
         )
     ) AS generation

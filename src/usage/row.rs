@@ -82,6 +82,24 @@ pub struct Origin {
     pub external_user: Option<String>,
 }
 
+/// How much of what is no text went in and came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MediaCounts {
+    /// Images, files and films of the input.
+    pub prompt: u32,
+    /// Sounds of the input.
+    pub audio_prompt: u32,
+    /// Images of the output.
+    pub completion: u32,
+}
+
+impl MediaCounts {
+    fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// What the relay knows about a generation. The ledger adds id, account, key, status, cost and time.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -129,6 +147,33 @@ pub struct UsageRow {
     pub list_cost: Option<Nanos>,
     /// How the cost came about.
     pub charge: Option<Charge>,
+    /// Whose key it is, where it is a person's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub member: Option<String>,
+    /// The app that sent it (`usage::app`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub app: Option<String>,
+    /// The id of the preset that it names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preset: Option<String>,
+    /// The router that chose the model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub router: Option<String>,
+    /// The tier of service that served, as the provider told it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_tier: Option<String>,
+    /// Where its data stayed, where it had to stay somewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_region: Option<String>,
+    /// The format of the API that the client speaks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub surface: Option<String>,
+    /// How much of it was no text.
+    #[serde(skip_serializing_if = "MediaCounts::is_none")]
+    pub media: MediaCounts,
+    /// Who searched the web for it: `native`, or an engine's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub web_search_engine: Option<String>,
 }
 
 impl UsageRow {
@@ -154,6 +199,14 @@ impl UsageRow {
             &mut self.finish_reason,
             &mut self.native_finish_reason,
             &mut self.response_cache_source_id,
+            &mut self.member,
+            &mut self.app,
+            &mut self.preset,
+            &mut self.router,
+            &mut self.service_tier,
+            &mut self.data_region,
+            &mut self.surface,
+            &mut self.web_search_engine,
             &mut origin.http_referer,
             &mut origin.app_title,
             &mut origin.user_agent,

@@ -5,7 +5,7 @@ use patchbay::credits::money::MAX_NANOS;
 use patchbay::credits::ops::{OutboxRow, Outcome, Settle};
 use patchbay::credits::pricing::{Price, PriceTable};
 use patchbay::usage::d1::{SAVE_CORRECTION, SELECT_GENERATION, read_generation};
-use patchbay::usage::{Attempt, Generation, Origin, UsageRow};
+use patchbay::usage::{Attempt, Generation, MediaCounts, Origin, UsageRow};
 use rusqlite::OptionalExtension;
 
 use crate::store::{Account, D1, NOON, nanos, settle};
@@ -79,6 +79,19 @@ fn full_row() -> UsageRow {
                 })
                 .unwrap(),
         ),
+        member: Some("user_1".to_owned()),
+        app: Some("app.example".to_owned()),
+        preset: Some("preset".to_owned()),
+        router: Some("auto".to_owned()),
+        service_tier: Some("priority".to_owned()),
+        data_region: Some("europe".to_owned()),
+        surface: Some("messages".to_owned()),
+        media: MediaCounts {
+            prompt: 2,
+            audio_prompt: 1,
+            completion: 3,
+        },
+        web_search_engine: Some("exa".to_owned()),
     }
 }
 

@@ -12,6 +12,8 @@ use crate::{
 
 /// Milliseconds of a day.
 const DAY_MS: i64 = 86_400_000;
+/// Bytes of a record: sealed and in base64 they stay below what D1 takes in one value.
+const MAX_WRITTEN: usize = 700_000;
 /// Records forgotten with one statement.
 const PURGE_ROWS: i64 = 500;
 /// Statements of one run.
@@ -109,8 +111,7 @@ pub async fn keep(
         return Ok(());
     }
     let lifetime = settings.days.saturating_mul(DAY_MS);
-    let text = serde_json::to_string(&captured.content)
-        .map_err(|error| Error::internal(format!("a record of content: {error}")))?;
+    let text = written(&captured.content)?;
     let sealed = ring
         .seal_bound(random, &bound(account, &captured.id), &text)
         .map_err(|error| Error::internal(format!("a record could not be sealed: {error}")))?;
@@ -125,6 +126,24 @@ pub async fn keep(
     ];
     database.query(INSERT, &params).await?;
     Ok(())
+}
+
+/// A record as text that fits a value of D1: control characters take six bytes, and the caps count text.
+fn written(content: &Content) -> Result<String> {
+    let failed = |error| Error::internal(format!("a record of content: {error}"));
+    let text = serde_json::to_string(content).map_err(failed)?;
+    if text.len() <= MAX_WRITTEN {
+        return Ok(text);
+    }
+    let mut cut = content.clone();
+    let is_input = cut.input.to_string().len() > cut.output.to_string().len();
+    let (side, mark) = if is_input {
+        (&mut cut.input, &mut cut.input_truncated)
+    } else {
+        (&mut cut.output, &mut cut.output_truncated)
+    };
+    (*side, *mark) = (Value::Null, true);
+    written(&cut)
 }
 
 /// A record out of D1.

@@ -6,6 +6,7 @@ use super::{MAX_INPUT, Side, decoded_bytes, take};
 use crate::{
     chat::{ChatRequest, Media, Message, Part, ReasoningKind, Role},
     operations::{Ask, embeddings::Input, transcription::Sound},
+    usage::MediaCounts,
 };
 
 /// What a message or part without text takes of the room.
@@ -234,4 +235,47 @@ pub fn of_operation(ask: &Ask) -> Side {
         },
     };
     Side { json, is_cut }
+}
+
+/// How much of a conversation's input is no text.
+pub fn media_of_chat(request: &ChatRequest) -> MediaCounts {
+    let mut counts = MediaCounts::default();
+    let parts = request.messages.iter().flat_map(|message| &message.parts);
+    parts.for_each(|part| count(part, &mut counts));
+    counts
+}
+
+fn count(part: &Part, counts: &mut MediaCounts) {
+    match part {
+        Part::Image { .. } | Part::File { .. } | Part::Video { .. } => {
+            counts.prompt = counts.prompt.saturating_add(1);
+        }
+        Part::Audio { .. } => counts.audio_prompt = counts.audio_prompt.saturating_add(1),
+        Part::ToolResult { content, .. } => content.iter().for_each(|part| count(part, counts)),
+        Part::Text { .. } | Part::ToolCall { .. } | Part::Reasoning(_) | Part::Refusal(_) => {}
+    }
+}
+
+/// How much of an operation's input is no text.
+pub fn media_of_operation(ask: &Ask) -> MediaCounts {
+    let mut counts = MediaCounts::default();
+    match ask {
+        Ask::Embeddings(ask) => {
+            let parts = ask.inputs.iter().filter_map(|input| match input {
+                Input::Parts(parts) => Some(parts),
+                Input::Text(_) | Input::Tokens(_) => None,
+            });
+            parts.flatten().for_each(|part| count(part, &mut counts));
+        }
+        Ask::Rerank(ask) => {
+            let images = ask.documents.iter().filter(|one| one.image.is_some());
+            counts.prompt = u32::try_from(images.count()).unwrap_or(u32::MAX);
+        }
+        Ask::Images(ask) => {
+            counts.prompt = u32::try_from(ask.references.len()).unwrap_or(u32::MAX);
+        }
+        Ask::Speech(_) => {}
+        Ask::Transcription(_) => counts.audio_prompt = 1,
+    }
+    counts
 }

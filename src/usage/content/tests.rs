@@ -304,3 +304,21 @@ fn an_answer_out_of_the_response_cache_is_the_one_that_filled_it() {
     assert_eq!(read(&store, "acc", "gen-3", 0), None);
     assert_eq!(read(&store, "other", "gen-3", 0), None);
 }
+
+#[test]
+fn text_that_grows_when_it_is_written_still_fits_the_store() {
+    let store = Store::new();
+    store.account("acc");
+    let on = Settings {
+        is_on: true,
+        ..Settings::default()
+    };
+    wish(&store, "acc", &on);
+    let mut big = captured("gen-1");
+    big.content.input =
+        json!({"messages": [{"role": "user", "content": "\u{1}".repeat(MAX_INPUT)}]});
+    block_on(d1::keep(&store, &ring(), &[7; 32], ("acc", "k"), &big, 0)).unwrap();
+    let kept = read(&store, "acc", "gen-1", 0).unwrap().content;
+    assert!(kept.input_truncated && kept.input.is_null());
+    assert_eq!(kept.output["completion"], "kept");
+}
