@@ -14,6 +14,7 @@ pub mod error;
 pub mod guardrails;
 pub mod identity;
 pub mod json;
+pub mod observability;
 pub mod operations;
 pub mod presets;
 pub mod regex;

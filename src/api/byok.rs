@@ -13,6 +13,7 @@ use super::{
     World,
     admin::{audit, missing},
     caller::manager,
+    destinations,
     http::{Request, Response},
 };
 use crate::{
@@ -275,6 +276,7 @@ pub(super) async fn rotate<W: World>(world: &W, actor: &Actor, after: &str) -> R
         }
     }
     d1::reseal(world, ring.current(), &renewed).await?;
+    let destinations = destinations::rotate(world, &ring, RESEAL_BATCH).await?;
     // Copies in KV still need the former master key.
     let mut accounts: Vec<&str> = renewed
         .iter()
@@ -292,6 +294,7 @@ pub(super) async fn rotate<W: World>(world: &W, actor: &Actor, after: &str) -> R
         &json!({"data": {
             "master": ring.current(),
             "sealed_anew": renewed.len(),
+            "destinations_sealed_anew": destinations,
             "unreadable": unreadable,
             "left": left,
             "after": last,
@@ -394,7 +397,7 @@ fn apply<W: World>(
 }
 
 /// Makes every isolate look again: the account's list, and where its API keys' records change with it, those too.
-async fn forget<W: World>(world: &W, account: &str, with_api_keys: bool) -> Result<()> {
+pub(super) async fn forget<W: World>(world: &W, account: &str, with_api_keys: bool) -> Result<()> {
     let memory = world.memory();
     memory.own_keys.forget(account);
     let mut copies = vec![own_keys::kv_key(account)];

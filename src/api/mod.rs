@@ -15,6 +15,7 @@ mod chat;
 mod content;
 mod conversation;
 mod count_tokens;
+mod destinations;
 mod generation;
 mod guardrails;
 pub mod http;
@@ -32,6 +33,7 @@ mod settings;
 pub use admin::select_catalog;
 pub use billing::{keep as keep_notices, run_due as run_billing};
 pub use people::tidy;
+pub use destinations::deliver;
 pub use response_cache::{AnswerStore, Answers};
 
 use std::rc::Rc;
@@ -54,6 +56,7 @@ use crate::{
         own_keys::{OwnKeyCache, OwnKeyCopies},
         people::oidc::{Algorithm, Issuers},
     },
+    observability::port::Courier,
     presets::{PresetCache, PresetStore},
     relay::{AttemptEnd, Platform, caution::Caution},
     routing::{
@@ -134,6 +137,7 @@ pub trait World:
     + AnswerStore
     + SnapshotStore
     + RankingStore
+    + Courier
 {
     /// What this isolate remembers.
     fn memory(&self) -> Rc<Memory>;
@@ -235,6 +239,12 @@ fn methods(segments: &[&str]) -> Option<&'static [&'static str]> {
         ["guardrails", _, "assignments", "keys" | "members", "remove"] => &["POST"],
         ["guardrails", _] => &["GET", "PATCH", "DELETE"],
         ["account", "privacy"] => &["GET", "PATCH"],
+        ["observability", "destinations"] => &["GET", "POST"],
+        ["observability", "destinations", _] => &["GET", "PATCH", "DELETE"],
+        ["observability", "destinations", _, "test"]
+        | ["observability", "destinations", _, "dead-letters", "retry"] => &["POST"],
+        ["observability", "destinations", _, "dead-letters"] => &["GET", "DELETE"],
+        ["observability", "destinations", _, "dead-letters", _] => &["DELETE"],
         ["keys"] => &["GET", "POST"],
         ["keys", _] => &["GET", "PATCH", "DELETE"],
         ["keys", _, "rotate"] | ["admin", "keys", _, "rotate"] => &["POST"],
@@ -383,6 +393,9 @@ async fn route<W: World>(world: &W, request: Request, ids: &Ids) -> Result<Respo
         (method, ["budgets", rest @ ..]) => budgets::handle(world, request, method, rest).await,
         (method, ["workspaces", id, "budgets", rest @ ..]) => {
             budgets::of_workspace(world, request, method, id, rest).await
+        }
+        (method, ["observability", "destinations", rest @ ..]) => {
+            destinations::handle(world, request, method, rest).await
         }
         (method, ["byok", rest @ ..]) => byok::managed(world, request, method, rest).await,
         (_, ["credits"]) => account::credits(world, &request).await,

@@ -363,6 +363,7 @@ fn row(asked: &Asked<'_>, entry: &Entry, now: u64) -> UsageRow {
             user_agent: origin.user_agent.clone(),
             session_id: asked.request.chat.session_id.clone(),
             external_user: asked.request.chat.user.clone().or(origin.end_user.clone()),
+            trace: asked.request.chat.trace(),
         },
         member: origin.member.clone(),
         app: usage::app::named(origin.referer.as_deref(), origin.title.as_deref()),

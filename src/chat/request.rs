@@ -288,6 +288,14 @@ pub struct ChatRequest {
     pub extra: Map<String, Value>,
 }
 
+impl ChatRequest {
+    /// What the client says of its trace (`trace`), as JSON text.
+    pub fn trace(&self) -> Option<String> {
+        let trace = self.extra.get("trace")?;
+        trace.is_object().then(|| trace.to_string())
+    }
+}
+
 impl Message {
     /// A message of one text part.
     pub fn text(role: Role, text: impl Into<String>) -> Self {

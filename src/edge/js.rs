@@ -42,6 +42,15 @@ export async function verify(algorithm, jwk, message, signature) {
 export function get(url, head, controller) {
   return fetch(url, { headers: pairs(head), redirect: "manual", signal: controller.signal });
 }
+export async function put(method, url, head, body, gzip, controller) {
+  const headers = new Headers(pairs(head));
+  let bytes = method === "GET" ? undefined : body.slice();
+  if (gzip && bytes) {
+    headers.set("content-encoding", "gzip");
+    bytes = await new Response(new Blob([bytes]).stream().pipeThrough(new CompressionStream("gzip"))).arrayBuffer();
+  }
+  return fetch(url, { method, headers, body: bytes, redirect: "manual", signal: controller.signal });
+}
 export function zone_offset(zone) {
   try {
     const format = new Intl.DateTimeFormat("en-US", { timeZone: zone, timeZoneName: "longOffset" });
@@ -110,6 +119,16 @@ extern "C" {
     pub fn get(
         url: &str,
         head: &str,
+        controller: &AbortController,
+    ) -> Result<js_sys::Promise, JsValue>;
+    /// Sends a request with a method of its own, its body compressed where `gzip` says so; the promise of a response.
+    #[wasm_bindgen(catch)]
+    pub fn put(
+        method: &str,
+        url: &str,
+        head: &str,
+        body: Vec<u8>,
+        gzip: bool,
         controller: &AbortController,
     ) -> Result<js_sys::Promise, JsValue>;
     /// How far the time zone of this name is ahead of UTC right now, as `GMT+05:45`.

@@ -3,6 +3,7 @@
 //! Out of scope: any decision. This folder only carries bytes, bindings and time to the modules that decide.
 
 mod account;
+mod courier;
 mod fault;
 mod js;
 mod outgoing;

@@ -12,7 +12,7 @@ use super::{
     world::{Edge, Tasks},
 };
 use crate::{
-    api::{self, World, run_billing},
+    api::{self, World, deliver, run_billing},
     usage::{content, rankings, rollup, statistics::gather},
 };
 
@@ -54,5 +54,8 @@ pub async fn scheduled(event: ScheduledEvent, env: Env, context: ScheduleContext
     }
     if let Err(error) = rankings::publish(&edge, at).await {
         console_error!("the rankings wait for the next run: {error}");
+    }
+    if let Err(error) = deliver(&edge).await {
+        console_error!("the log destinations wait for the next run: {error}");
     }
 }

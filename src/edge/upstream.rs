@@ -316,7 +316,7 @@ fn joined(headers: &[(String, String)]) -> String {
 }
 
 /// Issuers of tokens, over HTTP and WebCrypto.
-struct Issuer;
+pub(super) struct Issuer;
 
 impl TokenPort for Issuer {
     fn now_ms(&self) -> u64 {

@@ -418,6 +418,7 @@ impl Tab {
                 user_agent: self.origin.user_agent.clone(),
                 session_id: self.session_id.clone(),
                 external_user: self.user.clone(),
+                trace: self.trace.clone(),
             },
             attempts: self.records(parts),
             response_cache_source_id: None,

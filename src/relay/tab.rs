@@ -230,6 +230,7 @@ pub struct Tab {
     pub(super) origin: Origin,
     pub(super) session_id: Option<String>,
     pub(super) user: Option<String>,
+    pub(super) trace: Option<String>,
     /// Every call, in the order of dispatch.
     pub(super) tries: Vec<Try>,
     /// The calls whose answers the client got, in that order.
@@ -278,6 +279,7 @@ impl Tab {
             origin: job.origin.clone(),
             session_id: job.request.session_id.clone(),
             user: job.request.user.clone().or(job.origin.end_user.clone()),
+            trace: job.request.trace(),
             tries: Vec::new(),
             parts: Vec::new(),
             failures: Vec::new(),

@@ -161,6 +161,21 @@ impl Address {
         }
     }
 
+    /// The port, where it is not the scheme's own.
+    pub fn port(&self) -> Option<u16> {
+        self.port
+    }
+
+    /// Whether the scheme is `https`.
+    pub fn is_https(&self) -> bool {
+        self.is_https
+    }
+
+    /// Whether the host is a number: an IPv4 or IPv6 address.
+    pub fn is_number(&self) -> bool {
+        self.host.starts_with('[') || ipv4(&self.host).is_some()
+    }
+
     /// Whether the host is on the public web, as far as its name tells.
     pub fn is_public(&self) -> bool {
         if let Some(inner) = self.host.strip_prefix('[') {

@@ -20,6 +20,7 @@ mod steps;
 mod wanted;
 mod web;
 
+pub use address::{Address, Refused};
 pub use call::{Called, Spent};
 pub use citation::{Source, annotations};
 pub use download::{Download, MAX_FILE, Step};

@@ -1,7 +1,7 @@
 //! AWS Signature Version 4: the headers that sign a request.
 //!
-//! In scope: the `Authorization` header over method, path, query, headers and body. Out of scope: signatures in the query,
-//! chunked bodies, and S3, whose paths are encoded once only.
+//! In scope: the `Authorization` header over method, path, query, headers and body. Out of scope: signatures in the query and
+//! chunked bodies.
 //! Spec: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>
 
 use std::fmt::Write;
@@ -20,6 +20,15 @@ pub struct Scope<'a> {
     pub region: &'a str,
     /// The service's name in signatures: `bedrock`.
     pub service: &'a str,
+}
+
+/// How a service has paths signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PathForm {
+    /// As they are on the wire: S3.
+    Once,
+    /// Encoded once more: every other service.
+    Twice,
 }
 
 /// Who signs.
@@ -57,6 +66,17 @@ pub fn sign(
     keys: Keys<'_>,
     unix_ms: i64,
 ) -> Vec<(&'static str, String)> {
+    sign_as(request, scope, keys, unix_ms, PathForm::Twice)
+}
+
+/// As [`sign`], for services that have paths signed in this form.
+pub fn sign_as(
+    request: &Signable<'_>,
+    scope: Scope<'_>,
+    keys: Keys<'_>,
+    unix_ms: i64,
+    path: PathForm,
+) -> Vec<(&'static str, String)> {
     let time = basic_time(unix_ms);
     let date = time.get(..8).unwrap_or_default();
     let mut signed: Vec<(&str, &str)> = request.headers.to_vec();
@@ -69,7 +89,7 @@ pub fn sign(
     signed.sort_unstable();
     let names: Vec<&str> = signed.iter().map(|(name, _)| *name).collect();
     let names = names.join(";");
-    let canonical = canonical_request(request, &signed, &names);
+    let canonical = canonical_request(request, &signed, &names, path);
     let scope_text = format!("{date}/{}/{}/aws4_request", scope.region, scope.service);
     let digest = hex(&Sha256::digest(canonical.as_bytes()));
     let to_sign = format!("{ALGORITHM}\n{time}\n{scope_text}\n{digest}");
@@ -85,9 +105,17 @@ pub fn sign(
     headers
 }
 
-fn canonical_request(request: &Signable<'_>, signed: &[(&str, &str)], names: &str) -> String {
+fn canonical_request(
+    request: &Signable<'_>,
+    signed: &[(&str, &str)],
+    names: &str,
+    path: PathForm,
+) -> String {
     let mut text = format!("{}\n", request.method);
-    encode(request.path, "/", &mut text);
+    match path {
+        PathForm::Once => text.push_str(request.path),
+        PathForm::Twice => encode(request.path, "/", &mut text),
+    }
     text.push('\n');
     let mut pairs: Vec<(&str, &str)> = request
         .query
@@ -120,8 +148,13 @@ fn canonical_request(request: &Signable<'_>, signed: &[(&str, &str)], names: &st
     text.push('\n');
     text.push_str(names);
     text.push('\n');
-    text.push_str(&hex(&Sha256::digest(request.body)));
+    text.push_str(&digest(request.body));
     text
+}
+
+/// The digest of a body, as it is signed.
+pub fn digest(body: &[u8]) -> String {
+    hex(&Sha256::digest(body))
 }
 
 /// Percent-encodes all but the unreserved characters and those in `kept`. A path is already encoded when it comes here, and so

@@ -124,7 +124,7 @@ fn a_body_and_its_headers_are_signed() {
 #[test]
 fn a_query_is_sorted_and_not_encoded_again() {
     let request = get("/", "Param-3=Value3&Param=Value2&%E1%88%B4=Value1", &[]);
-    let canonical = canonical_request(&request, &[("host", " a  b ")], "host");
+    let canonical = canonical_request(&request, &[("host", " a  b ")], "host", PathForm::Twice);
     assert_eq!(
         canonical,
         "GET\n/\n%E1%88%B4=Value1&Param=Value2&Param-3=Value3\nhost:a b\n\nhost\n\
@@ -140,7 +140,7 @@ fn a_colon_is_encoded_once_on_the_wire_and_twice_in_what_is_signed() {
         path,
         "/model/us.anthropic.claude-sonnet-4-5-20250929-v1%3A0/converse"
     );
-    let canonical = canonical_request(&get(&path, "", &[]), &[], "");
+    let canonical = canonical_request(&get(&path, "", &[]), &[], "", PathForm::Twice);
     assert!(canonical.contains("-v1%253A0/converse\n"), "{canonical}");
     assert_eq!(path_segment("arn:aws:x/y"), "arn%3Aaws%3Ax%2Fy");
 }

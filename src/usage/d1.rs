@@ -22,7 +22,7 @@ pub const FLUSH: &str = "
         completion_tokens, reasoning_tokens, audio_in_tokens, audio_out_tokens, image_out_tokens, upstream_cost,
         estimated, http_referer, app_title, user_agent, session_id, external_user, attempts, charge,
         response_cache_source_id, own_key, list_cost, member, app, preset, router, service_tier, data_region,
-        surface, media, web_search_engine
+        surface, media, web_search_engine, trace
     )
     SELECT
         value ->> '$.id', value ->> '$.account', value ->> '$.key_hash', value ->> '$.status',
@@ -44,7 +44,8 @@ pub const FLUSH: &str = "
         value ->> '$.row.response_cache_source_id', value ->> '$.row.own_key', value ->> '$.row.list_cost',
         value ->> '$.row.member', value ->> '$.row.app', value ->> '$.row.preset', value ->> '$.row.router',
         value ->> '$.row.service_tier', value ->> '$.row.data_region', value ->> '$.row.surface',
-        value ->> '$.row.media', value ->> '$.row.web_search_engine'
+        value ->> '$.row.media', value ->> '$.row.web_search_engine',
+        value ->> '$.row.origin.trace'
     FROM json_each(?1)
     WHERE true
     ON CONFLICT (id) DO UPDATE SET
@@ -67,19 +68,20 @@ pub const FLUSH: &str = "
         own_key = excluded.own_key, list_cost = excluded.list_cost, member = excluded.member, app = excluded.app,
         preset = excluded.preset, router = excluded.router, service_tier = excluded.service_tier,
         data_region = excluded.data_region, surface = excluded.surface, media = excluded.media,
-        web_search_engine = excluded.web_search_engine
+        web_search_engine = excluded.web_search_engine, trace = excluded.trace
     WHERE usage.status = 'expired' AND excluded.status <> 'expired' AND usage.account = excluded.account";
 
 /// Keeps a correction that the ledger has entered. Parameters: account, generation, reason, change of the cost, time. A repeat changes nothing.
 pub const SAVE_CORRECTION: &str = "
     INSERT INTO corrections (account, generation, reason, change, at) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
 
-/// Reads one generation of one account as a single JSON column `generation`, for [`read_generation`]. Parameters: the id,
-/// the account.
+/// Generations as a JSON column `generation` for [`read_generation`], and their places in the order.
 ///
 /// JSON text keeps integers exact on the way through JavaScript; D1 allows 32 arguments per function, hence the two halves.
-pub const SELECT_GENERATION: &str = "
-    SELECT json_object(
+macro_rules! select_generations {
+    ($of:literal) => {
+        concat!("
+    SELECT seq, json_object(
         'id', id, 'account', account, 'key_hash', key_hash, 'status', status, 'cost', cost,
         'finished_at', finished_at,
         'corrections', (
@@ -104,7 +106,7 @@ pub const SELECT_GENERATION: &str = "
                 ),
                 'origin', json_object(
                     'http_referer', http_referer, 'app_title', app_title, 'user_agent', user_agent,
-                    'session_id', session_id, 'external_user', external_user
+                    'session_id', session_id, 'external_user', external_user, 'trace', trace
                 ),
                 'attempts', json(COALESCE(attempts, '[]')),
                 'charge', json(charge), 'response_cache_source_id', response_cache_source_id,
@@ -114,7 +116,21 @@ pub const SELECT_GENERATION: &str = "
             )
         )
     ) AS generation
-    FROM usage WHERE id = ?1 AND account = ?2";
+    FROM usage WHERE ", $of)
+    };
+}
+
+/// Reads one generation of one account. Parameters: the id, the account.
+pub const SELECT_GENERATION: &str = select_generations!("id = ?1 AND account = ?2");
+
+/// Reads an account's generations in the order in which D1 took them. Parameters: the account, the place after which and the
+/// one up to which, how many.
+pub const SELECT_SINCE: &str =
+    select_generations!("account = ?1 AND seq > ?2 AND seq <= ?3 ORDER BY seq LIMIT ?4");
+
+/// Reads these generations of an account. Parameters: the account, their ids as a JSON list.
+pub const SELECT_BY_IDS: &str =
+    select_generations!("account = ?1 AND id IN (SELECT value FROM json_each(?2)) ORDER BY seq");
 
 /// The parameter of [`FLUSH`].
 ///

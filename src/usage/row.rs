@@ -9,12 +9,15 @@ use serde_json::value::RawValue;
 
 use super::measured::Measured;
 use crate::chat::Usage;
+use crate::credits::ledger::MAX_ROW_BYTES;
 use crate::credits::money::{MAX_NANOS, Nanos};
 use crate::credits::ops::Outcome;
 use crate::credits::pricing::Charge;
 
 /// Longest text field in bytes: a client chooses its own user agent, and D1 takes a row of limited size.
 const MAX_TEXT: usize = 256;
+/// Longest `trace` in bytes; a longer one is left out.
+pub const MAX_TRACE: usize = 4_096;
 /// Longest error text in bytes.
 const MAX_ERROR: usize = 1_024;
 /// Attempts kept; a plan has fewer.
@@ -80,6 +83,9 @@ pub struct Origin {
     pub session_id: Option<String>,
     /// `user`.
     pub external_user: Option<String>,
+    /// `trace`: JSON text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace: Option<String>,
 }
 
 /// How much of what is no text went in and came out.
@@ -184,6 +190,10 @@ impl UsageRow {
     /// Never for this type; serde's signature.
     pub fn into_raw(mut self) -> serde_json::Result<Box<RawValue>> {
         self.bound();
+        let raw = serde_json::value::to_raw_value(&self)?;
+        if raw.get().len() <= MAX_ROW_BYTES || self.origin.trace.take().is_none() {
+            return Ok(raw);
+        }
         serde_json::value::to_raw_value(&self)
     }
 
@@ -221,6 +231,7 @@ impl UsageRow {
         if let Some(error) = &mut self.error {
             cut(error, MAX_ERROR);
         }
+        self.origin.trace.take_if(|trace| trace.len() > MAX_TRACE);
         self.attempts.truncate(MAX_ATTEMPTS);
         for attempt in &mut self.attempts {
             for text in [
@@ -302,7 +313,6 @@ pub struct Correction {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::credits::ledger::MAX_ROW_BYTES;
 
     #[test]
     fn the_worst_row_a_client_can_cause_fits_the_ledger() {
@@ -345,6 +355,7 @@ mod tests {
                 user_agent: Some(text()),
                 session_id: Some(text()),
                 external_user: Some(text()),
+                trace: Some("\"".repeat(MAX_TRACE)),
             },
             attempts: vec![attempt; 1_000],
             usage: Usage {
@@ -357,6 +368,26 @@ mod tests {
         let raw = row.into_raw().unwrap();
         assert!(raw.get().len() <= MAX_ROW_BYTES, "{}", raw.get().len());
         assert!(raw.get().contains("9007199254740991"));
+    }
+
+    #[test]
+    fn what_the_client_says_of_its_trace_is_kept_unless_it_is_too_long() {
+        let kept = |trace: String| {
+            let origin = Origin {
+                trace: Some(trace),
+                ..Origin::default()
+            };
+            let row = UsageRow {
+                origin,
+                ..UsageRow::default()
+            };
+            let raw = row.into_raw().unwrap();
+            let row: UsageRow = serde_json::from_str(raw.get()).unwrap();
+            row.origin.trace
+        };
+        let trace = "{\"trace_name\":\"T\"}".to_owned();
+        assert_eq!(kept(trace.clone()), Some(trace));
+        assert_eq!(kept("x".repeat(MAX_TRACE + 1)), None);
     }
 
     #[test]

@@ -53,6 +53,7 @@ fn full_row() -> UsageRow {
             user_agent: text("curl"),
             session_id: text("s"),
             external_user: text("u"),
+            trace: Some("{\"trace_name\":\"T\"}".into()),
         },
         attempts: vec![
             Attempt {

@@ -83,7 +83,7 @@ fn stores() -> Stores {
         include_str!("../../../migrations/0028_guardrails.sql"),
         include_str!("../../../migrations/0025_limits.sql"),
         include_str!("../../../migrations/0034_contents.sql"),
-        "ALTER TABLE api_keys ADD COLUMN external_user TEXT",
+        include_str!("../../../migrations/0038_destinations.sql"),
     ] {
         d1.execute_batch(migration).unwrap();
     }

@@ -16,6 +16,8 @@ const DAY_MS: i64 = 86_400_000;
 const MAX_WRITTEN: usize = 700_000;
 /// Records forgotten with one statement.
 const PURGE_ROWS: i64 = 500;
+/// How long a record waits for log destinations where the account itself keeps none.
+const AWAITED_MS: i64 = 3 * DAY_MS;
 /// Statements of one run.
 const MAX_PURGES: usize = 20;
 
@@ -26,6 +28,10 @@ const SAVE_SETTINGS: &str = "
     VALUES (?1, ?2, ?3, ?4, ?5, ?6)
     ON CONFLICT (account) DO UPDATE SET io_logging = excluded.io_logging, io_logging_parts = excluded.io_logging_parts,
         io_logging_keys = excluded.io_logging_keys, io_logging_days = excluded.io_logging_days, updated_at = excluded.updated_at";
+/// Whether a log destination waits for what this key asks and is answered.
+const SELECT_AWAITED: &str = "
+    SELECT 1 AS awaited FROM destinations WHERE account = ?1 AND enabled = 1 AND wants_content = 1
+        AND (api_key_hashes IS NULL OR EXISTS (SELECT 1 FROM json_each(api_key_hashes) WHERE value = ?2)) LIMIT 1";
 /// A shorter time holds for what is kept already.
 const SHORTEN: &str = "
     UPDATE contents SET expires_at = created_at + ?2 WHERE account = ?1 AND logged = 1 AND expires_at > created_at + ?2";
@@ -93,7 +99,7 @@ pub async fn save_settings(
     Ok(())
 }
 
-/// Keeps a record where the account wants it. `random` must be fresh.
+/// Keeps a record where the account or one of its log destinations wants it. `random` must be fresh.
 ///
 /// # Errors
 /// When D1 fails.
@@ -107,10 +113,15 @@ pub async fn keep(
 ) -> Result<()> {
     let settings = settings(database, account).await?;
     let is_logged = settings.want(key_hash, captured);
-    if !is_logged {
-        return Ok(());
-    }
-    let lifetime = settings.days.saturating_mul(DAY_MS);
+    let lifetime = if is_logged {
+        settings.days.saturating_mul(DAY_MS)
+    } else {
+        let params = [account.into(), key_hash.into()];
+        if database.query(SELECT_AWAITED, &params).await?.is_empty() {
+            return Ok(());
+        }
+        AWAITED_MS
+    };
     let text = written(&captured.content)?;
     let sealed = ring
         .seal_bound(random, &bound(account, &captured.id), &text)

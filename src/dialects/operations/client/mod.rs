@@ -86,6 +86,7 @@ struct Common {
     max_cost: Option<Box<RawValue>>,
     user: Option<String>,
     session_id: Option<String>,
+    trace: Option<Value>,
 }
 
 fn envelope(common: Common) -> Result<ChatRequest> {
@@ -104,9 +105,12 @@ fn envelope(common: Common) -> Result<ChatRequest> {
             ));
         }
     }
+    let trace = common.trace.filter(Value::is_object);
+    let extra = trace.map(|trace| ("trace".to_owned(), trace));
     Ok(ChatRequest {
         model,
         models,
+        extra: extra.into_iter().collect(),
         provider: common.provider.filter(|raw| raw.get() != "null"),
         max_cost: common.max_cost,
         user: common.user,
