@@ -10,6 +10,7 @@ import { at, local } from "../scripts/lib/project.mjs";
 import { main, Stop } from "../scripts/lib/terminal.mjs";
 import { failover } from "./lib/failover.mjs";
 import { once } from "./lib/load.mjs";
+import { objects } from "./lib/objects.mjs";
 import { measure, MEASURES } from "./lib/measures.mjs";
 import { peakMegabytes } from "./lib/process.mjs";
 import { flaw, formats, kinds } from "./lib/requests.mjs";
@@ -136,13 +137,17 @@ await main(async () => {
       const [direct, failedOver, refused, added] = [over.direct, over.failedOver, over.refused, over.added].map((ms) => ms.toFixed(2));
       console.log(`\nfailing over: ${failedOver} ms, served at once ${direct} ms, the refused call ${refused} ms: adds ${added} ms (median of ${over.requests})`);
     }
+    const ledgers = chosen.only.length === 0 || chosen.only.includes("objects") ? await objects(undefined, chosen.quick) : [];
+    for (const { name, perSecond, rowsWritten } of ledgers) {
+      console.log(`\nledger, ${name}: ${perSecond} requests (hold and settle) a second, ${rowsWritten.toFixed(2)} rows written each`);
+    }
     const peaks = Object.fromEntries(subjects.map(({ name, pid }) => [name, peakMegabytes(pid)]));
     console.log(`\npeak memory, MB: ${Object.entries(peaks).map(([name, mb]) => `${name} ${mb.toFixed(0)}`).join(", ")}`);
     const waits = Object.entries(commits).map(([name, ms]) => `${name} ${ms.toFixed(2)} ms`);
     console.log(`a commit waits for its device: ${waits.join(", ")}`);
     const workerd = createRequire(import.meta.url)("workerd/package.json").version;
     const machine = { cpu: cpus()[0]?.model, cores: cpus().length, node: process.version, workerd };
-    const outcome = { at: new Date().toISOString(), machine, rounds: chosen.rounds, quick: chosen.quick === true, commitMs: commits, figures, failover: over, peakMegabytes: peaks };
+    const outcome = { at: new Date().toISOString(), machine, rounds: chosen.rounds, quick: chosen.quick === true, commitMs: commits, figures, failover: over, ledgers, peakMegabytes: peaks };
     mkdirSync(local(), { recursive: true });
     writeFileSync(local("bench.json"), `${JSON.stringify(outcome, null, 2)}\n`);
     console.log("all values: .patchbay/bench.json");

@@ -1,10 +1,11 @@
-// The operator's command line: accounts, credits, corrections, keys and the catalog of a running gateway. See `--help`.
+// The operator's command line: accounts, credits, corrections, keys, the books and the catalog of a running gateway. See `--help`.
 import { randomUUID } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
+import { createWriteStream, existsSync, readFileSync } from "node:fs";
 import process from "node:process";
 import { text } from "node:stream/consumers";
 import { parseArgs } from "node:util";
 import { Operator } from "./lib/operator.mjs";
+import { deleteAccount, exportAccount, health, providerKeys, reconcile } from "./lib/books.mjs";
 import { devFile, local, readJson } from "./lib/project.mjs";
 import { main, Stop } from "./lib/terminal.mjs";
 
@@ -13,6 +14,8 @@ const HELP = `npm run operator -- <command> [options]
   accounts                            list accounts
   accounts create <name>              open an account
   accounts show <account>             balance, holds, totals
+  accounts export <account> [file]    everything kept about it, one JSON object per line; without a file to standard output
+  accounts delete <account> --yes     end its keys, keep the sums of its ledger, erase all else; again, where it was cut off
   grant <account> <dollars>           add credits; --id makes a repeat harmless, --note says why, --expires ends them
   purchases <account>                 list what it bought
   refund <account> <purchase>         give back what is unused; --amount <dollars>, --even-if-used (also what is spent: the account may owe it)
@@ -49,12 +52,26 @@ const HELP = `npm run operator -- <command> [options]
        --name <name> --fallback --required --models <slug,…> --keys <hash,…>
   byok show|disable|enable|delete <account> <id>
   byok rotate                         seal all anew under the BYOK_MASTER_KEY in force (the one before: BYOK_MASTER_KEY_PREVIOUS)
+  reconcile [--account <account>]     recompute balances, counters and charges, match every settlement with its usage row; exit code 1
+                                      where anything differs
+  reconcile findings                  what is open; --all: also what was; --account
+  audit                               who changed what: --account <account> --since 2026-11-01 --action keys. --limit <n>
+  health                              D1, KV, objects, the catalog's age, the cron, what waits; exit code 1 where something is wrong
+  providers [catalog.json]            which providers' keys are set, which are missing (never the keys)
   catalog                             the version in force
   catalog publish [file]              publish .patchbay/catalog.json, or another snapshot
 
   --url <address>     the gateway (PATCHBAY_URL, else that of npm start)
   --token <token>     the operator's token (PATCHBAY_OPERATOR_TOKEN, else that of npm start)
-  --json              print what the gateway answered`;
+  --json              print what the gateway answered
+  --yes               really do what cannot be undone
+
+Examples
+  npm run operator -- accounts create "Ada & Co"
+  npm run operator -- grant acc_… 25 --id invoice-7 --note "bank transfer"
+  npm run operator -- keys create acc_… laptop --limit 10 --reset monthly
+  npm run operator -- reconcile --json > books.json || mail -s "books differ" ops@example.com < books.json
+  npm run operator -- accounts export acc_… export.jsonl && npm run operator -- accounts delete acc_… --yes`;
 
 const OPTIONS = {
   url: { type: "string" },
@@ -81,6 +98,11 @@ const OPTIONS = {
   required: { type: "boolean" },
   models: { type: "string" },
   keys: { type: "string" },
+  account: { type: "string" },
+  since: { type: "string" },
+  action: { type: "string" },
+  all: { type: "boolean" },
+  yes: { type: "boolean" },
   json: { type: "boolean" },
   help: { type: "boolean" },
 };
@@ -102,11 +124,23 @@ function required(role) {
   return role;
 }
 
+const query = (values) => new URLSearchParams(Object.entries(values).filter(([, value]) => value !== undefined));
+
 /** Each command: how many words it takes after its name, and what it asks of the gateway. */
 const COMMANDS = {
   "accounts": [0, (to) => to.call("GET", "accounts")],
   "accounts create": [1, (to, [name]) => to.call("POST", "accounts", { name })],
   "accounts show": [1, (to, [id]) => to.call("GET", `accounts/${segment(id)}`)],
+  "accounts export": [[1, 2], (to, [id, file]) => exportAccount(to, id, file ? createWriteStream(file) : process.stdout, file)],
+  "accounts delete": [1, (to, [id], { yes }) => {
+    if (!yes) throw new Stop(`Deleting ${id} cannot be undone.`, `Export it first (accounts export ${id} <file>), then say --yes.`);
+    return deleteAccount(to, id);
+  }],
+  "reconcile": [0, (to, _, { account, json }) => reconcile(to, account, json ? () => {} : (line) => console.error(line))],
+  "reconcile findings": [0, (to, _, { account, all }) => to.call("GET", `reconcile/findings?${query({ account, state: all ? "all" : "open" })}`)],
+  "audit": [0, (to, _, { account, since, action, limit, before }) => to.call("GET", `audit?${query({ account, since, action, limit, before })}`)],
+  "health": [0, health],
+  "providers": [[0, 1], (to, [file = local("catalog.json")]) => providerKeys(to, JSON.parse(snapshot(file)))],
   "grant": [2, (to, [id, amount], { id: grant = randomUUID(), note, expires }) =>
     to.call("POST", `accounts/${segment(id)}/grants`, { id: grant, amount_usd: amount, note, expires_at: expires })],
   "purchases": [1, (to, [id]) => to.call("GET", `accounts/${segment(id)}/credits/purchases`)],
@@ -119,10 +153,7 @@ const COMMANDS = {
       name, amount, code, expires_at: expires, max_uses: uses && Number(uses), credits_expire_days: days && Number(days),
     })],
   "coupons disable": [1, (to, [id]) => to.call("DELETE", `coupons/${segment(id)}`)],
-  "entries": [1, (to, [id], { limit, before }) => {
-    const query = new URLSearchParams(Object.entries({ limit, before }).filter(([, value]) => value !== undefined));
-    return to.call("GET", `accounts/${segment(id)}/entries?${query}`);
-  }],
+  "entries": [1, (to, [id], { limit, before }) => to.call("GET", `accounts/${segment(id)}/entries?${query({ limit, before })}`)],
   "correct": [3, (to, [id, generation, cost], { reason }) => {
     if (!reason?.trim()) throw new Stop("A correction needs its --reason.", "With the generation it names the correction: a repeat changes nothing.");
     return to.call("POST", `accounts/${segment(id)}/corrections`, { generation_id: generation, cost_usd: cost, reason });
@@ -206,18 +237,20 @@ function print({ data = {}, key, code, ...rest }) {
   if (Array.isArray(data)) {
     table(data);
   } else {
-    for (const [name, value] of Object.entries({ ...data, ...rest })) console.log(`${name.padEnd(22)} ${typeof value === "object" && value ? JSON.stringify(value) : (value ?? "–")}`);
+    for (const [name, value] of Object.entries({ ...data, ...rest })) console.log(`${name.padEnd(22)} ${shown(value)}`);
   }
   if (key) console.log(`\nkey (shown only now)  ${key}`);
   if (code) console.log(`\ncode (shown only now)  ${code}`);
 }
 
+const shown = (value) => (value === null || value === undefined ? "–" : typeof value === "object" ? JSON.stringify(value) : `${value}`);
+
 /** The columns that tell one row from another, as wide as their widest value. */
 function table(rows) {
   if (rows.length === 0) return console.log("none");
-  const all = ["seq", "id", "kind", "status", "amount", "fee", "total", "refunded", "disputed", "uses", "max_uses", "expires_at", "balance", "held", "hash", "provider", "email", "name", "account_role", "label", "disabled", "is_fallback", "is_required", "limit", "limit_remaining", "limit_reset", "usage", "created_at", "note"];
-  const columns = all.filter((name) => name in rows[0]);
-  const lines = [columns, ...rows.map((row) => columns.map((name) => `${row[name] ?? "–"}`))];
+  const all = ["seq", "at", "actor", "action", "part", "ok", "account", "target", "detail", "id", "kind", "subject", "expected", "found", "difference", "slug", "secret", "status", "what", "entries", "matched", "pending", "rows", "differences", "first_seen_at", "closed_at", "amount", "fee", "total", "refunded", "disputed", "uses", "max_uses", "expires_at", "balance", "held", "hash", "provider", "email", "name", "account_role", "label", "disabled", "is_fallback", "is_required", "limit", "limit_remaining", "limit_reset", "usage", "created_at", "note"];
+  const columns = all.filter((name) => rows.some((row) => name in row));
+  const lines = [columns, ...rows.map((row) => columns.map((name) => shown(row[name])))];
   const widths = columns.map((_, at) => Math.max(...lines.map((line) => line[at].length)));
   for (const line of lines) console.log(line.map((cell, at) => cell.padEnd(widths[at])).join("  ").trimEnd());
 }
@@ -232,13 +265,16 @@ function parse() {
 
 await main(async () => {
   const { values, positionals } = parse();
-  if (values.help) return console.log(HELP);
+  if (values.help) return void console.log(HELP);
   const { run, rest } = find(positionals);
   const dev = readJson(devFile, {});
   const url = (values.url ?? process.env.PATCHBAY_URL ?? dev.base ?? "http://127.0.0.1:8787").replace(/\/+$/, "");
   const token = values.token ?? process.env.PATCHBAY_OPERATOR_TOKEN ?? dev.operatorToken;
   if (!token) throw new Stop("There is no operator's token.", "Set PATCHBAY_OPERATOR_TOKEN, or run npm start once.");
   const answer = await run(new Operator(url, token), rest, values);
-  if (values.json) console.log(JSON.stringify(answer, null, 2));
-  else print(answer);
+  if (!answer) return 0;
+  const { failed = false, ...told } = answer;
+  if (values.json) console.log(JSON.stringify(told, null, 2));
+  else print(told);
+  return failed ? 1 : 0;
 });

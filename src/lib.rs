@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod api;
+pub mod books;
 pub mod catalog;
 pub mod chat;
 pub mod credits;

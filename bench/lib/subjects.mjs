@@ -110,6 +110,21 @@ export async function patchbay(name, upstream, state, dist = at("dist")) {
   return { ...subject, account, key, request: (format, kind, text) => patchbayRequest(format, kind, text, key) };
 }
 
+/** The gateway's modules behind another main module, with the gateway's stores. */
+export async function startWorker(name, modules, folder = `${memory}-${name}`) {
+  const subject = await start(name, [...modules, ...modulesOf(at("dist"))], {
+    kvNamespaces: { KV: `${name}-kv` },
+    d1Databases: { DB: `${name}-db` },
+    durableObjects: { ACCOUNT: { className: "Account", useSQLite: true } },
+  }, folder);
+  await migrate(subject.miniflare);
+  const close = async () => {
+    await subject.close();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  return { ...subject, close };
+}
+
 /** A bundle's main module is the one that is no wasm; Miniflare takes the first as main. */
 const mainFirst = (a, b) => Number(b.path.endsWith("entry.js")) - Number(a.path.endsWith("entry.js"));
 

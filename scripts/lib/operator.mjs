@@ -18,8 +18,8 @@ export class Operator {
     this.token = token;
   }
 
-  /** Calls one route; what the Worker refuses is said in its own words. */
-  async call(method, path, body) {
+  /** Calls one route; what the Worker refuses is said in its own words, unless its status is one of those that the caller reads. */
+  async call(method, path, body, read = []) {
     const url = `${this.base}/api/v1/admin/${path}`;
     const response = await fetch(url, {
       method,
@@ -29,7 +29,7 @@ export class Operator {
       throw new Stop(`${this.base} cannot be reached (${error.cause?.code ?? error.message}).`, "Is it running? Name another with --url.");
     });
     const text = await response.text();
-    if (!response.ok) throw new Stop(`${method} ${path}: ${response.status} ${reason(text)}`);
+    if (!response.ok && !read.includes(response.status)) throw new Stop(`${method} ${path}: ${response.status} ${reason(text)}`);
     return JSON.parse(text);
   }
 

@@ -14,7 +14,6 @@ use crate::{
         ops,
     },
     error::{Error, ErrorType, Next, Result, Source},
-    time::rfc3339,
 };
 
 /// `GET /key`.

@@ -1,9 +1,13 @@
 //! The operator's routes: accounts, grants, entries, keys, provider keys, the catalog. Every change is written to the audit log.
 
+mod books;
 mod catalog;
+mod data;
 mod entries;
+mod health;
 mod limits;
 
+pub(super) use books::{dated, number};
 pub use catalog::select_catalog;
 
 use serde::Deserialize;
@@ -12,7 +16,7 @@ use serde_json::{Value, json};
 use super::{
     World,
     account::json_data,
-    billing, byok, caller,
+    audit, billing, byok, caller,
     http::{Request, Response},
     keys::{self, Scope},
     people,
@@ -97,6 +101,14 @@ pub async fn handle<W: World>(
             keys::rotate(world, &operators, None, hash, rotation).await
         }
         (_, ["keys", hash]) => keys::one(world, &operators, method, hash, request).await,
+        ("DELETE", ["accounts", id]) => data::delete(world, actor, id).await,
+        ("GET", ["accounts", id, "export"]) => data::export(world, actor, id, &request).await,
+        ("GET", ["health"]) => Ok(health::show(world).await),
+        ("POST", ["providers"]) => Ok(health::providers(world, &request.json().await?)),
+        ("POST", ["reconcile"]) => books::go(world, actor, request.json().await?).await,
+        ("GET", ["reconcile"]) => books::walks(world, &request).await,
+        ("GET", ["reconcile", "findings"]) => books::findings(world, &request).await,
+        ("GET", ["audit"]) => audit::list(world, &request, request.query("account")).await,
         ("GET", ["catalog"]) => catalog::show_catalog(world).await,
         ("POST", ["catalog"]) => catalog::publish(world, actor, request.body.await?).await,
         _ => Err(Error::internal("an admin route without a handler")),
@@ -136,7 +148,7 @@ async fn create_account<W: World>(world: &W, actor: &Actor, new: NewAccount) -> 
 }
 
 async fn list_accounts<W: World>(world: &W) -> Result<Response> {
-    let sql = "SELECT id, name, created_at FROM accounts ORDER BY created_at, id";
+    let sql = "SELECT id, name, created_at FROM accounts WHERE deleted_at IS NULL ORDER BY created_at, id";
     let rows = world.query(sql, &[]).await?;
     let data: Vec<Value> = rows.into_iter().map(account_row).collect();
     Ok(Response::json(200, &json!({"data": data})))

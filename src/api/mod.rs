@@ -7,6 +7,7 @@ mod account;
 mod admin;
 mod analytics;
 mod asked;
+mod audit;
 mod billing;
 mod budgets;
 mod byok;
@@ -32,8 +33,8 @@ mod settings;
 
 pub use admin::select_catalog;
 pub use billing::{keep as keep_notices, run_due as run_billing};
-pub use people::tidy;
 pub use destinations::deliver;
+pub use people::tidy;
 pub use response_cache::{AnswerStore, Answers};
 
 use std::rc::Rc;
@@ -215,8 +216,9 @@ fn methods(segments: &[&str]) -> Option<&'static [&'static str]> {
         | ["models", _, _, "endpoints"]
         | ["embeddings" | "images", "models"]
         | ["images", "models", _, _, "endpoints"]
-        | ["admin", "accounts", _]
-        | ["admin", "accounts", _, "entries"] => &["GET"],
+        | ["admin", "health"]
+        | ["admin", "accounts", _, "entries" | "export"] => &["GET"],
+        ["admin", "accounts", _] => &["GET", "DELETE"],
         ["presets"]
         | ["presets", _]
         | ["presets", _, "versions"]
@@ -253,9 +255,9 @@ fn methods(segments: &[&str]) -> Option<&'static [&'static str]> {
         ["admin", "accounts", _, "limits"] => &["GET", "PUT"],
         ["byok"] => &["GET", "POST"],
         ["byok", _] => &["GET", "PATCH", "DELETE"],
-        ["admin", "accounts", _, "grants" | "corrections"] | ["admin", "byok", "rotate"] => {
-            &["POST"]
-        }
+        ["admin", "accounts", _, "grants" | "corrections"]
+        | ["admin", "byok", "rotate"]
+        | ["admin", "providers"] => &["POST"],
         ["admin", "keys", _] | ["admin", "accounts", _, "byok", _] => &["GET", "PATCH", "DELETE"],
         ["admin", "catalog"] | ["admin", "coupons"] => &["GET", "POST"],
         ["admin", "coupons", _] => &["DELETE"],
@@ -263,6 +265,8 @@ fn methods(segments: &[&str]) -> Option<&'static [&'static str]> {
         ["credits", rest @ ..] | ["admin", "accounts", _, "credits", rest @ ..] => {
             return billing::methods(rest);
         }
+        ["admin", "reconcile"] => &["GET", "POST"],
+        ["audit"] | ["admin", "audit"] | ["admin", "reconcile", "findings"] => &["GET"],
         _ => return people::methods(segments),
     })
 }
@@ -398,6 +402,7 @@ async fn route<W: World>(world: &W, request: Request, ids: &Ids) -> Result<Respo
             destinations::handle(world, request, method, rest).await
         }
         (method, ["byok", rest @ ..]) => byok::managed(world, request, method, rest).await,
+        (_, ["audit"]) => audit::managed(world, &request).await,
         (_, ["credits"]) => account::credits(world, &request).await,
         (_, ["credits", "coinbase"]) => Err(billing::gone()),
         (method, ["credits", rest @ ..]) => billing::handle(world, request, method, rest).await,

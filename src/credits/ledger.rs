@@ -48,6 +48,8 @@
 //! A `void` needs no such care: it changes no money, and the first result stands. A void for an id that was never
 //! held is recorded, though: it overtook its hold, which is refused when it arrives instead of leaking.
 
+mod books;
+mod closing;
 mod correction;
 mod finish;
 mod funds;
@@ -68,16 +70,17 @@ use serde_json::value::RawValue;
 
 use super::money::{MAX_NANOS, Nanos};
 use super::ops::{
-    AddCredits, BudgetsGet, BudgetsPut, Call, Correct, Entries, Envelope, Expire, FundingGet,
-    FundingPut, GetSnapshot, Grant, Hold, KeyDelete, KeyGet, KeyPut, KeyStateGet, Keys,
+    AddCredits, BudgetsGet, BudgetsPut, Call, Correct, Empty, Ended, Entries, Envelope, Expire,
+    FundingGet, FundingPut, GetSnapshot, Grant, Hold, KeyDelete, KeyGet, KeyPut, KeyStateGet, Keys,
     LapseCredits, LedgerError, LimitsGet, LimitsPut, NextAlarm, NoticesTaken, Open, OutboxAck,
-    OutboxFailed, OutboxPeek, RefundCredits, Reverse, SecretsEnd, Settle, Snapshot, SpendGet,
-    TopUpFailed, Void, Watch,
+    OutboxFailed, OutboxPeek, ReadBooks, RefundCredits, Reverse, SecretsEnd, Settle, Snapshot,
+    SpendGet, SumUp, TopUpFailed, Void, Watch,
 };
 use super::sql::{Columns, Row, Sql, SqlValue};
 use super::terms::Terms;
 use rules::Memory;
 
+pub use books::MAX_BOOK_PAGE;
 pub use correction::MAX_ENTRIES;
 pub use finish::EXPIRE_BATCH;
 pub use hold::{MAX_HOLD_TTL_MS, MAX_TOKENS};
@@ -149,6 +152,10 @@ impl<S: Sql> Ledger<S> {
             OutboxPeek::OP => answer(json, |request: &OutboxPeek| self.outbox_peek(request)),
             OutboxAck::OP => answer(json, |request: &OutboxAck| self.outbox_ack(request)),
             OutboxFailed::OP => answer(json, |_: &OutboxFailed| self.outbox_failed(now_ms)),
+            ReadBooks::OP => answer(json, |request: &ReadBooks| self.read_books(request, now_ms)),
+            SumUp::OP => answer(json, |_: &SumUp| self.sum_up()),
+            Empty::OP => answer(json, |_: &Empty| self.empty()),
+            Ended::OP => answer(json, |request: &Ended| self.ended(request)),
             NextAlarm::OP => answer(json, |_: &NextAlarm| self.next_alarm()),
             _ => self.call_funds(op, json, now_ms),
         }

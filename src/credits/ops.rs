@@ -4,6 +4,7 @@
 //! Out of scope: what an operation does ([`super::ledger`]) and how the call travels (`edge`).
 //! Times are unix milliseconds on the object's own clock; amounts are integers of nano-dollars.
 
+mod books;
 mod funds;
 mod rules;
 
@@ -17,6 +18,10 @@ use super::money::{MoneyError, Nanos};
 use super::periods::Reset;
 use super::sql::SqlError;
 
+pub use books::{
+    BookEnd, BookEntry, BookHold, BookPage, Emptied, Empty, Ended, KeyCounters, MonthSum,
+    ReadBooks, SumUp, SumsUp,
+};
 pub use funds::{
     AddCredits, AutoTopUp, Fund, Funding, FundingGet, FundingPut, LapseCredits, Lapsed, Notice,
     NoticeKind, NoticesLeft, NoticesTaken, RefundCredits, Reversal, Reverse, Reversed, TopUpFailed,
@@ -190,6 +195,10 @@ calls! {
     "outbox_peek": OutboxPeek => Vec<OutboxRow>;
     "outbox_ack": OutboxAck => OutboxLeft;
     "outbox_failed": OutboxFailed => OutboxLeft;
+    "read_books": ReadBooks => BookPage;
+    "ended": Ended => Vec<String>;
+    "sum_up": SumUp => SumsUp;
+    "empty": Empty => Emptied;
     "next_alarm": NextAlarm => Option<i64>;
 }
 

@@ -394,7 +394,15 @@ impl Charge {
 
     /// Whether the lines make the total: holds for every charge, also one read back from a usage row.
     pub fn explains_itself(&self) -> bool {
-        sum(&self.lines) == Ok(self.total)
+        self.sum() == Ok(self.total)
+    }
+
+    /// What the lines come to, whatever the total says.
+    ///
+    /// # Errors
+    /// When that is beyond any price.
+    pub fn sum(&self) -> Result<Nanos, MoneyError> {
+        sum(&self.lines)
     }
 
     /// The same, charging only a share of each line: the account's own provider key served. Divided and rounded up once, from

@@ -13,6 +13,8 @@ use super::{
 };
 use crate::{
     api::{self, World, deliver, run_billing},
+    books::reconcile_some,
+    database::Database,
     usage::{content, rankings, rollup, statistics::gather},
 };
 
@@ -57,5 +59,13 @@ pub async fn scheduled(event: ScheduledEvent, env: Env, context: ScheduleContext
     }
     if let Err(error) = deliver(&edge).await {
         console_error!("the log destinations wait for the next run: {error}");
+    }
+    match reconcile_some(&edge, 0, at).await {
+        Ok(lines) => lines.iter().for_each(|line| console_error!("{line}")),
+        Err(error) => console_error!("the reconciliation waits for the next run: {error}"),
+    }
+    let ended = "UPDATE cron_runs SET ended_at = ?1";
+    if let Err(error) = edge.query(ended, &[at.into()]).await {
+        console_error!("the end of the cron is not on record: {error}");
     }
 }

@@ -81,6 +81,7 @@ fn usual(n: usize) -> Value {
             user_agent: Some("OpenAI/Python 2.8.1".into()),
             session_id: Some(id("session-")),
             external_user: Some(format!("user-{}", n % 500)),
+            trace: None,
         },
         attempts: vec![attempt],
         charge: Some(charge),

@@ -1,14 +1,15 @@
 // `npm run operator`: accounts, credits, keys and the catalog of a running gateway, as its operator types them.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { after, before, describe, test } from "node:test";
 import { at } from "../../scripts/lib/project.mjs";
-import { chat } from "../e2e/client.mjs";
+import { chat, settled } from "../e2e/client.mjs";
+import { compile, testCatalog } from "../e2e/catalog.mjs";
 import { startGateway } from "../e2e/gateway.mjs";
 import { Browser, peopleVars } from "../e2e/people.mjs";
 
@@ -173,6 +174,83 @@ test("the catalog: the version in force, and another one", async (t) => {
   assert.match((await refusal(["catalog", "publish", wrong])).line, /400/);
   assert.match((await refusal(["catalog", "publish", join(folder, "none.json")])).line, /There is no .*none\.json/);
   assert.equal((await answer("catalog")).data.version, data.version);
+});
+
+describe("the books", () => {
+  test("reconcile says that all agrees, and with an exit code what does not", async () => {
+    const { account: id, key } = await gateway.createAccount({ usd: "5" });
+    const { id: generation } = await chat(gateway, key, { model: "test/openai" });
+    await settled(gateway, id);
+    const clean = await answer("reconcile", "--account", id);
+    assert.deepEqual([clean.data[0].matched, clean.data[0].differences, clean.findings], [1, 0, undefined]);
+    await gateway.d1("UPDATE usage SET cost = cost + 1 WHERE id = ?", generation);
+    const { code, out } = await run(["reconcile", "--account", id, "--json"]);
+    assert.equal(code, 1);
+    const { findings } = JSON.parse(out);
+    assert.deepEqual(findings.map(({ kind, difference }) => [kind, difference]).sort(), [["charge_total", "0.000000001"], ["row_cost", "0.000000001"]]);
+    const told = await run(["reconcile", "--account", id]);
+    assert.match(told.err, new RegExp(`${id}: row_cost: ${generation}: expected `));
+    assert.match((await run(["reconcile", "findings", "--account", id])).out, /row_cost/);
+    await gateway.d1("UPDATE usage SET cost = cost - 1 WHERE id = ?", generation);
+    assert.equal((await run(["reconcile", "--account", id])).code, 0);
+    assert.equal((await run(["reconcile", "findings", "--account", id])).out, "none\n");
+    assert.match((await run(["reconcile", "findings", "--all", "--account", id])).out, /row_cost/);
+    assert.match((await refusal(["reconcile", "--account", "acc_nobody"])).line, /404 .*acc_nobody/);
+  });
+
+  test("the audit log tells who did what", async () => {
+    const id = await account("audited");
+    await answer("grant", id, "1", "--note", "first");
+    const { data } = await answer("audit", "--account", id);
+    assert.deepEqual(data.map(({ actor, action }) => [actor, action]), [["operator", "grant"], ["operator", "account.create"]]);
+    assert.equal((await answer("audit", "--account", id, "--action", "account.")).data.length, 1);
+    assert.equal((await answer("audit", "--account", id, "--since", "2999-01-01")).data.length, 0);
+    assert.match((await refusal(["audit", "--since", "yesterday"])).line, /400 .*since/);
+    assert.match((await run(["audit", "--account", id])).out, /^seq +at +actor +action/m);
+  });
+
+  test("health has every part, and fails where one is not well", async () => {
+    await gateway.scheduled();
+    const { data } = await answer("health");
+    assert.deepEqual(data.map(({ part, ok }) => [part, ok]).sort(), ["accounts", "books", "catalog", "cron", "d1", "kv"].map((part) => [part, true]));
+    await gateway.d1("UPDATE cron_runs SET ended_at = 1");
+    const { code, out } = await run(["health"]);
+    assert.equal(code, 1);
+    assert.match(out, /^cron +false/m);
+    await gateway.scheduled();
+  });
+
+  test("providers' keys: which are set, never the keys", async (t) => {
+    const folder = await mkdtemp(join(tmpdir(), "patchbay-cli-"));
+    t.after(() => rm(folder, { recursive: true }));
+    const file = join(folder, "catalog.json");
+    writeFileSync(file, await compile(testCatalog()));
+    const { data } = await answer("providers", file);
+    const of = Object.fromEntries(data.map(({ slug, secret, status }) => [slug, [secret, status]]));
+    assert.deepEqual([of["one-openai"], of.spare], [["TEST_UPSTREAM_KEY", "set"], ["SPARE_KEY", "missing"]]);
+    assert.ok(!(await run(["providers", file])).out.includes("test-key"));
+  });
+
+  test("an account's data: exported into a file, deleted only when it is meant", async (t) => {
+    const folder = await mkdtemp(join(tmpdir(), "patchbay-cli-"));
+    t.after(() => rm(folder, { recursive: true }));
+    const { account: id, key } = await gateway.createAccount({ usd: "5", name: "to be forgotten" });
+    const { id: generation } = await chat(gateway, key, { model: "test/openai" });
+    await settled(gateway, id);
+    const file = join(folder, "export.jsonl");
+    const { data } = await answer("accounts", "export", id, file);
+    const lines = readFileSync(file, "utf8").trim().split("\n").map((line) => JSON.parse(line));
+    assert.equal(lines.length, data.lines);
+    assert.ok(lines.some(({ table, row }) => table === "usage" && row.id === generation));
+    const plain = await run(["accounts", "export", id]);
+    assert.equal(plain.out.trim().split("\n").length, lines.length + 1, "the same on standard output, and the log of the first export");
+    const { line, rest } = await refusal(["accounts", "delete", id]);
+    assert.match(line + rest, /cannot be undone.*--yes/s);
+    assert.equal((await answer("accounts", "delete", id, "--yes")).data.done, true);
+    assert.equal((await answer("accounts", "delete", id, "--yes")).data.done, true);
+    assert.equal((await chat(gateway, key, { model: "test/openai" })).status, 401);
+    assert.ok(!(await run(["accounts"])).out.includes(id));
+  });
 });
 
 test("for people: lines and tables", async () => {

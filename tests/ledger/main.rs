@@ -10,6 +10,7 @@
 )]
 
 mod corrections;
+mod drill;
 mod examples;
 mod funds;
 mod model;

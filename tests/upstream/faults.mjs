@@ -54,7 +54,7 @@ const FAULTS = [
 /** One, two, three and four bytes a character, joined and unjoined. */
 export const MULTIBYTE = 'Grüße aus Köln, 世界 и мир: 👋🏽 👩‍👩‍👧 naïve — „déjà vu“ ✓';
 
-const USAGE_FIELDS = { in: 'input', out: 'output', read: 'cacheRead', write: 'cacheWrite5m', writehr: 'cacheWrite1h', think: 'reasoning', nanodollars: 'cost' };
+const USAGE_FIELDS = { in: 'input', out: 'output', read: 'cacheRead', write: 'cacheWrite5m', writehr: 'cacheWrite1h', think: 'reasoning', nanodollars: 'cost', audioin: 'audioIn', audioout: 'audioOut', imageout: 'imageOut' };
 
 export class ScriptError extends Error {}
 

@@ -7,6 +7,7 @@
 //! corrections under different reasons follow one another. Request and reason are the correction's id: a repeat answers what
 //! the first did.
 
+use super::finish::Finish;
 use super::{Entry, Facts, Ledger, LedgerError, time, word};
 use crate::credits::money::Nanos;
 use crate::credits::ops::{Correct, Corrected, Entries, EntryView, Outcome};
@@ -29,8 +30,7 @@ impl<S: Sql> Ledger<S> {
         }
         self.transaction(|| {
             let settled = self
-                .finish_of(&request.id)?
-                .filter(|finish| finish.result.outcome == Outcome::Settled)
+                .settlement_of(&request.id)?
                 .ok_or(LedgerError::NotSettled)?;
             if let Some(first) = self.correction(request, settled.result.charged)? {
                 return if first.cost == request.cost {
@@ -108,6 +108,12 @@ impl<S: Sql> Ledger<S> {
         .collect()
     }
 
+    /// The settlement under this id, late ones included.
+    pub(super) fn settlement_of(&self, id: &str) -> Result<Option<Finish>, LedgerError> {
+        let finish = self.finish_of(id)?;
+        Ok(finish.filter(|finish| finish.result.outcome == Outcome::Settled))
+    }
+
     /// What was answered to this correction when it was first posted.
     fn correction(
         &self,
@@ -143,7 +149,7 @@ impl<S: Sql> Ledger<S> {
     }
 
     /// The time whose periods a settlement was counted in: a clock that steps back stays in the newer period.
-    fn counted_at(&self, seq: i64, key_hash: &str) -> Result<i64, LedgerError> {
+    pub(super) fn counted_at(&self, seq: i64, key_hash: &str) -> Result<i64, LedgerError> {
         let row = self.row(
             "SELECT MAX(at) FROM entries WHERE seq <= ? AND key_hash = ? AND kind IN ('settle', 'late_settle')",
             &[seq.into(), key_hash.into()],

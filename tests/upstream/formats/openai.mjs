@@ -87,8 +87,19 @@ function usageOf(answer, how) {
     completion_tokens: usage.output,
     total_tokens: usage.input + usage.output,
     ...(usage.cost !== undefined && { cost: usage.cost / 1e9 }),
-    prompt_tokens_details: { cached_tokens: usage.cacheRead, audio_tokens: 0 },
-    completion_tokens_details: { reasoning_tokens: usage.reasoning, audio_tokens: 0, accepted_prediction_tokens: 0, rejected_prediction_tokens: 0 },
+    ...(usage.cacheWrite1h && { cache_creation: { ephemeral_5m_input_tokens: usage.cacheWrite5m, ephemeral_1h_input_tokens: usage.cacheWrite1h } }),
+    prompt_tokens_details: {
+      cached_tokens: usage.cacheRead,
+      audio_tokens: usage.audioIn ?? 0,
+      ...(usage.cacheWrite5m && !usage.cacheWrite1h && { cache_write_tokens: usage.cacheWrite5m }),
+    },
+    completion_tokens_details: {
+      reasoning_tokens: usage.reasoning,
+      audio_tokens: usage.audioOut ?? 0,
+      ...(usage.imageOut && { image_tokens: usage.imageOut }),
+      accepted_prediction_tokens: 0,
+      rejected_prediction_tokens: 0,
+    },
   };
 }
 

@@ -1,0 +1,195 @@
+//! The audit's statements in D1: usage rows to be judged, the place of a walk, findings.
+
+use serde_json::{Value, json};
+
+use super::{audit::KeptRow, finding::Finding};
+use crate::{
+    credits::sql::SqlValue,
+    database::{Database, Row, Statement},
+    error::{Error, Result},
+};
+
+/// Rows by id, whatever their account. The list leads, so that each is looked up.
+const ROWS: &str = "
+    SELECT usage.id, account, key_hash, status, cost, prompt_tokens,
+        cache_read_tokens + cache_write_5m_tokens + cache_write_1h_tokens AS cached_tokens, completion_tokens,
+        upstream_cost, charge
+    FROM json_each(?1) AS item CROSS JOIN usage ON usage.id = item.value";
+const CORRECTIONS: &str = "
+    SELECT generation, reason, change FROM json_each(?2) AS item CROSS JOIN corrections
+    ON generation = item.value AND account = ?1";
+const IDS_OF: &str =
+    "SELECT seq, id FROM usage WHERE account = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3";
+const WALK: &str = "SELECT state, revision, started_at FROM reconcile_walks WHERE account = ?1";
+/// Only where nobody else was faster.
+const KEEP_WALK: &str = "
+    INSERT INTO reconcile_walks (account, state, revision, started_at, finished_at, result)
+    VALUES (?1, ?2, 1, ?4, ?5, ?6)
+    ON CONFLICT (account) DO UPDATE SET state = excluded.state, revision = revision + 1, started_at = excluded.started_at,
+        finished_at = COALESCE(excluded.finished_at, finished_at), result = COALESCE(excluded.result, result)
+    WHERE revision = ?3
+    RETURNING revision";
+const KEEP_FINDINGS: &str = "
+    INSERT INTO reconcile_findings (account, kind, subject, expected, found, difference, first_seen_at, last_seen_at)
+    SELECT ?1, value ->> '$.kind', value ->> '$.subject', value ->> '$.expected', value ->> '$.found',
+        value ->> '$.difference', ?3, ?3
+    FROM json_each(?2) WHERE true
+    ON CONFLICT (account, kind, subject) DO UPDATE SET expected = excluded.expected, found = excluded.found,
+        difference = excluded.difference, last_seen_at = excluded.last_seen_at, closed_at = NULL,
+        first_seen_at = IIF(closed_at IS NULL, first_seen_at, excluded.first_seen_at)";
+const CLOSE: &str = "
+    UPDATE reconcile_findings SET closed_at = ?3 WHERE account = ?1 AND closed_at IS NULL AND last_seen_at < ?2";
+
+/// Findings, the newest first. Parameters: account or NULL, 1 for open ones or 0 for all, below which number, how many.
+pub const FINDINGS: &str = "
+    SELECT seq, account, kind, subject, expected, found, difference, first_seen_at, last_seen_at, closed_at
+    FROM reconcile_findings
+    WHERE (?1 IS NULL OR account = ?1) AND (?2 = 0 OR closed_at IS NULL) AND seq < ?3 ORDER BY seq DESC LIMIT ?4";
+/// What the walks came to. Parameters: account or NULL, after which account, how many.
+pub const WALKS: &str = "
+    SELECT account, state IS NOT NULL AS under_way, started_at, finished_at, result,
+        (SELECT count(*) FROM reconcile_findings AS f WHERE f.account = w.account AND closed_at IS NULL) AS open_findings
+    FROM reconcile_walks AS w WHERE (?1 IS NULL OR account = ?1) AND account > ?2 ORDER BY account LIMIT ?3";
+
+/// A walk as it is kept.
+pub(super) struct KeptWalk {
+    pub(super) state: Option<String>,
+    pub(super) revision: i64,
+    pub(super) started_at: i64,
+}
+
+pub(super) async fn rows(store: &impl Database, ids: &[&str]) -> Result<Vec<(String, KeptRow)>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let param = json!(ids).to_string();
+    let rows = store.query(ROWS, &[param.as_str().into()]).await?;
+    rows.iter().map(kept_row).collect()
+}
+
+fn kept_row(row: &Row) -> Result<(String, KeptRow)> {
+    let count = |name| number(row, name).map(|n| u64::try_from(n).unwrap_or(0));
+    let kept = KeptRow {
+        account: text(row, "account")?,
+        key_hash: text(row, "key_hash")?,
+        status: text(row, "status")?,
+        cost: number(row, "cost")?,
+        prompt: count("prompt_tokens")?,
+        cached: count("cached_tokens")?,
+        completion: count("completion_tokens")?,
+        upstream_cost: row.get("upstream_cost").and_then(Value::as_i64),
+        charge: row.get("charge").and_then(Value::as_str).map(str::to_owned),
+    };
+    Ok((text(row, "id")?, kept))
+}
+
+/// Changes of cost by generation and reason.
+pub(super) async fn corrections(
+    store: &impl Database,
+    account: &str,
+    ids: &[&str],
+) -> Result<Vec<((String, String), i64)>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let param = json!(ids).to_string();
+    let params = [account.into(), param.as_str().into()];
+    let rows = store.query(CORRECTIONS, &params).await?;
+    let read = |row: &Row| {
+        let name = (text(row, "generation")?, text(row, "reason")?);
+        Ok((name, number(row, "change")?))
+    };
+    rows.iter().map(read).collect()
+}
+
+/// The ids of an account's rows after a number, with their numbers.
+pub(super) async fn ids_of(
+    store: &impl Database,
+    account: &str,
+    after: i64,
+    max: i64,
+) -> Result<Vec<(i64, String)>> {
+    let params = [account.into(), after.into(), max.into()];
+    let rows = store.query(IDS_OF, &params).await?;
+    let read = |row: &Row| Ok((number(row, "seq")?, text(row, "id")?));
+    rows.iter().map(read).collect()
+}
+
+pub(super) async fn walk(store: &impl Database, account: &str) -> Result<Option<KeptWalk>> {
+    let rows = store.query(WALK, &[account.into()]).await?;
+    let read = |row: &Row| {
+        Ok(KeptWalk {
+            state: row.get("state").and_then(Value::as_str).map(str::to_owned),
+            revision: number(row, "revision")?,
+            started_at: number(row, "started_at")?,
+        })
+    };
+    rows.first().map(read).transpose()
+}
+
+/// What a walk leaves behind.
+pub(super) struct Left<'a> {
+    pub(super) account: &'a str,
+    pub(super) state: Option<String>,
+    /// The revision that was read.
+    pub(super) revision: i64,
+    pub(super) started_at: i64,
+    pub(super) findings: &'a [Finding],
+    /// Of a whole walk: what it counted.
+    pub(super) result: Option<String>,
+    pub(super) now: i64,
+}
+
+impl Left<'_> {
+    /// The statements that keep it, the walk's own row first.
+    pub(super) fn statements(&self) -> Result<Vec<Statement<'static>>> {
+        let finished = self.result.is_some().then_some(self.now);
+        let mut statements: Vec<Statement<'static>> = vec![(
+            KEEP_WALK,
+            vec![
+                self.account.into(),
+                self.state.as_deref().into(),
+                self.revision.into(),
+                self.started_at.into(),
+                finished.into(),
+                self.result.as_deref().into(),
+            ],
+        )];
+        if !self.findings.is_empty() {
+            let findings = serde_json::to_string(self.findings)
+                .map_err(|error| Error::internal(error.to_string()))?;
+            let params: Vec<SqlValue> = vec![
+                self.account.into(),
+                findings.as_str().into(),
+                self.now.into(),
+            ];
+            statements.push((KEEP_FINDINGS, params));
+        }
+        if finished.is_some() {
+            let params = vec![self.account.into(), self.started_at.into(), self.now.into()];
+            statements.push((CLOSE, params));
+        }
+        Ok(statements)
+    }
+}
+
+pub(super) fn number(row: &Row, name: &str) -> Result<i64> {
+    row.get(name)
+        .and_then(Value::as_i64)
+        .ok_or_else(|| unlike(name))
+}
+
+/// A column's text.
+///
+/// # Errors
+/// Where there is none.
+pub fn text(row: &Row, name: &str) -> Result<String> {
+    row.get(name)
+        .and_then(Value::as_str)
+        .map(str::to_owned)
+        .ok_or_else(|| unlike(name))
+}
+
+fn unlike(name: &str) -> Error {
+    Error::internal(format!("a row in D1 does not have the column {name}"))
+}
