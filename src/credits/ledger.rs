@@ -63,7 +63,7 @@ mod schema;
 mod tally;
 mod watch;
 
-use std::cell::Cell;
+use std::{cell::Cell, panic::AssertUnwindSafe};
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -99,7 +99,7 @@ pub struct Ledger<S> {
     sql: S,
     terms: Terms,
     /// Taken while a call works on it: one that fails or panics leaves none behind, and what is not remembered is read again.
-    memory: Cell<Option<Box<Memory>>>,
+    memory: AssertUnwindSafe<Cell<Option<Box<Memory>>>>,
 }
 
 impl<S: Sql> Ledger<S> {
@@ -111,7 +111,7 @@ impl<S: Sql> Ledger<S> {
         let ledger = Self {
             sql,
             terms: Terms::default(),
-            memory: Cell::new(None),
+            memory: AssertUnwindSafe(Cell::new(None)),
         };
         ledger.migrate()?;
         Ok(ledger)

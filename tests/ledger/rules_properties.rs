@@ -305,6 +305,24 @@ struct World {
     model: Model,
 }
 
+/// Calls, dying at the given statement and then once more.
+fn call<C: Call>(
+    account: &Account,
+    request: &C,
+    crash: Option<u32>,
+) -> Result<C::Reply, LedgerError> {
+    if let Some(nth) = crash {
+        account.store.crash_at(nth);
+    }
+    let answer = account.call(request);
+    if !account.store.is_dead() {
+        account.store.disarm();
+        return answer;
+    }
+    account.restart();
+    account.call(request)
+}
+
 impl World {
     fn new() -> Self {
         let mut terms = Terms {
@@ -330,20 +348,6 @@ impl World {
                 terms,
             },
         }
-    }
-
-    /// Calls, dying at the given statement and then once more.
-    fn call<C: Call>(&self, request: &C, crash: Option<u32>) -> Result<C::Reply, LedgerError> {
-        if let Some(nth) = crash {
-            self.account.store.crash_at(nth);
-        }
-        let answer = self.account.call(request);
-        if !self.account.store.is_dead() {
-            self.account.store.disarm();
-            return answer;
-        }
-        self.account.restart();
-        self.account.call(request)
     }
 
     fn run(&mut self, step: &Step, crash: Option<u32>) {
@@ -385,11 +389,11 @@ impl World {
                     origin: format!("guard-{origin}"),
                     budgets: budgets.clone(),
                 };
-                self.call(&put, crash).unwrap();
+                call(&self.account, &put, crash).unwrap();
                 self.model.budgets.insert(origin, budgets);
             }
             Step::AccountLimits(limits) => {
-                self.call(&LimitsPut { limits }, crash).unwrap();
+                call(&self.account, &LimitsPut { limits }, crash).unwrap();
                 self.model.account = limits;
             }
             Step::KeyLimits {
@@ -404,7 +408,7 @@ impl World {
                     include_byok,
                     ..key(KEYS[at])
                 };
-                self.call(&put, crash).unwrap();
+                call(&self.account, &put, crash).unwrap();
                 self.model.keys[at] = put;
             }
             Step::Restart => self.account.restart(),
@@ -426,7 +430,7 @@ impl World {
             ttl_ms: 5 * MINUTE,
             ..hold(&format!("gen-{id}"), KEYS[key], amount)
         };
-        let reply = self.call(&request, crash).unwrap();
+        let reply = call(&self.account, &request, crash).unwrap();
         let mut expected = self.model.refuses(asked, now);
         if expected.is_some() {
             // Room is made of what is due, but not for limits that only time lifts.
@@ -485,7 +489,7 @@ impl World {
         } else {
             fee(byok) * left / byok
         };
-        let finished = self.call(&request, crash).unwrap();
+        let finished = call(&self.account, &request, crash).unwrap();
         assert_eq!(finished.charged.get(), amount - waived);
         if one.state != State::Expired {
             one.tokens = tokens;
@@ -496,7 +500,7 @@ impl World {
             byok,
         };
         assert_eq!(
-            self.call(&request, None).unwrap(),
+            call(&self.account, &request, None).unwrap(),
             finished,
             "a repetition changes nothing"
         );
@@ -513,7 +517,7 @@ impl World {
             key_hash: KEYS[one.key].to_owned(),
             ..void(&format!("gen-{id}"))
         };
-        self.call(&request, crash).unwrap();
+        call(&self.account, &request, crash).unwrap();
         one.tokens = 0;
         one.state = State::Voided;
     }
@@ -533,7 +537,7 @@ impl World {
             cost: nanos(cost),
             reason: "price".into(),
         };
-        self.call(&request, crash).unwrap();
+        call(&self.account, &request, crash).unwrap();
         one.corrected = true;
         one.state = State::Settled {
             at,
