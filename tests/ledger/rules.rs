@@ -584,3 +584,19 @@ fn limits_and_budgets_write_no_row_more() {
     // One look more at what is in flight.
     assert_eq!(limited, (5, 10));
 }
+
+#[test]
+fn a_settlement_that_comes_late_counts_for_the_member_too() {
+    let account = open(Terms::default(), 1_000);
+    put(
+        &account,
+        "guard-1",
+        vec![budget("m", Scope::EachMember, None, 100)],
+    );
+    account.ok(&of("gen-1", "k", Some("alice"), 50));
+    account.later(10 * MINUTE);
+    account.ok(&patchbay::credits::ops::Expire {});
+    account.ok(&settle("gen-1", 80));
+    let state = beyond(account.ok(&of("gen-2", "other", Some("alice"), 30)));
+    assert_eq!(state.spent, nanos(80));
+}

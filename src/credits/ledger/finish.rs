@@ -23,6 +23,7 @@ struct OpenHold {
     key_hash: String,
     amount: Nanos,
     admitted: Admitted,
+    member: Option<String>,
     draft: String,
 }
 
@@ -289,6 +290,13 @@ impl<S: Sql> Ledger<S> {
                     note: None,
                     facts: hold.admitted.facts(hold.admitted.tokens),
                 };
+                if let Some(member) = &hold.member {
+                    // For a settlement that comes late: the hold, which knew whose the key is, is gone then.
+                    self.rows(
+                        "UPDATE keys SET member = ? WHERE hash = ? AND member IS NULL",
+                        &[member.as_str().into(), hold.key_hash.as_str().into()],
+                    )?;
+                }
                 let before = (self.balance()?, Nanos::ZERO);
                 self.close(&entry, before, &hold.draft, now_ms)?;
             }
@@ -403,7 +411,7 @@ impl<S: Sql> Ledger<S> {
 
     fn open_hold(&self, id: &str) -> Result<Option<OpenHold>, LedgerError> {
         self.row(
-            "SELECT id, key_hash, amount, began, tokens, free, draft FROM holds WHERE id = ?",
+            "SELECT id, key_hash, amount, began, tokens, free, member, draft FROM holds WHERE id = ?",
             &[id.into()],
         )?
         .map(|mut row| Ok(OpenHold::read(&mut row)?))
@@ -441,7 +449,7 @@ impl<S: Sql> Ledger<S> {
     fn due_holds(&self, now_ms: i64) -> Result<Vec<OpenHold>, LedgerError> {
         let limit = i64::try_from(EXPIRE_BATCH + 1).map_err(|_| LedgerError::OutOfRange)?;
         self.rows(
-            "SELECT id, key_hash, amount, began, tokens, free, draft FROM holds WHERE release_at <= ? ORDER BY release_at, id LIMIT ?",
+            "SELECT id, key_hash, amount, began, tokens, free, member, draft FROM holds WHERE release_at <= ? ORDER BY release_at, id LIMIT ?",
             &[now_ms.into(), limit.into()],
         )?
         .into_iter()
@@ -457,6 +465,7 @@ impl OpenHold {
             key_hash: row.take()?,
             amount: row.take()?,
             admitted: Admitted::read(row)?,
+            member: row.take()?,
             draft: row.take()?,
         })
     }
