@@ -27,3 +27,24 @@ pub trait Transactions: Database {
         statements: &[Statement<'_>],
     ) -> impl Future<Output = Result<Vec<Vec<Row>>>>;
 }
+
+/// A real SQLite with the product's migrations, for tests.
+#[cfg(test)]
+pub fn migrated() -> rusqlite::Connection {
+    let database = rusqlite::Connection::open_in_memory().unwrap();
+    migrate(&database);
+    database
+}
+
+/// Runs the product's migrations, for tests.
+#[cfg(test)]
+pub fn migrate(database: &rusqlite::Connection) {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
+    let files = std::fs::read_dir(folder).unwrap();
+    let mut paths: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+    paths.sort();
+    for path in paths {
+        let migration = std::fs::read_to_string(path).unwrap();
+        database.execute_batch(&migration).unwrap();
+    }
+}

@@ -28,7 +28,7 @@ pub mod rules;
 pub mod sample;
 pub mod store;
 #[cfg(test)]
-pub mod test_world;
+pub(crate) mod test_world;
 pub mod trace;
 
 /// The word that binds sealed configurations, where provider keys have their provider's slug.

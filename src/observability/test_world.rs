@@ -63,18 +63,7 @@ pub struct Inner {
 
 impl World {
     pub fn new() -> Self {
-        let database = Connection::open_in_memory().unwrap();
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
-        let mut paths: Vec<_> = std::fs::read_dir(folder)
-            .unwrap()
-            .map(|file| file.unwrap().path())
-            .collect();
-        paths.sort();
-        for path in paths {
-            database
-                .execute_batch(&std::fs::read_to_string(path).unwrap())
-                .unwrap();
-        }
+        let database = crate::database::migrated();
         database.execute_batch("INSERT INTO accounts (id, name, created_at) VALUES ('acc', 'a', 0), ('other', 'o', 0)").unwrap();
         let world = Self(Rc::new(Inner {
             database,

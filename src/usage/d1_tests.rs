@@ -25,14 +25,7 @@ impl Store {
 
     /// The migrations on a fresh database.
     pub fn on(database: Connection) -> Self {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
-        let files = std::fs::read_dir(folder).unwrap();
-        let mut paths: Vec<_> = files.map(|file| file.unwrap().path()).collect();
-        paths.sort();
-        for path in paths {
-            let migration = std::fs::read_to_string(path).unwrap();
-            database.execute_batch(&migration).unwrap();
-        }
+        crate::database::migrate(&database);
         Self {
             database,
             left: Cell::new(None),

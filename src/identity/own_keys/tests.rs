@@ -74,19 +74,7 @@ impl OwnKeyCopies for Stores {
 }
 
 fn stores() -> Stores {
-    let d1 = Connection::open_in_memory().unwrap();
-    for migration in [
-        include_str!("../../../migrations/0001_init.sql"),
-        include_str!("../../../migrations/0003_byok.sql"),
-        include_str!("../../../migrations/0020_management_keys.sql"),
-        include_str!("../../../migrations/0021_people.sql"),
-        include_str!("../../../migrations/0028_guardrails.sql"),
-        include_str!("../../../migrations/0025_limits.sql"),
-        include_str!("../../../migrations/0034_contents.sql"),
-        include_str!("../../../migrations/0038_destinations.sql"),
-    ] {
-        d1.execute_batch(migration).unwrap();
-    }
+    let d1 = crate::database::migrated();
     d1.execute_batch("INSERT INTO accounts VALUES ('acc_1', 'one', 0), ('acc_2', 'two', 0)")
         .unwrap();
     Stores {

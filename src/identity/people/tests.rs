@@ -75,19 +75,7 @@ impl Transactions for Store {
 }
 
 fn store() -> Store {
-    let connection = Connection::open_in_memory().unwrap();
-    for migration in [
-        include_str!("../../../migrations/0001_init.sql"),
-        include_str!("../../../migrations/0003_byok.sql"),
-        include_str!("../../../migrations/0020_management_keys.sql"),
-        include_str!("../../../migrations/0021_people.sql"),
-        include_str!("../../../migrations/0022_sign_in.sql"),
-        include_str!("../../../migrations/0023_app_codes.sql"),
-        include_str!("../../../migrations/0028_guardrails.sql"),
-        include_str!("../../../migrations/0034_contents.sql"),
-    ] {
-        connection.execute_batch(migration).unwrap();
-    }
+    let connection = crate::database::migrated();
     let accounts = "INSERT INTO accounts VALUES ('acc_1', 'one', 0), ('acc_2', 'two', 0)";
     connection.execute_batch(accounts).unwrap();
     Store(RefCell::new(connection))

@@ -29,15 +29,7 @@ struct Store {
 
 impl Store {
     fn new() -> Self {
-        let database = Connection::open_in_memory().unwrap();
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
-        let files = std::fs::read_dir(folder).unwrap();
-        let mut paths: Vec<_> = files.map(|file| file.unwrap().path()).collect();
-        paths.sort();
-        for path in paths {
-            let migration = std::fs::read_to_string(path).unwrap();
-            database.execute_batch(&migration).unwrap();
-        }
+        let database = crate::database::migrated();
         Self {
             database,
             snapshot: RefCell::default(),
