@@ -772,10 +772,8 @@ fn a_crash_at_any_statement_of_any_change_loses_and_repeats_nothing() {
             }
             crashes += 1;
         }
-        let reads_only = matches!(
-            life()[victim],
-            Step::Clock(_) | Step::Peek | Step::Deliver(_)
-        );
+        let step = &life()[victim];
+        let reads_only = matches!(step, Step::Clock(_) | Step::Peek | Step::Deliver(_));
         assert!(reads_only || crashes > 0, "step {victim} was never hit");
     }
 }
@@ -793,13 +791,9 @@ fn a_crash_while_the_tables_are_made_leaves_a_ledger_that_opens() {
         assert!(first.is_err());
         store.reopen();
         let ledger = patchbay::credits::ledger::Ledger::new(std::rc::Rc::clone(&store)).unwrap();
+        let account = "acme".to_owned();
         ledger
-            .open(
-                &patchbay::credits::ops::Open {
-                    account: "acme".to_owned(),
-                },
-                1,
-            )
+            .open(&patchbay::credits::ops::Open { account }, 1)
             .unwrap();
     }
 }
