@@ -21,5 +21,5 @@ mod walk;
 pub use audit::{Audit, Drift, KeptRow};
 pub use d1::{FINDINGS, WALKS, text};
 pub use finding::{Finding, Kind};
-pub use schedule::{EVERY_MS, STEPS_PER_RUN, reconcile_some};
+pub use schedule::{EVERY_MS, STEPS_PER_RUN, reconcile_some, rows_since};
 pub use walk::{PAGE, Progress, step};

@@ -14,6 +14,20 @@ pub const STEPS_PER_RUN: usize = 6;
 /// Accounts looked at in one run, where they are small.
 const ACCOUNTS_PER_RUN: usize = 4;
 
+const DAY_MS: i64 = 86_400_000;
+/// Days of raw usage rows where the deployment does not say.
+const RAW_DAYS: i64 = 90;
+
+/// The time since when usage rows are still there, by what the variable `USAGE_RAW_DAYS` says: days, or 0 for ever. A day less than
+/// they are kept, because rows go by when their requests began.
+pub fn rows_since(raw_days: Option<&str>, now: i64) -> i64 {
+    let days = raw_days.and_then(|text| text.trim().parse().ok());
+    match days.unwrap_or(RAW_DAYS) {
+        0 => 0,
+        days => now - (days - 1).clamp(0, 36_500) * DAY_MS,
+    }
+}
+
 const PROGRESS: &str = "SELECT account, began_at FROM reconcile_progress";
 const KEEP_PROGRESS: &str = "
     UPDATE reconcile_progress SET account = ?1, began_at = ?2 WHERE account = ?3 AND began_at = ?4";
@@ -77,4 +91,23 @@ async fn keep(
         before.1.into(),
     ];
     store.query(KEEP_PROGRESS, &params).await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_that_are_cleared_away_are_not_missed() {
+        let now = 1_000 * DAY_MS;
+        for (said, days) in [
+            (None, 89),
+            (Some("30"), 29),
+            (Some(" 7 "), 6),
+            (Some("much"), 89),
+        ] {
+            assert_eq!(rows_since(said, now), now - days * DAY_MS, "{said:?}");
+        }
+        assert_eq!(rows_since(Some("0"), now), 0);
+    }
 }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     api::{self, World, deliver, run_billing},
-    books::reconcile_some,
+    books::{reconcile_some, rows_since},
     database::Database,
     usage::{content, rankings, rollup, statistics::gather},
 };
@@ -60,7 +60,8 @@ pub async fn scheduled(event: ScheduledEvent, env: Env, context: ScheduleContext
     if let Err(error) = deliver(&edge).await {
         console_error!("the log destinations wait for the next run: {error}");
     }
-    match reconcile_some(&edge, 0, at).await {
+    let since = rows_since(edge.var("USAGE_RAW_DAYS").as_deref(), at);
+    match reconcile_some(&edge, since, at).await {
         Ok(lines) => lines.iter().for_each(|line| console_error!("{line}")),
         Err(error) => console_error!("the reconciliation waits for the next run: {error}"),
     }

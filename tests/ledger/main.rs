@@ -18,5 +18,6 @@ mod model;
 mod properties;
 mod rules;
 mod rules_properties;
+mod soak;
 mod store;
 mod usage_rows;

@@ -15,7 +15,7 @@ use crate::model::Model;
 use crate::store::{Account, D1, DAY, MINUTE, grant, hold, key, nanos, settle, void};
 
 #[derive(Debug, Clone)]
-enum Step {
+pub enum Step {
     Grant {
         id: u8,
         amount: i64,
@@ -80,7 +80,7 @@ enum Step {
     FlushFailed,
 }
 
-fn step() -> impl Strategy<Value = Step> {
+pub fn step() -> impl Strategy<Value = Step> {
     let id = 0u8..14;
     let key = prop_oneof![8 => Just(0u8), 3 => Just(1u8), 1 => Just(2u8)];
     let reset = prop_oneof![
@@ -150,8 +150,8 @@ struct Batch {
     delivered: bool,
 }
 
-struct World {
-    account: Account,
+pub struct World {
+    pub account: Account,
     model: Model,
     d1: D1,
     in_flight: Vec<Batch>,
@@ -171,7 +171,7 @@ impl World {
         world
     }
 
-    fn with_keys() -> Self {
+    pub fn with_keys() -> Self {
         let mut world = Self::new();
         for hash in [0, 1].map(key_hash) {
             world.account.ok(&key(&hash));
@@ -202,7 +202,7 @@ impl World {
         (self.account.call(request), true)
     }
 
-    fn run(&mut self, step: &Step, crash: Option<u32>) {
+    pub fn run(&mut self, step: &Step, crash: Option<u32>) {
         let now = self.account.now.get();
         match step {
             Step::Grant { id, amount } => {
@@ -394,7 +394,7 @@ impl World {
     }
 
     /// What must hold after every step, read behind the ledger's back where it can be.
-    fn check(&self) {
+    pub fn check(&self) {
         let store = &self.account.store;
         let totals = self.account.snapshot();
         assert_eq!(
@@ -459,7 +459,7 @@ impl World {
     }
 
     /// The alarm runs until nothing is left, stale batches arrive once more: D1 has one row per request, and it is the right one.
-    fn drain(&mut self) {
+    pub fn drain(&mut self) {
         // Any correction of the credits looks at the lots: what is left of each is what charges one by one would have left.
         let request = AddCredits {
             kind: Fund::Coupon,
@@ -541,101 +541,6 @@ proptest! {
         }
         world.drain();
     }
-}
-
-/// What one thread of the soak did.
-#[derive(Default)]
-struct Soaked {
-    operations: std::sync::atomic::AtomicU64,
-    crashes: std::sync::atomic::AtomicU64,
-    worlds: std::sync::atomic::AtomicU64,
-}
-
-/// One world after the other, each with a history of its own, until so many operations are done.
-fn soak(thread: u64, seed: u64, wanted: u64, soaked: &Soaked) {
-    use proptest::strategy::ValueTree;
-    use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-    use std::sync::atomic::Ordering::Relaxed;
-    let bytes: Vec<u8> = [seed, thread, 0, 0]
-        .into_iter()
-        .flat_map(u64::to_le_bytes)
-        .collect();
-    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
-    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
-    let steps = prop::collection::vec((step(), prop::option::weighted(0.2, 0u32..12)), 150..250);
-    while soaked.operations.load(Relaxed) < wanted {
-        let history = steps.new_tree(&mut runner).unwrap().current();
-        let mut world = World::with_keys();
-        for (n, (step, crash)) in history.iter().enumerate() {
-            world.run(step, *crash);
-            if n % 20 == 19 {
-                world.check();
-            }
-        }
-        world.drain();
-        let operations = u64::try_from(history.len()).unwrap();
-        soaked.operations.fetch_add(operations, Relaxed);
-        soaked
-            .crashes
-            .fetch_add(u64::from(world.account.store.crashes()), Relaxed);
-        soaked.worlds.fetch_add(1, Relaxed);
-    }
-}
-
-/// `npm run soak:ledger` does ten million (`LEDGER_OPS`); `LEDGER_SEED` repeats one that failed.
-#[test]
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a figure for whoever watches, and a seed"
-)]
-fn random_operations_by_the_thousand_with_crashes_agree_with_the_model() {
-    use std::sync::atomic::Ordering::Relaxed;
-    let number = |name: &str| {
-        std::env::var(name)
-            .ok()
-            .map(|text| text.parse::<u64>().unwrap())
-    };
-    let wanted = number("LEDGER_OPS").unwrap_or(10_000);
-    let time = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap();
-    let seed = number("LEDGER_SEED").unwrap_or(time.as_secs());
-    eprintln!("LEDGER_SEED={seed}");
-    let soaked = Soaked::default();
-    let began = std::time::Instant::now();
-    std::thread::scope(|scope| {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let all: Vec<_> = (0u64..)
-            .take(threads)
-            .map(|thread| {
-                scope.spawn({
-                    let soaked = &soaked;
-                    move || soak(thread, seed, wanted, soaked)
-                })
-            })
-            .collect();
-        let mut told = 0;
-        while all.iter().any(|thread| !thread.is_finished()) {
-            std::thread::sleep(std::time::Duration::from_millis(200));
-            let seconds = began.elapsed().as_secs();
-            if seconds >= told + 30 {
-                told = seconds;
-                let operations = soaked.operations.load(Relaxed);
-                eprintln!(
-                    "{operations} of {wanted} operations, {} a second",
-                    operations / seconds
-                );
-            }
-        }
-    });
-    eprintln!(
-        "{} operations, {} crashes, {} worlds in {:?}",
-        soaked.operations.load(Relaxed),
-        soaked.crashes.load(Relaxed),
-        soaked.worlds.load(Relaxed),
-        began.elapsed()
-    );
-    assert!(soaked.operations.load(Relaxed) >= wanted && soaked.crashes.load(Relaxed) > 0);
 }
 
 /// A short life with every kind of change: admission with a sweep, settlement, void, expiry, late settlement, key changes.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{World, audit, json_data, missing};
 use crate::{
     api::http::{Request, Response},
-    books::{FINDINGS, WALKS, step},
+    books::{FINDINGS, WALKS, rows_since, step},
     credits::money::{MAX_NANOS, Nanos},
     database::Row,
     error::{Error, Result},
@@ -39,7 +39,8 @@ pub async fn go<W: World>(world: &W, actor: &Actor, go: Go) -> Result<Response> 
         return Err(missing("account", id));
     }
     let now = i64::try_from(world.now_ms()).unwrap_or(i64::MAX);
-    let reach = (PAGES_PER_CALL, 0);
+    let since = rows_since(world.var("USAGE_RAW_DAYS").as_deref(), now);
+    let reach = (PAGES_PER_CALL, since);
     let progress = step(world, id, reach, go.restart, now).await?;
     if progress.done {
         let counts = format!(

@@ -230,6 +230,13 @@ async fn end_keys<W: World>(world: &W, account: &str) -> Result<bool> {
             .query(end, &[hash.as_str().into(), account.into()])
             .await?;
     }
+    let replaced =
+        "SELECT hash FROM key_secrets WHERE key IN (SELECT hash FROM api_keys WHERE account = ?1)";
+    for row in world.query(replaced, &[account.into()]).await? {
+        let hash = text(&row, "hash")?;
+        memory.keys.forget(&hash);
+        copies.push(kv_key(&hash));
+    }
     world.delete_kv(&copies).await?;
     Ok(rows.len() as i64 >= KEYS_PER_CALL)
 }

@@ -121,11 +121,15 @@ pub(super) const TABLES: &[Table] = &[
     table("reconcile_findings", Key::Number("seq"), NONE),
     table("reconcile_walks", Key::Text("account"), &["state"]),
     ending(table("closed_books", Key::Text("account"), NONE), End::Keep),
+    by(
+        table("key_secrets", Key::Text("hash"), &["hash"]),
+        "key IN (SELECT hash FROM api_keys WHERE account = ?1)",
+    ),
     // A key's digest stays, so that a copy of it somewhere is refused for ever; what it was called does not.
     ending(
         table("api_keys", Key::Text("hash"), NONE),
         End::Change(
-            "name = '', label = '', deleted = 1, disabled = 1, member = NULL",
+            "name = '', label = '', deleted = 1, disabled = 1, member = NULL, external_user = NULL, external_key = NULL",
             "name <> '' OR label <> '' OR deleted = 0",
         ),
     ),
