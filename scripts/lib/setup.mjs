@@ -41,7 +41,10 @@ async function ensurePackages(name, folder) {
 }
 
 /** The clients that the tests run unmodified. Who only starts the gateway never waits for them. */
-export const ensureClients = () => step("test clients", () => ensurePackages("npm-clients", join("tests", "sdk")), "installing …");
+export async function ensureClients() {
+  await step("test clients", () => ensurePackages("npm-clients", join("tests", "sdk")), "installing …");
+  await step("readers of OpenAPI", () => ensurePackages("npm-openapi", join("tests", "openapi")), "installing …");
+}
 
 /** The coding agents that `npm run test:agents` runs unmodified. */
 export const ensureAgents = () => step("coding agents", () => ensurePackages("npm-agents", join("tests", "agents")), "installing, about a gigabyte …");

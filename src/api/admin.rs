@@ -9,6 +9,8 @@ mod limits;
 
 pub(super) use books::{dated, number};
 pub use catalog::select_catalog;
+#[cfg(test)]
+pub(super) use entries::NewCorrection;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -115,17 +117,19 @@ pub async fn handle<W: World>(
     }
 }
 
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Rotate {
+pub(super) struct Rotate {
     /// Where the call before this one ended.
     #[serde(default)]
     after: String,
 }
 
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct NewAccount {
+pub(super) struct NewAccount {
     name: String,
 }
 
@@ -203,9 +207,10 @@ async fn show_account<W: World>(world: &W, id: &str) -> Result<Response> {
     Ok(Response::json(200, &json_data(&account)))
 }
 
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct NewGrant {
+pub(super) struct NewGrant {
     /// Chosen by the caller: repeating a grant with the same id changes nothing.
     id: String,
     amount_usd: Value,

@@ -56,13 +56,18 @@ impl Request {
         found.map(|(_, value)| value.as_str())
     }
 
-    /// The body as JSON of a known shape.
+    /// The body as a JSON object of a known shape.
     ///
     /// # Errors
     /// 400 where it is not, 413 where it is too long.
     pub async fn json<T: DeserializeOwned>(self) -> Result<T> {
         let body = self.body.await?;
         check_depth(&body)?;
+        // A struct would be read from a list of its values too.
+        if body.trim_ascii_start().first() == Some(&b'[') {
+            let message = "The body has to be a JSON object";
+            return Err(Error::invalid("body", message));
+        }
         json::from_slice(&body).map_err(|error| Error::invalid("body", error.to_string()))
     }
 
@@ -256,12 +261,19 @@ mod tests {
 
     #[test]
     fn a_body_is_json_of_the_shape_asked_for_or_the_error_says_why_not() {
+        #[derive(Debug, PartialEq, serde::Deserialize)]
+        struct Named {
+            name: String,
+        }
         let read =
-            |body: Result<Vec<u8>>| futures::executor::block_on(request(body).json::<Vec<u32>>());
-        assert_eq!(read(Ok(b"[1,2]".to_vec())), Ok(vec![1, 2]));
+            |body: Result<Vec<u8>>| futures::executor::block_on(request(body).json::<Named>());
+        let name = "x".to_owned();
+        assert_eq!(read(Ok(b" {\"name\":\"x\"}".to_vec())), Ok(Named { name }));
         for (body, status) in [
-            (Ok(b"[1,".to_vec()), 400),
+            (Ok(b"{\"name\":".to_vec()), 400),
             (Ok(b"{}".to_vec()), 400),
+            // The fields in order.
+            (Ok(b" [\"x\"]".to_vec()), 400),
             (Ok("[".repeat(100_000).into_bytes()), 400),
             (Err(too_large()), 413),
         ] {

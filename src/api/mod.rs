@@ -22,6 +22,7 @@ mod guardrails;
 pub mod http;
 mod keys;
 mod models;
+mod openapi;
 mod operations;
 mod people;
 mod prepare;
@@ -208,7 +209,7 @@ fn methods(segments: &[&str]) -> Option<&'static [&'static str]> {
         ["chat", "completions"]
         | ["completions" | "messages" | "responses" | "route"]
         | ["messages", "count_tokens"] => &["POST"],
-        ["models" | "providers" | "key" | "credits" | "generation"]
+        ["openapi.json" | "models" | "providers" | "key" | "credits" | "generation"]
         | ["auth", "key"]
         | ["models", "count" | "user"]
         | ["model", _, _]
@@ -335,7 +336,12 @@ async fn route<W: World>(world: &W, request: Request, ids: &Ids) -> Result<Respo
     }
     let under = path
         .strip_prefix("/api/v1/")
-        .or_else(|| path.strip_prefix("/v1/"));
+        .or_else(|| path.strip_prefix("/v1/"))
+        // Where tools look for it.
+        .or_else(|| {
+            path.strip_prefix('/')
+                .filter(|rest| *rest == "openapi.json")
+        });
     let segments: Vec<&str> = under.unwrap_or_default().split('/').collect();
     let allowed = methods(&segments).ok_or_else(|| not_found(&path))?;
     let method = match request.method.as_str() {
@@ -368,6 +374,7 @@ async fn route<W: World>(world: &W, request: Request, ids: &Ids) -> Result<Respo
             presets::keep(world, request, slug, surface).await
         }
         (_, ["route"]) => route::explain(world, request, &ids.generation).await,
+        (_, ["openapi.json"]) => Ok(openapi::show()),
         (_, ["models"]) => models::list(world, &request, None).await,
         (_, ["embeddings", "models"]) => {
             models::list(world, &request, Some(Modality::Embeddings)).await

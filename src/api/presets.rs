@@ -45,6 +45,7 @@ const VERSIONS: &str = "SELECT version, config, system_prompt, created_at FROM p
 const VERSION: &str = "SELECT version, config, system_prompt, created_at FROM preset_versions WHERE preset = ?1 AND version = ?2";
 
 /// A preset as it is sent: a new one, or the next version of one.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewPreset {

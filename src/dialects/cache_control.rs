@@ -9,12 +9,14 @@ use crate::{
     chat::{CacheMark, CacheTtl},
 };
 
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum CacheType {
     Ephemeral,
 }
 
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, Deserialize)]
 enum Ttl {
     #[serde(rename = "5m")]
@@ -24,6 +26,7 @@ enum Ttl {
 }
 
 /// A cache mark as sent.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, Deserialize)]
 pub(super) struct CacheControl {
     #[serde(rename = "type")]

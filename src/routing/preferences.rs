@@ -30,7 +30,8 @@ impl SortBy {
         Self::ALL.into_iter().find(|by| by.as_str() == word)
     }
 
-    const ALL: [Self; 4] = [Self::Price, Self::Throughput, Self::Latency, Self::Exacto];
+    /// Every order.
+    pub const ALL: [Self; 4] = [Self::Price, Self::Throughput, Self::Latency, Self::Exacto];
 
     /// The word on the wire.
     pub fn as_str(self) -> &'static str {

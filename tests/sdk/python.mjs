@@ -13,25 +13,24 @@ const REQUIREMENTS = "tests/sdk/requirements.txt";
 /** What the SDK asks for. */
 const OLDEST = [3, 10];
 
-const folder = local("python");
-const own = join(folder, "bin", "python");
-
 /** Runs a program to its end: `{ok, output}`. */
 const run = (command, args) =>
   new Promise((done) => execFile(command, args, (error, stdout, stderr) => done({ ok: !error, output: stdout + stderr })));
 
-/** `{python}`, or `{missing}` with what this machine lacks. An installation that fails is an error. */
-export async function ensurePython() {
+/** `{python}`, or `{missing}` with what this machine lacks. An installation that fails is an error. Each name has an environment of its own. */
+export async function ensurePython({ name = "python", requirements = REQUIREMENTS } = {}) {
+  const folder = local(name);
+  const own = join(folder, "bin", "python");
   const system = await findPython();
   if (!system) return { missing: `Python ${OLDEST.join(".")} or newer is not installed` };
-  const inputs = digest([REQUIREMENTS], system.version);
-  if (isFresh("python", inputs) && existsSync(own)) return { python: own };
+  const inputs = digest([requirements], system.version);
+  if (isFresh(name, inputs) && existsSync(own)) return { python: own };
   rmSync(folder, { recursive: true, force: true });
-  const made = await makeEnvironment(system.command);
+  const made = await makeEnvironment(system.command, folder);
   if (made.missing) return made;
-  const pip = await run(own, ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", at(REQUIREMENTS)]);
-  if (!pip.ok) throw new Error(`pip could not install ${readFileSync(at(REQUIREMENTS), "utf8").trim()}:\n${pip.output}`);
-  stamp("python", inputs);
+  const pip = await run(own, ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", at(requirements)]);
+  if (!pip.ok) throw new Error(`pip could not install ${readFileSync(at(requirements), "utf8").trim()}:\n${pip.output}`);
+  stamp(name, inputs);
   return { python: own };
 }
 
@@ -91,13 +90,13 @@ async function findPython() {
 }
 
 /** Debian splits `venv`'s pip from Python: without it the system's own pip installs one. */
-async function makeEnvironment(command) {
+async function makeEnvironment(command, folder) {
   if ((await run(command, ["-m", "venv", folder])).ok) return {};
   rmSync(folder, { recursive: true, force: true });
   const bare = await run(command, ["-m", "venv", "--without-pip", folder]);
   const pip = await run(command, ["-m", "pip", "--version"]);
   if (!bare.ok || !pip.ok) return { missing: `Python has no pip here: ${(bare.ok ? pip : bare).output.trim().split("\n").at(-1)}` };
-  const { ok, output } = await run(command, ["-m", "pip", "--python", own, "install", "--quiet", "pip"]);
+  const { ok, output } = await run(command, ["-m", "pip", "--python", join(folder, "bin", "python"), "install", "--quiet", "pip"]);
   if (!ok) throw new Error(`pip could not install itself into ${folder}:\n${output}`);
   return {};
 }

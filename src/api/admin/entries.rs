@@ -71,6 +71,7 @@ fn number(request: &Request, name: &str) -> Result<Option<i64>> {
         .transpose()
 }
 
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewCorrection {

@@ -29,3 +29,9 @@ pub(in crate::dialects::anthropic_messages) use usage::put_usage;
 pub use whole::message;
 pub use writer::MessageWriter;
 pub(in crate::dialects::anthropic_messages) use writer::{event, put_head, stopped};
+
+/// The fields that the reader knows, as a JSON Schema: the API's document has to name the same.
+#[cfg(test)]
+pub fn known_fields() -> serde_json::Value {
+    schemars::schema_for!(wire::Request).to_value()
+}

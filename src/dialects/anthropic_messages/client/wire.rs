@@ -13,6 +13,7 @@ use serde_json::{Map, Number, Value, value::RawValue};
 use crate::dialects::cache_control::CacheControl;
 
 /// The body. Fields without a name here stay in `extra`.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Deserialize)]
 pub(super) struct Request {
     pub(super) model: Option<String>,
@@ -46,6 +47,7 @@ pub(super) struct Request {
     pub(super) extra: Map<String, Value>,
 }
 
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Role {
@@ -54,12 +56,15 @@ pub(super) enum Role {
     System,
 }
 
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Deserialize)]
 pub(super) struct Message {
     pub(super) role: Role,
     pub(super) content: Content,
 }
 
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(untagged))]
 #[derive(Debug)]
 pub(super) enum Content {
     Text(String),
@@ -67,6 +72,7 @@ pub(super) enum Content {
 }
 
 /// One content block: the type says which of the other fields has to be there.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Deserialize)]
 pub(super) struct Block {
     pub(super) r#type: String,
@@ -89,12 +95,15 @@ pub(super) struct Block {
 }
 
 /// Where bytes are, or (of a search result) what page was found.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(untagged))]
 #[derive(Debug)]
 pub(super) enum Source {
     Address(String),
     Media(SourceObject),
 }
 
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Deserialize)]
 pub(super) struct SourceObject {
     pub(super) r#type: String,
@@ -105,6 +114,7 @@ pub(super) struct SourceObject {
     pub(super) content: Option<Box<Content>>,
 }
 
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Deserialize)]
 pub(super) struct Tool {
     pub(super) r#type: Option<String>,
@@ -119,6 +129,7 @@ pub(super) struct Tool {
     pub(super) options: Map<String, Value>,
 }
 
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Deserialize)]
 pub(super) struct Function {
     pub(super) name: String,
@@ -127,6 +138,7 @@ pub(super) struct Function {
     pub(super) strict: Option<bool>,
 }
 
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Deserialize)]
 pub(super) struct ToolChoice {
     pub(super) r#type: String,
@@ -134,6 +146,7 @@ pub(super) struct ToolChoice {
     pub(super) disable_parallel_tool_use: Option<bool>,
 }
 
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Deserialize)]
 pub(super) struct Thinking {
     pub(super) r#type: String,
@@ -141,18 +154,21 @@ pub(super) struct Thinking {
     pub(super) display: Option<String>,
 }
 
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct OutputConfig {
     pub(super) effort: Option<crate::chat::Effort>,
     pub(super) format: Option<OutputFormat>,
 }
 
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Deserialize)]
 pub(super) struct OutputFormat {
     pub(super) r#type: String,
     pub(super) schema: Option<Map<String, Value>>,
 }
 
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Deserialize)]
 pub(super) struct Metadata {
     pub(super) user_id: Option<String>,

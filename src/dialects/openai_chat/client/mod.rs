@@ -24,3 +24,9 @@ pub use whole::{completion, put_usage};
 pub(in crate::dialects) use whole::{put_cost_details, put_dollars, put_parts, put_server_tools};
 pub(in crate::dialects) use wire::media_url;
 pub use writer::{ChunkWriter, put_reasoning};
+
+/// The fields that the reader knows, as a JSON Schema: the API's document has to name the same.
+#[cfg(test)]
+pub fn known_fields() -> serde_json::Value {
+    schemars::schema_for!(wire::Request).to_value()
+}

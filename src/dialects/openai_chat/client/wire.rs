@@ -17,6 +17,7 @@ use crate::{
 };
 
 /// The body. Fields without a name here stay in `extra`.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Deserialize)]
 pub(super) struct Request {
     pub(super) model: Option<String>,
@@ -64,6 +65,7 @@ pub(super) struct Request {
     pub(super) extra: Map<String, Value>,
 }
 
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Role {
@@ -74,6 +76,7 @@ pub(super) enum Role {
     Tool,
 }
 
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Deserialize)]
 pub(super) struct Message {
     pub(super) role: Role,
@@ -93,6 +96,7 @@ pub(super) struct Message {
     #[serde(default, deserialize_with = "sent")]
     pub(super) cache_control: Sent<CacheControl>,
     #[serde(default, deserialize_with = "sent")]
+    #[cfg_attr(test, schemars(with = "Option<Value>"))]
     configuration_update: Sent<IgnoredAny>,
 }
 
@@ -118,12 +122,15 @@ fn sent<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     Option::deserialize(deserializer).map(Some)
 }
 
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(untagged))]
 #[derive(Debug)]
 pub(super) enum Content {
     Text(String),
     Parts(Vec<Part>),
 }
 
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum PartType {
@@ -137,14 +144,18 @@ pub(super) enum PartType {
 }
 
 /// One content part: the tag says which of the other fields has to be there.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Deserialize)]
 pub(super) struct Part {
     pub(super) r#type: PartType,
     pub(super) text: Option<String>,
+    #[cfg_attr(test, schemars(with = "Option<UrlObject>"))]
     pub(super) image_url: Option<UrlField>,
     pub(super) file: Option<File>,
     pub(super) input_audio: Option<InputAudio>,
+    #[cfg_attr(test, schemars(with = "Option<UrlObject>"))]
     pub(super) video_url: Option<UrlField>,
+    #[cfg_attr(test, schemars(with = "Option<UrlObject>"))]
     pub(super) input_video: Option<UrlField>,
     pub(super) refusal: Option<String>,
     pub(super) cache_control: Option<CacheControl>,
@@ -168,25 +179,30 @@ pub(super) struct UrlField {
     pub(super) detail: Option<String>,
 }
 
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Deserialize)]
 pub(super) struct File {
     pub(super) filename: Option<String>,
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub(super) file_data: Option<MediaUrl>,
     pub(super) file_id: Option<String>,
 }
 
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Deserialize)]
 pub(super) struct InputAudio {
     pub(super) data: String,
     pub(super) format: String,
 }
 
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Deserialize)]
 pub(super) struct ToolCall {
     pub(super) id: String,
     pub(super) function: Function,
 }
 
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Deserialize)]
 pub(super) struct Function {
     pub(super) name: String,
@@ -194,6 +210,7 @@ pub(super) struct Function {
     pub(super) arguments: String,
 }
 
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Deserialize)]
 pub(super) struct Tool {
     pub(super) r#type: String,
@@ -204,6 +221,7 @@ pub(super) struct Tool {
     pub(super) others: Map<String, Value>,
 }
 
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Deserialize)]
 pub(super) struct ToolFunction {
     pub(super) name: String,
@@ -212,23 +230,28 @@ pub(super) struct ToolFunction {
     pub(super) strict: Option<bool>,
 }
 
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(untagged))]
 #[derive(Debug)]
 pub(super) enum ToolChoice {
     Word(String),
     Object(ToolChoiceObject),
 }
 
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Deserialize)]
 pub(super) struct ToolChoiceObject {
     pub(super) r#type: String,
     pub(super) function: Option<ToolChoiceFunction>,
 }
 
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Deserialize)]
 pub(super) struct ToolChoiceFunction {
     pub(super) name: String,
 }
 
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Reasoning {
     pub(super) effort: Option<Effort>,
@@ -238,6 +261,7 @@ pub(super) struct Reasoning {
     pub(super) summary: Option<String>,
 }
 
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Modality {
@@ -246,6 +270,7 @@ pub(super) enum Modality {
     Audio,
 }
 
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Verbosity {
@@ -256,6 +281,7 @@ pub(super) enum Verbosity {
     Max,
 }
 
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug)]
 pub(super) struct OneOrMany(pub(super) Vec<String>);
 
@@ -350,8 +376,10 @@ string_or!(
     map ToolChoice::Object
 );
 
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Deserialize)]
 struct UrlObject {
+    #[cfg_attr(test, schemars(with = "String"))]
     url: MediaUrl,
     detail: Option<String>,
 }

@@ -27,3 +27,9 @@ pub(super) use sealed::is_sealed;
 pub(super) use usage::put_usage;
 pub(super) use writer::{DONE, event};
 pub use writer::{ResponseWriter, whole};
+
+/// The fields that the reader knows, as a JSON Schema: the API's document has to name the same.
+#[cfg(test)]
+pub fn known_fields() -> serde_json::Value {
+    schemars::schema_for!(wire::Request).to_value()
+}

@@ -11,6 +11,7 @@ use serde_json::{Map, Number, Value, value::RawValue};
 use crate::{chat::Effort, dialects::cache_control::CacheControl};
 
 /// The body. Fields without a name here stay in `extra`.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Deserialize)]
 pub(super) struct Request {
     pub(super) model: Option<String>,
@@ -52,6 +53,7 @@ pub(super) struct Request {
 }
 
 /// One input item: the type says which of the other fields have to be there.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Deserialize)]
 pub(super) struct Item {
     pub(super) r#type: Option<String>,
@@ -72,6 +74,7 @@ pub(super) struct Item {
     pub(super) cache_control: Option<CacheControl>,
 }
 
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Role {
@@ -82,6 +85,7 @@ pub(super) enum Role {
 }
 
 /// One content part.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Deserialize)]
 pub(super) struct Part {
     pub(super) r#type: String,
@@ -99,6 +103,7 @@ pub(super) struct Part {
     pub(super) prompt_cache_breakpoint: Option<Map<String, Value>>,
 }
 
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Deserialize)]
 pub(super) struct Audio {
     pub(super) data: String,
@@ -106,6 +111,7 @@ pub(super) struct Audio {
 }
 
 /// A tool; what else it has belongs to a tool that the gateway runs.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Deserialize)]
 pub(super) struct Tool {
     pub(super) r#type: String,
@@ -117,6 +123,7 @@ pub(super) struct Tool {
     pub(super) others: Map<String, Value>,
 }
 
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Reasoning {
     pub(super) effort: Option<Effort>,
@@ -126,6 +133,7 @@ pub(super) struct Reasoning {
     pub(super) summary: Option<String>,
 }
 
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Text {
     pub(super) format: Option<Map<String, Value>>,
@@ -133,6 +141,8 @@ pub(super) struct Text {
 }
 
 /// A string, or a list.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(untagged))]
 #[derive(Debug)]
 pub(super) enum TextOr<T> {
     Text(String),

@@ -17,8 +17,9 @@ use crate::{
 /// The most inputs of one request.
 const MAX_INPUTS: usize = 8_192;
 
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Deserialize)]
-struct Body {
+pub(super) struct Body {
     input: Value,
     dimensions: Option<u32>,
     encoding_format: Option<String>,

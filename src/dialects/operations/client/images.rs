@@ -13,8 +13,9 @@ use crate::{
     operations::images::{self, Image, Images, MAX_IMAGES, Size, USUAL_SIDE},
 };
 
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Deserialize)]
-struct Body {
+pub(super) struct Body {
     prompt: String,
     n: Option<u32>,
     size: Option<String>,

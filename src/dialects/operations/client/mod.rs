@@ -64,6 +64,27 @@ pub fn parse(operation: Operation, content_type: &str, raw: &[u8]) -> Result<Par
     Ok(Parsed { envelope, ask })
 }
 
+/// The fields that the reader knows, as a JSON Schema: the API's document has to name the same.
+#[cfg(test)]
+pub fn known_fields(operation: Operation) -> Value {
+    let of = match operation {
+        Operation::Embeddings => schemars::schema_for!(embeddings::Body),
+        Operation::Rerank => schemars::schema_for!(rerank::Body),
+        Operation::Images => schemars::schema_for!(images::Body),
+        Operation::Speech => schemars::schema_for!(speech::Body),
+        Operation::Transcription | Operation::Chat => {
+            schemars::schema_for!(transcription::Body)
+        }
+    };
+    let common = schemars::schema_for!(Common).to_value();
+    let options = schemars::schema_for!(transcription::Options).to_value();
+    let mut all = of.to_value();
+    let mut each = vec![common];
+    each.extend((operation == Operation::Transcription).then_some(options));
+    all["allOf"] = each.into();
+    all
+}
+
 /// Writes an answer in one piece, which is one to what was asked.
 pub fn write(ask: &Ask, answered: &Answered, meta: &Meta, report: &UsageReport) -> Vec<u8> {
     match (ask, &answered.answer) {
@@ -78,6 +99,7 @@ pub fn write(ask: &Ask, answered: &Answered, meta: &Meta, report: &UsageReport) 
 }
 
 /// What all operations share.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Default, Deserialize)]
 struct Common {
     model: Option<String>,

@@ -16,8 +16,9 @@ use crate::{
 /// The most documents of one request.
 const MAX_DOCUMENTS: usize = 10_000;
 
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Deserialize)]
-struct Body {
+pub(super) struct Body {
     query: String,
     documents: Vec<Value>,
     top_n: Option<u32>,

@@ -15,8 +15,9 @@ const MAX_CHARACTERS: usize = 100_000;
 /// The most bytes of a recording of a voice.
 const MAX_REFERENCE: usize = 15 * 1024 * 1024;
 
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Deserialize)]
-struct Body {
+pub(super) struct Body {
     input: Value,
     voice: Option<Value>,
     response_format: Option<String>,

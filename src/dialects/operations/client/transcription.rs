@@ -18,8 +18,9 @@ use crate::{
     },
 };
 
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Default, Deserialize)]
-struct Options {
+pub(super) struct Options {
     language: Option<String>,
     temperature: Option<Number>,
     response_format: Option<String>,
@@ -29,13 +30,15 @@ struct Options {
     stream: Option<bool>,
 }
 
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Deserialize)]
-struct Body {
+pub(super) struct Body {
     input_audio: Audio,
 }
 
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Deserialize)]
-struct Audio {
+pub(super) struct Audio {
     data: Option<String>,
     url: Option<String>,
     format: Option<String>,
