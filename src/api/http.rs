@@ -61,14 +61,7 @@ impl Request {
     /// # Errors
     /// 400 where it is not, 413 where it is too long.
     pub async fn json<T: DeserializeOwned>(self) -> Result<T> {
-        let body = self.body.await?;
-        check_depth(&body)?;
-        // A struct would be read from a list of its values too.
-        if body.trim_ascii_start().first() == Some(&b'[') {
-            let message = "The body has to be a JSON object";
-            return Err(Error::invalid("body", message));
-        }
-        json::from_slice(&body).map_err(|error| Error::invalid("body", error.to_string()))
+        object(&self.body.await?)
     }
 
     /// The same for a body that may be left out.
@@ -80,9 +73,18 @@ impl Request {
         if body.is_empty() {
             return Ok(T::default());
         }
-        check_depth(&body)?;
-        json::from_slice(&body).map_err(|error| Error::invalid("body", error.to_string()))
+        object(&body)
     }
+}
+
+/// Reads a JSON object. A struct would be read from a list of its values too.
+fn object<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+    check_depth(body)?;
+    if body.trim_ascii_start().first() == Some(&b'[') {
+        let message = "The body has to be a JSON object";
+        return Err(Error::invalid("body", message));
+    }
+    json::from_slice(body).map_err(|error| Error::invalid("body", error.to_string()))
 }
 
 /// What follows the head of a response.

@@ -545,11 +545,6 @@ pub fn document(info: Value, tags: Value, operations: &[Operation], types: Types
     for operation in operations {
         let path = match operation.path {
             "/health" | "/openapi.json" => operation.path.to_owned(),
-            path if path.starts_with("/stripe")
-                || path.starts_with("/auth/") && operation.who == Who::Anyone =>
-            {
-                path.to_owned()
-            }
             path => format!("/api/v1{path}"),
         };
         let item = paths.entry(path).or_insert_with(|| json!({}));
