@@ -1,0 +1,169 @@
+// The API's document is served, and what it says of ids holds: those of another account are answered as those of nobody.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { document, operations } from "../openapi/checker.mjs";
+import { startReceiver } from "../receiver/receiver.mjs";
+import { call } from "./client.mjs";
+import { startGateway } from "./gateway.mjs";
+import { peopleVars } from "./people.mjs";
+
+const MASTER = Buffer.from("0123456789abcdef0123456789abcdef").toString("base64");
+
+let gateway, receiver;
+before(async () => {
+  receiver = await startReceiver();
+  const destinations = { DESTINATION_TRUSTED_HOSTS: receiver.host, DESTINATION_RESOLVER: `${receiver.url}/dns-query` };
+  gateway = await startGateway({ vars: peopleVars({ BYOK_MASTER_KEY: MASTER, ...destinations }) });
+});
+after(async () => {
+  await gateway?.stop();
+  await receiver?.close();
+});
+
+test("the document is served where tools look for it, to anybody, as it is kept", async () => {
+  for (const path of ["/openapi.json", "/api/v1/openapi.json", "/v1/openapi.json"]) {
+    const response = await fetch(gateway.base + path);
+    assert.deepEqual([path, response.status, response.headers.get("content-type")], [path, 200, "application/json"]);
+    assert.equal(response.headers.get("access-control-allow-origin"), "*");
+    assert.deepEqual(await response.json(), document);
+  }
+  assert.equal((await fetch(`${gateway.base}/openapi.json`, { method: "POST" })).status, 405);
+});
+
+test("each operation is there: its path is known and takes its method", async () => {
+  for (const { method, path } of operations) {
+    const url = path.replace(/\{[^}]+\}/g, "x");
+    const response = await fetch(gateway.base + url, { method: "OPTIONS" });
+    if (path === "/health") continue;
+    assert.equal(response.status, 204, path);
+    const allowed = response.headers.get("access-control-allow-methods").split(", ");
+    assert.ok(allowed.includes(method), `${method} ${path}: ${allowed}`);
+  }
+});
+
+/** Who calls: a key, or a management key. */
+const keyFor = (who, operation) => (operation.security[0].apiKey ? who.key : who.manager);
+
+async function administered() {
+  const made = await gateway.createAccount();
+  const { key, data } = await gateway.operator.call("POST", `accounts/${made.account}/keys`, { name: "manager", is_management_key: true });
+  return { ...made, manager: key, managerHash: data.hash };
+}
+
+const ask = async (key, method, path, body) => {
+  const response = await call(gateway, path, { key, method, body });
+  const text = await response.text();
+  return { status: response.status, body: text && JSON.parse(text) };
+};
+
+const made = async (key, path, body) => {
+  const { status, body: answer } = await ask(key, "POST", path, body);
+  assert.equal(status, 201, `${path}: ${JSON.stringify(answer)}`);
+  return answer.data;
+};
+
+const HASH = "0".repeat(64);
+const UUID = "00000000-0000-4000-8000-000000000000";
+
+/**
+ * By the beginning of a path: what another account has there (`there`: the values of the path's parameters), what nobody has, and a body
+ * for each method that takes one.
+ */
+const FAMILIES = {
+  "/api/v1/keys/": { there: async (other) => [other.hash], nobody: [HASH], bodies: { PATCH: { name: "mine" } } },
+  "/api/v1/byok/": {
+    there: async (other) => [(await made(other.manager, "byok", { provider: (await (await fetch(`${gateway.base}/api/v1/providers`)).json()).data[0].slug, key: "sk-test-0123456789" })).id],
+    nobody: [UUID],
+    bodies: { PATCH: { name: "mine" } },
+  },
+  "/api/v1/presets/": {
+    there: async (other) => {
+      const kept = await made(other.key, "presets/theirs/chat/completions", { model: "test/openai", temperature: 1, messages: [{ role: "user", content: "x" }] });
+      return [kept.slug, String(kept.designated_version.version)];
+    },
+    nobody: ["nobodys", "1"],
+    // A preset of any name can be made: each account has names of its own.
+    skips: ({ method }) => method === "POST",
+  },
+  "/api/v1/guardrails/": {
+    there: async (other) => [(await made(other.manager, "guardrails", { name: "Theirs" })).id],
+    nobody: [UUID],
+    bodies: { PATCH: { name: "mine" } },
+    body: ({ method, path }, own) => method === "POST" && (path.includes("/keys") ? { key_hashes: [own.hash] } : { member_user_ids: ["usr_nobody"] }),
+  },
+  "/api/v1/organization/members/": {
+    there: async (other) => [(await gateway.operator.call("POST", `accounts/${other.account}/members`, { email: "theirs@example.com", role: "member" })).data.id],
+    nobody: ["usr_nobody"],
+    bodies: { PATCH: { role: "admin" } },
+  },
+  "/api/v1/organization/invitations/": {
+    there: async (other) => [(await made(other.manager, "organization/invitations", { role: "member" })).id],
+    nobody: ["inv_nobody"],
+  },
+  "/api/v1/credits/purchases/": {
+    there: async (other) => {
+      await gateway.d1(
+        "INSERT INTO purchases (id, account, kind, status, credits, charge_cents, fee_cents, created_at) VALUES (?, ?, 'checkout', 'open', 5000000000, 500, 0, 1)",
+        `pur_${other.account}`,
+        other.account,
+      );
+      return [`pur_${other.account}`];
+    },
+    nobody: ["pur_nobody"],
+    // Takes an owner, whatever is named.
+    skips: ({ method }) => method === "POST",
+  },
+  "/api/v1/observability/destinations/": {
+    there: async (other) => {
+      const config = { endpoint: `${receiver.url}/v1/traces` };
+      return [(await made(other.manager, "observability/destinations", { type: "otel-collector", name: "Theirs", config })).id, "gen-1-theirs"];
+    },
+    nobody: [UUID, "gen-1-nobody"],
+    bodies: { PATCH: { name: "mine" } },
+  },
+  // Each account has budgets of these names.
+  "/api/v1/budgets/": { there: async () => ["daily"], isOwn: true, nobody: ["daily"], bodies: { PUT: { limit_usd: 5 } }, skips: ({ method }) => method === "PUT" },
+  "/api/v1/workspaces/": { there: async () => ["default"], isOwn: true, nobody: [UUID], bodies: { PATCH: {} } },
+};
+
+const scoped = operations.filter(
+  ({ path, operation }) => path.includes("{") && operation.security.some((one) => one.apiKey || one.managementKey),
+);
+
+for (const [prefix, family] of Object.entries(FAMILIES)) {
+  test(`${prefix}…: what another account has is not there, in the words of what never was`, async () => {
+    const [own, other] = [await administered(), await administered()];
+    const theirs = await family.there(other);
+    const filled = (path, values) => values.reduce((filled, value) => filled.replace(/\{[^}]+\}/, value), path);
+    for (const { method, path, operation } of scoped.filter(({ path }) => path.startsWith(prefix))) {
+      if (family.skips?.({ method, path })) continue;
+      const key = keyFor(own, operation);
+      const body = family.bodies?.[method] ?? (family.body?.({ method, path }, own) || undefined);
+      const nobodys = await ask(key, method, filled(path, family.nobody), body);
+      assert.equal(nobodys.status, 404, `${method} ${path}`);
+      // Each account has one of this name.
+      if (family.isOwn) continue;
+      const found = await ask(key, method, filled(path, theirs), body);
+      const renamed = theirs.reduce((text, value, at) => text.replaceAll(value, family.nobody[at]), JSON.stringify(found.body));
+      assert.deepEqual([found.status, JSON.parse(renamed)], [nobodys.status, nobodys.body], `${method} ${path}`);
+      assert.equal((await ask(undefined, method, filled(path, theirs), body)).status, 401, `${method} ${path} without a key`);
+    }
+  });
+}
+
+test("each operation with an id of an account's is in a family above", () => {
+  const lost = scoped.filter(({ path }) => !Object.keys(FAMILIES).some((prefix) => path.startsWith(prefix)));
+  assert.deepEqual(lost.map(({ method, path }) => `${method} ${path}`), []);
+});
+
+test("ids in queries are of the account alone, too", async () => {
+  const [own, other] = [await administered(), await administered()];
+  const asked = await ask(other.key, "POST", "chat/completions", { model: "test/openai", messages: [{ role: "user", content: "x" }] });
+  const { id } = asked.body;
+  for (const path of ["generation", "generation/content"]) {
+    const [theirs, nobodys] = [await ask(own.key, "GET", `${path}?id=${id}`), await ask(own.key, "GET", `${path}?id=gen-1-nobody`)];
+    const renamed = JSON.stringify(theirs.body).replaceAll(id, "gen-1-nobody");
+    assert.deepEqual([theirs.status, JSON.parse(renamed)], [nobodys.status, nobodys.body], path);
+    assert.equal(nobodys.status, 404, path);
+  }
+});
