@@ -17,7 +17,7 @@ pub fn operations() -> Vec<Operation> {
         // The app's name.
         X-Title?: string,
         // Requests of one session go to one endpoint.
-        X-Session-Id?: string(..256),
+        X-Session-Id?: string,
         // `enabled` adds `openrouter_metadata` to the answer.
         X-OpenRouter-Metadata?: 'enabled' | 'disabled'
     }";

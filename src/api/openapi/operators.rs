@@ -189,7 +189,7 @@ pub fn operations() -> Vec<Operation> {
         .answers(200, "{data: {version: string | null}}"),
         of("POST", "/admin/catalog", "Publish a catalog")
             .says("A snapshot as the catalog tool compiles it.")
-            .takes("{[more]: any}")
+            .takes("object")
             .answers(200, "{data: CatalogVersion}"),
     ]
 }
