@@ -467,7 +467,8 @@ fn page(request: &Request) -> Result<(i64, i64)> {
             .ok_or_else(|| Error::invalid(name, format!("{name} is a whole number from {least}"))),
     };
     let limit = number("limit", 1, MAX_PAGE)?.min(MAX_PAGE);
-    Ok((number("offset", 0, 0)?, limit))
+    // D1 takes numbers as JavaScript has them.
+    Ok((number("offset", 0, 0)?.min(1 << 40), limit))
 }
 
 fn data(status: u16, data: Map<String, Value>) -> Response {
