@@ -93,7 +93,7 @@ fn usual(n: usize) -> Value {
     };
     json!({
         "id": id("gen-1800000000-"), "account": "acc_0123456789abcdefghij",
-        "key_hash": format!("{:064x}", (n % KEYS) as u128 * 0x1357_9bdf_0246_8ace_1357_9bdf_0246_8ace),
+        "key_hash": format!("{:064x}", ((n % KEYS) as u128).wrapping_mul(0x1357_9bdf_0246_8ace_1357_9bdf_0246_8ace)),
         "status": "settled", "cost": cost.get(), "finished_at": START + n as i64,
         "row": serde_json::from_str::<Value>(row.into_raw().unwrap().get()).unwrap(),
     })

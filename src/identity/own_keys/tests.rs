@@ -75,7 +75,7 @@ impl OwnKeyCopies for Stores {
 
 fn stores() -> Stores {
     let d1 = crate::database::migrated();
-    d1.execute_batch("INSERT INTO accounts VALUES ('acc_1', 'one', 0), ('acc_2', 'two', 0)")
+    d1.execute_batch("INSERT INTO accounts (id, name, created_at) VALUES ('acc_1', 'one', 0), ('acc_2', 'two', 0)")
         .unwrap();
     Stores {
         d1,

@@ -76,7 +76,7 @@ impl Transactions for Store {
 
 fn store() -> Store {
     let connection = crate::database::migrated();
-    let accounts = "INSERT INTO accounts VALUES ('acc_1', 'one', 0), ('acc_2', 'two', 0)";
+    let accounts = "INSERT INTO accounts (id, name, created_at) VALUES ('acc_1', 'one', 0), ('acc_2', 'two', 0)";
     connection.execute_batch(accounts).unwrap();
     Store(RefCell::new(connection))
 }
