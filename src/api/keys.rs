@@ -183,6 +183,7 @@ pub(super) fn pace(field: &str, value: Option<&Value>) -> Result<Option<i64>> {
 }
 
 fn outsider(field: &str, text: &str) -> Result<String> {
+    let text = text.trim();
     if text.is_empty() || text.len() > 256 {
         return Err(Error::invalid(field, format!("{field} has 1 to 256 bytes")));
     }

@@ -6,7 +6,6 @@ import { startGateway } from "./gateway.mjs";
 
 const DAY = 86_400_000;
 let gateway;
-before(async () => (gateway = await startGateway()));
 after(() => gateway?.stop());
 
 async function administered() {
@@ -27,6 +26,7 @@ async function age(account, days) {
 
 let own, other, answers, total;
 before(async () => {
+  gateway = await startGateway();
   [own, other] = [await administered(), await administered()];
   gateway.upstream.script({ prefix: "/p/one-openai/", times: null, behaviour: "usage-in1000-out50-read200" });
   const headers = { "http-referer": "https://www.app.example/chat", "x-title": "The App" };

@@ -47,7 +47,9 @@ describe("one deployment", () => {
           served += 1;
           assert.equal(nanos(usage.cost), PRICE);
         } else {
-          assert.deepEqual([status, error.metadata.limit_source], [402, "openrouter_credits"], JSON.stringify(error));
+          // Requests in flight may hold what is left.
+          assert.equal(status, 402, JSON.stringify(error));
+          assert.match(error.metadata.limit_source, /^openrouter_(credits|in_flight_budget)$/);
           refused += 1;
           misses += 1;
         }

@@ -95,10 +95,10 @@ test("a request beyond a budget is refused with its name, on every surface", asy
 
 test("requests in flight hold a part of a small balance, and a refusal explains it", async () => {
   const { key, account: id } = await account("0.01");
-  // 1,200 tokens of answer may cost 0.0048 and their prompt a little: one fits into half of the balance.
-  const send = () => chat(gateway, key, { model: "test/openai", max_tokens: 1_200 });
-  const heavy = await chat(gateway, key, { model: "test/openai", max_tokens: 1_800 });
-  assert.deepEqual([heavy.status, heavy.error.metadata.reason], [402, "weight_exceeds_budget"]);
+  // 450 tokens of the dearer provider may cost 0.0045 and their prompt a little: one fits into half of the balance.
+  const send = () => chat(gateway, key, { model: "test/openai", max_tokens: 450 });
+  const heavy = await chat(gateway, key, { model: "test/openai", max_tokens: 800 });
+  assert.deepEqual([heavy.status, heavy.error.metadata.reason], [402, "weight_exceeds_budget"], JSON.stringify(heavy));
   gateway.upstream.script({ prefix: "/p/one-openai/", times: 1, behaviour: "fault-gate-headers" });
   const before = gateway.upstream.requests().length;
   const held = send();

@@ -95,7 +95,7 @@ const CASES = [
   ["everything at once", "everything", "usage-in19001-out9001-read3001-write2003-writehr1007-think1001-audioin501-audioout2001-imageout1290"],
   ["just below a step", "everything", "usage-in20000-out101-read1001"],
   ["above the first step", "everything", "usage-in20001-out101-read1001-think11"],
-  ["above the second step", "everything", "usage-in50001-out201-read10001-write2003-writehr1007-think101-audioin501-audioout101"],
+  ["above the second step", "everything", "usage-in50001-out301-read10001-write2003-writehr1007-think101-audioin501-audioout101"],
   ["both durations above the second step, Anthropic", "anthropic", "usage-in60001-out201-read10001-write2003-writehr1007"],
   ["no prices but two", "bare", "usage-in5001-out997-read1001-write501-think333-audioin77-audioout55-imageout44"],
   ["by the request alone", "request", "usage-in999-out999"],

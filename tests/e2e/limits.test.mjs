@@ -195,7 +195,7 @@ test("the fee for own provider keys begins where the month's allowance ends, to 
   const balance = async () => nanos((await settled(gateway, id)).balance);
   const before = await balance();
   // Each costs about 0.0012 at list price: the allowance ends in the middle of the first of them.
-  gateway.upstream.script({ prefix: "/p/one-openai/", times: null, behaviour: "fault-usage-in1000-out50" });
+  gateway.upstream.script({ prefix: "/p/one-openai/", times: null, behaviour: "usage-in1000-out50" });
   const list = [];
   const costs = [];
   for (let n = 0; n < 3; n++) {

@@ -98,9 +98,11 @@ fn full_row() -> UsageRow {
 
 fn find(d1: &D1, id: &str, account: &str) -> Option<Generation> {
     let json: Option<String> =
-        d1.0.query_row(SELECT_GENERATION, [id, account], |row| row.get("generation"))
-            .optional()
-            .unwrap();
+        d1.0.query_row(SELECT_GENERATION, [id, account], |row| {
+            row.get("generation")
+        })
+        .optional()
+        .unwrap();
     json.map(|json| read_generation(&json).unwrap())
 }
 
