@@ -247,8 +247,14 @@ impl Parser {
         if matches!(self.peek(), Some('*' | '+' | '?')) {
             return Err(PatternError::NestedQuantifiers);
         }
-        if !self.may_nest && most != Some(1) && most != Some(0) && varies(&node) {
-            return Err(PatternError::NestedQuantifiers);
+        if !self.may_nest && most != Some(1) && most != Some(0) {
+            if varies(&node) {
+                return Err(PatternError::NestedQuantifiers);
+            }
+            // A linear search ends such a repetition a turn earlier than a backtracking one, which would miss what JavaScript finds.
+            if matches_nothing(&node) {
+                return self.wrong("What is repeated can match nothing at all");
+            }
         }
         Ok(Node::Repeat {
             what: Box::new(node),
@@ -393,6 +399,17 @@ impl Parser {
             }
             None => self.wrong("This is no code of a character"),
         }
+    }
+}
+
+/// Whether there is a match of no characters.
+fn matches_nothing(node: &Node) -> bool {
+    match node {
+        Node::One(_) => false,
+        Node::At(_) => true,
+        Node::Sequence(nodes) => nodes.iter().all(matches_nothing),
+        Node::Either(nodes) => nodes.iter().any(matches_nothing),
+        Node::Repeat { what, least, .. } => *least == 0 || matches_nothing(what),
     }
 }
 

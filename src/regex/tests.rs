@@ -105,6 +105,9 @@ fn what_no_linear_engine_has_is_refused() {
         "[b-a]",
         "(?<n a)",
         r"\u12",
+        "(?:^|[^a])+",
+        "(?:|a)*",
+        "(?:\\b){2,}",
     ] {
         let error = Regex::new(pattern).unwrap_err();
         assert!(matches!(error, Syntax(..)), "{pattern}: {error:?}");
