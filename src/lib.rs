@@ -24,6 +24,7 @@ pub mod routing;
 pub mod server_tools;
 pub mod signing;
 pub mod time;
+pub mod tools;
 pub mod transforms;
 pub mod usage;
 
