@@ -5,6 +5,7 @@
 //! Times are unix milliseconds on the object's own clock; amounts are integers of nano-dollars.
 
 mod books;
+mod executions;
 mod funds;
 mod rules;
 
@@ -21,6 +22,11 @@ use super::sql::SqlError;
 pub use books::{
     BookEnd, BookEntry, BookHold, BookPage, Emptied, Empty, Ended, KeyCounters, MonthSum,
     ReadBooks, SumUp, SumsUp,
+};
+pub use executions::{
+    Confirm, Effect, ExecutionState, ExecutionView, GuardHit, GuardRule, GuardSet, OnRepeat,
+    Repeats, ToolBegin, ToolBegun, ToolEnd, ToolEnded, ToolGet, ToolGuardsGet, ToolGuardsPut,
+    ToolList, ToolPrune, ToolPruned,
 };
 pub use funds::{
     AddCredits, AutoTopUp, Fund, Funding, FundingGet, FundingPut, LapseCredits, Lapsed, Notice,
@@ -200,6 +206,13 @@ calls! {
     "sum_up": SumUp => SumsUp;
     "empty": Empty => Emptied;
     "next_alarm": NextAlarm => Option<i64>;
+    "tool_begin": ToolBegin => ToolBegun;
+    "tool_end": ToolEnd => ToolEnded;
+    "tool_get": ToolGet => Option<ExecutionView>;
+    "tool_list": ToolList => Vec<ExecutionView>;
+    "tool_guards_put": ToolGuardsPut => GuardSet;
+    "tool_guards": ToolGuardsGet => GuardSet;
+    "tool_prune": ToolPrune => ToolPruned;
 }
 
 /// Opens the account, or does nothing when it is open.

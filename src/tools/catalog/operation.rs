@@ -379,6 +379,8 @@ row! {
         costs_money: bool,
         /// Whether it may be sent again.
         retry: Retry,
+        /// Pointers into the input to whom it reaches: texts, lists of texts, or objects with a text in `email`, `phone` or `address`.
+        recipients: Vec<String>,
         /// What takes it back.
         undo: Option<Undo>,
         /// What is read first.

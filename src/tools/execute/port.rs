@@ -1,0 +1,147 @@
+//! What an execution needs of the world. `edge` implements it on the platform; tests script it.
+
+use std::rc::Rc;
+
+use futures::future::LocalBoxFuture;
+use serde_json::value::RawValue;
+
+use crate::{
+    access::token::{TokenPort, Tokens},
+    credits::{money::Nanos, ops},
+    error::Result,
+    tools::{catalog::Class, envelope::Status},
+};
+
+/// A request of a provider.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Outgoing {
+    /// `GET`, `POST`, …
+    pub method: String,
+    /// The address. It may hold a key.
+    pub url: String,
+    /// Names in lower case and values. They may hold a key.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Option<Vec<u8>>,
+    /// How much of the answer's body is read; more is [`SendError::TooLarge`].
+    pub max_bytes: usize,
+    /// How long the answer may take, its body included.
+    pub timeout_ms: u64,
+}
+
+/// A provider's answer.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// Names in lower case and values.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SendError {
+    /// Certainly nothing was sent: the address or a header is malformed.
+    NotSent(String),
+    /// The connection failed or broke: it may have been carried out.
+    Unknown(String),
+    /// No answer in time: it may have been carried out.
+    TimedOut,
+    /// It was answered with this status, and with more than was to be read.
+    TooLarge(u16),
+}
+
+/// What is written down about an execution, beside what the ledger knows.
+#[derive(Debug, Clone, Copy)]
+pub struct Record<'a> {
+    /// The execution.
+    pub id: &'a str,
+    /// `provider/operation`.
+    pub tool: &'a str,
+    /// The provider's slug.
+    pub provider: &'a str,
+    /// The protocol that asked.
+    pub surface: &'a str,
+    /// When the call arrived, unix milliseconds.
+    pub began_ms: u64,
+    /// How long it took so far.
+    pub latency_ms: u64,
+    /// How it stands.
+    pub status: Status,
+    /// Why it failed.
+    pub error: Option<&'a str>,
+    /// What names the thing made, at the provider.
+    pub upstream_id: Option<&'a str>,
+    /// The id of the account's own provider key, where one was used.
+    pub own_key: Option<&'a str>,
+    /// What it would have cost, where an own key was used.
+    pub list_cost: Option<Nanos>,
+    /// Every request of a provider, in order.
+    pub attempts: &'a [Attempt],
+}
+
+/// A request of a provider.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Attempt {
+    /// `provider/operation`.
+    pub tool: String,
+    /// HTTP status; 0 where there was no answer.
+    pub status: u16,
+    /// How long it took.
+    pub latency_ms: u64,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// The class of the failure; absent for a success.
+    pub class: Option<Class>,
+}
+
+/// The world around an execution. Clones share the same request.
+pub trait ToolPort: Clone + 'static {
+    /// Unix time in milliseconds.
+    fn now_ms(&self) -> u64;
+
+    /// Ends after `ms` milliseconds.
+    fn sleep(&self, ms: u64) -> LocalBoxFuture<'static, ()>;
+
+    /// Random bytes.
+    ///
+    /// # Errors
+    /// Where there is no randomness.
+    fn random(&self) -> Result<[u8; 32]>;
+
+    /// Asks a provider, with any method; follows no redirect.
+    fn send(&self, request: Outgoing) -> LocalBoxFuture<'static, Result<Answer, SendError>>;
+
+    /// Calls the account's object. An error means that it could not be asked, or that it failed.
+    fn ledger<C: ops::Call>(
+        &self,
+        account: &str,
+        call: &C,
+    ) -> impl Future<Output = Result<C::Reply>>;
+
+    /// Access tokens that this isolate remembers.
+    fn tokens(&self) -> Rc<Tokens>;
+
+    /// Whoever issues them.
+    fn issuer(&self) -> impl TokenPort;
+
+    /// The usage row of an execution, as the ledger takes it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn usage_row(&self, record: &Record<'_>) -> Result<Box<RawValue>>;
+
+    /// A variable or secret of the deployment.
+    fn var(&self, name: &str) -> Option<String>;
+
+    /// Reports a failure to the operator's log.
+    fn report(&self, message: &str);
+
+    /// Runs a task that outlives the response.
+    fn spawn(&self, task: LocalBoxFuture<'static, ()>);
+
+    /// From now on the client's leaving does not end the execution: what was sent is settled and recorded.
+    fn detach(&self);
+}
