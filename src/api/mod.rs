@@ -30,6 +30,7 @@ mod presets;
 mod rankings;
 mod response_cache;
 mod route;
+mod routes;
 mod settings;
 
 pub use admin::select_catalog;
@@ -192,83 +193,10 @@ fn operation(segments: &[&str]) -> Option<Operation> {
     Some(match segments {
         ["embeddings"] => Operation::Embeddings,
         ["rerank"] => Operation::Rerank,
-        // OpenAI's SDKs know the longer path only.
         ["images"] | ["images", "generations"] => Operation::Images,
         ["audio", "speech"] => Operation::Speech,
         ["audio", "transcriptions"] => Operation::Transcription,
         _ => return None,
-    })
-}
-
-/// The methods that a path knows; `None` where there is no such path.
-fn methods(segments: &[&str]) -> Option<&'static [&'static str]> {
-    if operation(segments).is_some() {
-        return Some(&["POST"]);
-    }
-    Some(match segments {
-        ["chat", "completions"]
-        | ["completions" | "messages" | "responses" | "route"]
-        | ["messages", "count_tokens"] => &["POST"],
-        ["openapi.json" | "models" | "providers" | "key" | "credits" | "generation"]
-        | ["auth", "key"]
-        | ["models", "count" | "user"]
-        | ["model", _, _]
-        | ["models", _, _]
-        | ["models", _, _, "endpoints"]
-        | ["embeddings" | "images", "models"]
-        | ["images", "models", _, _, "endpoints"]
-        | ["admin", "health"]
-        | ["admin", "accounts", _, "entries" | "export"] => &["GET"],
-        ["admin", "accounts", _] => &["GET", "DELETE"],
-        ["presets"]
-        | ["presets", _]
-        | ["presets", _, "versions"]
-        | ["presets", _, "versions", _] => &["GET"],
-        ["presets", _, "chat", "completions"] | ["presets", _, "messages" | "responses"] => {
-            &["POST"]
-        }
-        ["admin", "accounts", _, "presets", _] => &["GET", "DELETE"],
-        ["admin", "accounts"] | ["admin", "accounts", _, "keys" | "byok" | "presets"] => {
-            &["GET", "POST"]
-        }
-        ["generation", "content"] | ["workspaces" | "activity" | "rankings"] => &["GET"],
-        ["rankings", "models" | "apps"]
-        | ["datasets", "rankings-daily" | "app-rankings"]
-        | ["analytics", "meta"] => &["GET"],
-        ["generation", "feedback"] | ["analytics", "query"] => &["POST"],
-        ["account", "settings"] | ["workspaces", _] => &["GET", "PATCH"],
-        ["guardrails"] | ["guardrails", _, "assignments", "keys" | "members"] => &["GET", "POST"],
-        ["guardrails", "assignments", "keys" | "members"] => &["GET"],
-        ["guardrails", _, "assignments", "keys" | "members", "remove"] => &["POST"],
-        ["guardrails", _] => &["GET", "PATCH", "DELETE"],
-        ["account", "privacy"] => &["GET", "PATCH"],
-        ["observability", "destinations"] => &["GET", "POST"],
-        ["observability", "destinations", _] => &["GET", "PATCH", "DELETE"],
-        ["observability", "destinations", _, "test"]
-        | ["observability", "destinations", _, "dead-letters", "retry"] => &["POST"],
-        ["observability", "destinations", _, "dead-letters"] => &["GET", "DELETE"],
-        ["observability", "destinations", _, "dead-letters", _] => &["DELETE"],
-        ["keys"] => &["GET", "POST"],
-        ["keys", _] => &["GET", "PATCH", "DELETE"],
-        ["keys", _, "rotate"] | ["admin", "keys", _, "rotate"] => &["POST"],
-        ["budgets"] | ["workspaces", _, "budgets"] => &["GET"],
-        ["budgets", _] | ["workspaces", _, "budgets", _] => &["GET", "PUT", "DELETE"],
-        ["admin", "accounts", _, "limits"] => &["GET", "PUT"],
-        ["byok"] => &["GET", "POST"],
-        ["byok", _] => &["GET", "PATCH", "DELETE"],
-        ["admin", "accounts", _, "grants" | "corrections"]
-        | ["admin", "byok", "rotate"]
-        | ["admin", "providers"] => &["POST"],
-        ["admin", "keys", _] | ["admin", "accounts", _, "byok", _] => &["GET", "PATCH", "DELETE"],
-        ["admin", "catalog"] | ["admin", "coupons"] => &["GET", "POST"],
-        ["admin", "coupons", _] => &["DELETE"],
-        ["stripe", "webhook"] | ["credits", "coinbase"] => &["POST"],
-        ["credits", rest @ ..] | ["admin", "accounts", _, "credits", rest @ ..] => {
-            return billing::methods(rest);
-        }
-        ["admin", "reconcile"] => &["GET", "POST"],
-        ["audit"] | ["admin", "audit"] | ["admin", "reconcile", "findings"] => &["GET"],
-        _ => return people::methods(segments),
     })
 }
 
@@ -343,7 +271,7 @@ async fn route<W: World>(world: &W, request: Request, ids: &Ids) -> Result<Respo
                 .filter(|rest| *rest == "openapi.json")
         });
     let segments: Vec<&str> = under.unwrap_or_default().split('/').collect();
-    let allowed = methods(&segments).ok_or_else(|| not_found(&path))?;
+    let allowed = routes::methods(&segments).ok_or_else(|| not_found(&path))?;
     let method = match request.method.as_str() {
         "OPTIONS" => return Ok(preflight(allowed)),
         "HEAD" => "GET".to_owned(),

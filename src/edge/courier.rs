@@ -18,15 +18,7 @@ use crate::{
 
 impl Courier for Edge {
     async fn deliver(&self, request: Outgoing) -> Result<Received> {
-        let mut head = String::new();
-        for (name, value) in &request.headers {
-            for part in [name.as_ref(), value.as_str()] {
-                if !head.is_empty() {
-                    head.push('\0');
-                }
-                head.push_str(part);
-            }
-        }
+        let head = js::joined(&request.headers);
         let controller = js::AbortController::new();
         let (method, url) = (request.method, &request.url);
         let sent = js::put(method, url, &head, request.body, request.gzip, &controller);

@@ -222,6 +222,18 @@ extern "C" {
     pub type Outgoing;
 }
 
+/// Headers in the form in which they go to JavaScript: names and values, all parted by NUL, which neither can contain.
+pub fn joined<N: AsRef<str>, V: AsRef<str>>(headers: &[(N, V)]) -> String {
+    let mut head = String::new();
+    for (name, value) in headers {
+        let separator = if head.is_empty() { "" } else { "\0" };
+        for part in [separator, name.as_ref(), "\0", value.as_ref()] {
+            head.push_str(part);
+        }
+    }
+    head
+}
+
 /// A variable or secret of the deployment.
 pub fn text(env: &JsValue, name: &str) -> Option<String> {
     let value = js_sys::Reflect::get(env, &name.into()).ok()?;

@@ -207,13 +207,7 @@ fn body(
 }
 
 fn render(response: http::Response) -> Result<Response> {
-    let mut head = String::new();
-    for (name, value) in &response.headers {
-        let separator = if head.is_empty() { "" } else { "\0" };
-        for part in [separator, name, "\0", value] {
-            head.push_str(part);
-        }
-    }
+    let head = js::joined(&response.headers);
     Ok(match response.body {
         Body::Empty => js::respond(response.status, &head, None),
         Body::Bytes(bytes) => js::respond_with(response.status, &head, &bytes),

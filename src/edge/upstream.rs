@@ -243,7 +243,7 @@ async fn run(call: &UpstreamCall, binding: &JsValue) -> Result<UpstreamResponse<
 
 async fn post(outgoing: Outgoing, call: &UpstreamCall) -> Result<UpstreamResponse<UpstreamBody>> {
     let controller = js::AbortController::new();
-    let head = joined(&outgoing.headers);
+    let head = js::joined(&outgoing.headers);
     let sent = js::send(&outgoing.url, &head, &call.request.body, &controller);
     let abort = AbortOnDrop(Some(controller));
     // What is thrown at once names the URL or a header, and with it the key.
@@ -299,20 +299,6 @@ async fn answered(
             abort,
         },
     })
-}
-
-/// Headers as [`js::send`] takes them.
-fn joined(headers: &[(String, String)]) -> String {
-    let mut head = String::new();
-    for (name, value) in headers {
-        if !head.is_empty() {
-            head.push('\0');
-        }
-        head.push_str(name);
-        head.push('\0');
-        head.push_str(value);
-    }
-    head
 }
 
 /// Issuers of tokens, over HTTP and WebCrypto.

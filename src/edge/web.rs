@@ -16,15 +16,7 @@ use crate::{
 
 /// Sends a request; follows no redirect.
 pub async fn fetch(request: WebRequest) -> Result<WebResponse<UpstreamBody>> {
-    let mut head = String::new();
-    for (name, value) in &request.headers {
-        for part in [*name, value.as_str()] {
-            if !head.is_empty() {
-                head.push('\0');
-            }
-            head.push_str(part);
-        }
-    }
+    let head = js::joined(&request.headers);
     let controller = js::AbortController::new();
     let sent = match &request.body {
         Some(body) => js::send(&request.url, &head, body, &controller),

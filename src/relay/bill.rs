@@ -29,6 +29,7 @@ use crate::{
     },
     dialects::report::{PartReport, ServerToolUse, UsageReport},
     error::{Error, Result},
+    guardrails::DataRegion,
     routing::{Credential, Step},
     usage::{self, UsageRow},
 };
@@ -390,7 +391,10 @@ impl Tab {
             preset: self.origin.preset.clone(),
             router: self.origin.router.clone(),
             service_tier: current.and_then(|one| one.seen.tier.clone()),
-            data_region: None,
+            data_region: route
+                .map(|route| DataRegion::of(&route.provider))
+                .filter(|region| *region != DataRegion::Global)
+                .map(|region| region.as_str().to_owned()),
             surface: (self.operation == Operation::Chat).then(|| self.surface.to_owned()),
             media: usage::MediaCounts {
                 completion: made.max(images),

@@ -254,3 +254,23 @@ fn a_body_that_panics_is_settled_too() {
     assert_eq!(world.row().usage.completion, 1);
     assert_eq!(world.ends().len(), 1);
 }
+
+#[test]
+fn the_record_says_where_data_stayed_that_had_to_stay_somewhere() {
+    for (within, region) in [
+        (Some("eu-"), Some("europe")),
+        (Some("us-"), Some("us")),
+        (None, None),
+    ] {
+        let host = crate::client::route("host", "openai_chat", |provider, _| {
+            if let Some(within) = within {
+                provider["auth"] = serde_json::json!({
+                    "kind": "sig_v4", "service": "bedrock", "region": "AWS_REGION", "within": within,
+                });
+            }
+        });
+        let asked = crate::client::job(serde_json::json!({}), vec![host]);
+        let (world, _client) = play(asked, [answer("Hi", 10, 2)]);
+        assert_eq!(world.row().data_region.as_deref(), region);
+    }
+}

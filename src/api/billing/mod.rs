@@ -108,16 +108,6 @@ async fn answer<W: World>(
     }
 }
 
-/// The methods of a path below `credits`.
-pub(super) fn methods(path: &[&str]) -> Option<&'static [&'static str]> {
-    Some(match path {
-        ["checkout" | "redeem"] | ["purchases", _, "refund"] => &["POST"],
-        ["purchases"] | ["purchases", _] | ["purchases", _, "receipt"] => &["GET"],
-        ["settings"] => &["GET", "PUT"],
-        _ => return None,
-    })
-}
-
 fn terms<W: World>(world: &W) -> Result<Sale> {
     Sale::read(|name| world.var(name)).map_err(Error::internal)
 }

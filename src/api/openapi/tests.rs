@@ -1,11 +1,9 @@
 //! The document is current, whole and true: of the routes, of the readers of requests.
 
-#![expect(
-    clippy::string_slice,
-    reason = "positions were found in the same text: they are borders of characters"
-)]
-
-use std::{collections::BTreeSet, fs};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+};
 
 use serde_json::{Value, json};
 
@@ -17,7 +15,7 @@ use super::{
     usage,
 };
 use crate::{
-    api::methods,
+    api::routes::ROUTES,
     catalog::{Modality, Operation as Kind, Quantization},
     chat::ServerToolKind,
     dialects::{self, Surface},
@@ -153,93 +151,20 @@ fn the_document_is_served_without_white_space_and_otherwise_as_it_is_kept() {
 }
 
 #[test]
-fn each_operation_is_a_route() {
+fn the_operations_are_those_of_the_table_of_routes() {
+    let mut told = BTreeMap::new();
     for operation in operations() {
-        if operation.path == "/health" {
-            continue;
+        // The table is of what is under `/api/v1`.
+        if operation.path != "/health" {
+            let path = operation.path.trim_start_matches('/');
+            let methods: &mut BTreeSet<&str> = told.entry(path).or_default();
+            assert!(methods.insert(operation.method), "{path} twice");
         }
-        let path = operation.path.trim_start_matches('/');
-        let segments: Vec<&str> = path.split('/').collect();
-        let known = methods(&segments).unwrap_or_default();
-        assert!(
-            known.contains(&operation.method),
-            "{} {path}",
-            operation.method
-        );
     }
-}
-
-/// The routes that a `match` over segments names, as it stands in the source: `{}` for any segment, and the methods.
-fn matched(source: &str) -> Vec<(String, Vec<String>)> {
-    let start = source.find("fn methods(").unwrap();
-    let mut rest = source[start..].split("_ => return").next().unwrap();
-    rest = &rest[rest.find("match ").unwrap()..];
-    let words = |text: &str| -> Vec<String> {
-        let quoted = text.split('"').skip(1).step_by(2);
-        quoted.map(str::to_owned).collect()
-    };
-    let mut routes = Vec::new();
-    while let Some(arrow) = rest.find("=>") {
-        let (head, tail) = rest.split_at(arrow);
-        let end = match (tail.find("&["), tail.find("return")) {
-            (Some(list), other) if other.is_none_or(|other| list < other) => {
-                let end = list + tail[list..].find(']').unwrap();
-                let methods = words(&tail[list..end]);
-                for pattern in head.split('[').skip(1) {
-                    let pattern = pattern.split(']').next().unwrap();
-                    let mut paths = vec![String::new()];
-                    for segment in pattern.split(',') {
-                        let mut each = words(segment);
-                        if each.is_empty() {
-                            each.push("{}".to_owned());
-                        }
-                        paths = paths
-                            .iter()
-                            .flat_map(|path| each.iter().map(move |word| format!("{path}/{word}")))
-                            .collect();
-                    }
-                    routes.extend(paths.into_iter().map(|path| (path, methods.clone())));
-                }
-                end
-            }
-            (_, Some(other)) => other,
-            _ => break,
-        };
-        rest = &tail[end..];
-    }
-    routes
-}
-
-#[test]
-fn each_route_has_its_operations() {
-    let mut routes = matched(include_str!("../mod.rs"));
-    routes.extend(matched(include_str!("../people/mod.rs")));
-    for (path, methods) in matched(include_str!("../billing/mod.rs")) {
-        routes.push((format!("/credits{path}"), methods.clone()));
-        routes.push((format!("/admin/accounts/{{}}/credits{path}"), methods));
-    }
-    assert!(routes.len() > 60, "{routes:?}");
-    let told: BTreeSet<(String, &str)> = operations()
+    let routes = ROUTES
         .iter()
-        .map(|operation| {
-            let segments = operation.path.split('/').map(|segment| {
-                if segment.starts_with('{') {
-                    "{}"
-                } else {
-                    segment
-                }
-            });
-            let path = segments.collect::<Vec<_>>().join("/");
-            (path, operation.method)
-        })
-        .collect();
-    let lost: Vec<String> = routes
-        .iter()
-        .flat_map(|(path, methods)| methods.iter().map(move |method| (path, method)))
-        .filter(|(path, method)| !told.contains(&((*path).clone(), method.as_str())))
-        .map(|(path, method)| format!("{method} {path}"))
-        .collect();
-    assert!(lost.is_empty(), "these routes have no operation: {lost:?}");
+        .map(|(path, methods)| (*path, methods.iter().copied().collect()));
+    assert_eq!(told, routes.collect::<BTreeMap<_, BTreeSet<_>>>());
 }
 
 #[test]

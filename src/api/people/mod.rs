@@ -57,27 +57,6 @@ pub(super) fn is_page(path: &str) -> bool {
     )
 }
 
-/// The methods that a path of people's under `/api/v1` knows; `None` where there is no such path.
-pub(super) fn methods(segments: &[&str]) -> Option<&'static [&'static str]> {
-    Some(match segments {
-        ["me"] => &["GET", "PATCH"],
-        ["me", "accounts"] | ["organization", "invitations"] => &["GET", "POST"],
-        ["me", "accounts", _] | ["organization", "invitations", _] => &["DELETE"],
-        ["me", "sessions"] => &["GET", "DELETE"],
-        ["me", "sessions", _] => &["DELETE"],
-        ["organization", "members"] => &["GET"],
-        ["organization", "members", _] => &["GET", "PATCH", "DELETE"],
-        ["invitations", "accept"] | ["auth", "keys"] | ["auth", "keys", "code"] => &["POST"],
-        ["admin", "accounts", _, "members" | "invitations"] => &["GET", "POST"],
-        ["admin", "accounts", _, "members", _] => &["GET", "PATCH", "DELETE"],
-        ["admin", "accounts", _, "invitations", _] => &["DELETE"],
-        ["admin", "users"] => &["GET"],
-        ["admin", "users", _] => &["GET", "PATCH"],
-        ["admin", "login-links"] => &["POST"],
-        _ => return None,
-    })
-}
-
 /// Answers a page.
 pub(super) async fn page<W: World>(world: &W, request: Request, path: &str) -> Response {
     let wants_html = request
