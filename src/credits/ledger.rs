@@ -51,8 +51,10 @@
 mod books;
 mod closing;
 mod correction;
+mod executions;
 mod finish;
 mod funds;
+mod guards;
 mod hold;
 mod keys;
 mod lots;
@@ -74,7 +76,8 @@ use super::ops::{
     FundingGet, FundingPut, GetSnapshot, Grant, Hold, KeyDelete, KeyGet, KeyPut, KeyStateGet, Keys,
     LapseCredits, LedgerError, LimitsGet, LimitsPut, NextAlarm, NoticesTaken, Open, OutboxAck,
     OutboxFailed, OutboxPeek, ReadBooks, RefundCredits, Reverse, SecretsEnd, Settle, Snapshot,
-    SpendGet, SumUp, TopUpFailed, Void, Watch,
+    SpendGet, SumUp, ToolBegin, ToolEnd, ToolGet, ToolGuardsGet, ToolGuardsPut, ToolList,
+    ToolPrune, TopUpFailed, Void, Watch,
 };
 use super::sql::{Columns, Row, Sql, SqlValue};
 use super::terms::Terms;
@@ -82,6 +85,7 @@ use rules::Memory;
 
 pub use books::MAX_BOOK_PAGE;
 pub use correction::MAX_ENTRIES;
+pub use executions::{CONFIRMATION_LIFE_MS, EXECUTION_LIFE_MS, MAX_ANSWER_BYTES};
 pub use finish::EXPIRE_BATCH;
 pub use hold::{MAX_HOLD_TTL_MS, MAX_TOKENS};
 pub use lots::LAPSE_RETRY_MS;
@@ -173,6 +177,20 @@ impl<S: Sql> Ledger<S> {
             TopUpFailed::OP => answer(json, |request| self.top_up_failed(request, now_ms)),
             Watch::OP => answer(json, |_: &Watch| self.watch(now_ms)),
             NoticesTaken::OP => answer(json, |request| self.notices_taken(request)),
+            _ => self.call_tools(op, json, now_ms),
+        }
+    }
+
+    /// The operations on executions of tools.
+    fn call_tools(&self, op: &str, json: &str, now_ms: i64) -> String {
+        match op {
+            ToolBegin::OP => answer(json, |request| self.tool_begin(request, now_ms)),
+            ToolEnd::OP => answer(json, |request| self.tool_end(request, now_ms)),
+            ToolGet::OP => answer(json, |request| self.tool_get(request, now_ms)),
+            ToolList::OP => answer(json, |request| self.tool_list(request, now_ms)),
+            ToolGuardsPut::OP => answer(json, |request| self.tool_guards_put(request)),
+            ToolGuardsGet::OP => answer(json, |request| self.tool_guards(request)),
+            ToolPrune::OP => answer(json, |_: &ToolPrune| self.tool_prune(now_ms)),
             _ => render::<()>(Err(LedgerError::UnknownOp(op.to_owned()))),
         }
     }

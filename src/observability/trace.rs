@@ -111,6 +111,7 @@ impl Record {
         match self.generation.row.api_type.as_str() {
             "completions" | "" => "chat",
             "images" => "generate_content",
+            "tool" => "execute_tool",
             other => other,
         }
     }

@@ -241,6 +241,12 @@ fn the_tables_of_the_version_before_are_brought_up_to_date_whenever_they_die() {
             "ALTER TABLE account DROP COLUMN lots_balance",
             "DROP TABLE budgets",
             "DROP TABLE ended_secrets",
+            "DROP TABLE executions",
+            "DROP TABLE execution_answers",
+            "DROP TABLE execution_recipients",
+            "DROP TABLE idempotency",
+            "DROP TABLE confirmations",
+            "DROP TABLE tool_guards",
             "DELETE FROM schema_version WHERE version > 1",
         ] {
             store.exec(statement, &[]).unwrap();

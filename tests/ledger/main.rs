@@ -13,6 +13,8 @@
 mod corrections;
 mod drill;
 mod examples;
+mod executions;
+mod executions_properties;
 mod funds;
 mod model;
 mod properties;

@@ -97,6 +97,16 @@ impl<S: Sql> Ledger<S> {
     /// # Errors
     /// When nothing was held under the id, it was settled with another amount, or the store fails.
     pub fn settle(&self, request: &Settle, now_ms: i64) -> Result<Finished, LedgerError> {
+        self.settle_and(request, &|_| Ok(()), now_ms)
+    }
+
+    /// The same, and `also` is written with it in one transaction, at a repetition too.
+    pub(super) fn settle_and(
+        &self,
+        request: &Settle,
+        also: &dyn Fn(&Finished) -> Result<(), LedgerError>,
+        now_ms: i64,
+    ) -> Result<Finished, LedgerError> {
         word("id", &request.id)?;
         time("now", now_ms)?;
         let draft = usage_row(&request.row)?;
@@ -138,9 +148,12 @@ impl<S: Sql> Ledger<S> {
                     tokens: Some((admitted.began, tokens - admitted.tokens)),
                     key_hash,
                 };
+                also(&finished)?;
                 return Ok((finished, Some(change)));
             }
-            self.settle_ended(request, waived, draft, now_ms)
+            let (finished, change) = self.settle_ended(request, waived, draft, now_ms)?;
+            also(&finished)?;
+            Ok((finished, change))
         })?;
         if let Some(change) = change {
             remember(&mut memory, change, now_ms)?;
@@ -220,6 +233,16 @@ impl<S: Sql> Ledger<S> {
     /// # Errors
     /// When the hold belongs to another key, the account is not open, or the store fails.
     pub fn void(&self, request: &Void, now_ms: i64) -> Result<Finished, LedgerError> {
+        self.void_and(request, &|_| Ok(()), now_ms)
+    }
+
+    /// The same, and `also` is written with it in one transaction, at a repetition too.
+    pub(super) fn void_and(
+        &self,
+        request: &Void,
+        also: &dyn Fn(&Finished) -> Result<(), LedgerError>,
+        now_ms: i64,
+    ) -> Result<Finished, LedgerError> {
         word("id", &request.id)?;
         word("key_hash", &request.key_hash)?;
         time("now", now_ms)?;
@@ -233,6 +256,7 @@ impl<S: Sql> Ledger<S> {
                 Some(hold) => (Some(hold.amount), Some(hold.admitted)),
                 None => {
                     if let Some(first) = self.finish_of(&request.id)? {
+                        also(&first.result)?;
                         return Ok((first.result, None));
                     }
                     // Overtook its hold: recorded, so that the hold is refused when it comes.
@@ -258,6 +282,7 @@ impl<S: Sql> Ledger<S> {
                 facts: admitted.map(|one| one.facts(0)).unwrap_or_default(),
             };
             let closed = self.close(&entry, (self.balance()?, Nanos::ZERO), draft, now_ms)?;
+            also(&closed)?;
             Ok((closed, admitted))
         })?;
         if let (Some(paces), Some(admitted)) = (&mut memory.paces, admitted) {

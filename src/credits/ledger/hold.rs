@@ -42,6 +42,16 @@ impl<S: Sql> Ledger<S> {
     /// # Errors
     /// When the request is malformed, the id stands for another hold, or the store fails.
     pub fn hold(&self, request: &Hold, now_ms: i64) -> Result<HoldReply, LedgerError> {
+        self.hold_and(request, None, now_ms)
+    }
+
+    /// The same, and where the amount is reserved now, `also` is written with it in one transaction.
+    pub(super) fn hold_and(
+        &self,
+        request: &Hold,
+        also: Option<&dyn Fn() -> Result<(), LedgerError>>,
+        now_ms: i64,
+    ) -> Result<HoldReply, LedgerError> {
         check(request, now_ms)?;
         let draft = usage_row(&request.row)?;
         let mut memory = self.memory.take().unwrap_or_default();
@@ -57,15 +67,17 @@ impl<S: Sql> Ledger<S> {
                 available,
                 free,
             } => {
-                match &free {
-                    None => self.open_hold_of(request, amount, draft, now_ms)?,
-                    Some(free) => self.transaction(|| {
+                match (&free, also) {
+                    (None, None) => self.open_hold_of(request, amount, draft, now_ms)?,
+                    _ => self.transaction(|| {
                         self.open_hold_of(request, amount, draft, now_ms)?;
-                        self.rows(
-                            "UPDATE account SET free_day = ?, free_used = ?",
-                            &[free.day.into(), free.used.saturating_add(1).into()],
-                        )?;
-                        Ok(())
+                        if let Some(free) = &free {
+                            self.rows(
+                                "UPDATE account SET free_day = ?, free_used = ?",
+                                &[free.day.into(), free.used.saturating_add(1).into()],
+                            )?;
+                        }
+                        also.map_or(Ok(()), |also| also())
                     })?,
                 }
                 if let Some(paces) = &mut memory.paces {
@@ -109,7 +121,7 @@ impl<S: Sql> Ledger<S> {
         Ok(())
     }
 
-    fn decide(
+    pub(super) fn decide(
         &self,
         request: &Hold,
         memory: &mut Memory,
@@ -522,7 +534,8 @@ impl Limit {
     }
 }
 
-enum Decision {
+/// What is decided of a request.
+pub(super) enum Decision {
     Answer(HoldReply),
     Admit {
         /// What is reserved.

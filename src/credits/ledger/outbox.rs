@@ -5,6 +5,7 @@
 
 use serde_json::value::RawValue;
 
+use super::executions::{EXECUTION_LIFE_MS, PRUNE_DELAY_MS};
 use super::finish::outcome_of;
 use super::{Ledger, LedgerError, time};
 use crate::credits::money::Nanos;
@@ -87,7 +88,7 @@ impl<S: Sql> Ledger<S> {
     }
 
     /// When the object has to wake up by itself: the first hold's end, the next flush, the end of
-    /// credits, a threshold to look at or a notice to hand over. Ask after every change.
+    /// credits, a threshold to look at, a notice to hand over or executions to forget. Ask after every change.
     ///
     /// # Errors
     /// When the store fails.
@@ -98,7 +99,8 @@ impl<S: Sql> Ledger<S> {
                 flush_after,
                 (SELECT MIN(due_at) FROM lots WHERE remains > 0),
                 (SELECT watch_at FROM funding),
-                (SELECT MIN(at) FROM notices)
+                (SELECT MIN(at) FROM notices),
+                (SELECT MIN(began) FROM executions)
              FROM account",
             &[],
         )?;
@@ -110,7 +112,10 @@ impl<S: Sql> Ledger<S> {
         let lapse: Option<i64> = row.take()?;
         let watch: Option<i64> = row.take()?;
         let notice = row.take::<Option<i64>>()?.map(|at| at.max(flush_after));
-        let due = [release, flush, lapse, watch, notice];
+        let prune = row
+            .take::<Option<i64>>()?
+            .map(|began| began + EXECUTION_LIFE_MS + PRUNE_DELAY_MS);
+        let due = [release, flush, lapse, watch, notice, prune];
         Ok(due.into_iter().flatten().min())
     }
 

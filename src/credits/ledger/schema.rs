@@ -6,7 +6,7 @@ use super::{Ledger, LedgerError};
 use crate::credits::sql::Sql;
 
 /// What each version adds. A deployed version is never edited: changes are appended.
-const VERSIONS: &[&[&str]] = &[FIRST, CORRECTIONS, FUNDS, LIMITS];
+const VERSIONS: &[&[&str]] = &[FIRST, CORRECTIONS, FUNDS, LIMITS, EXECUTIONS];
 
 const FIRST: &[&str] = &[
     "CREATE TABLE account (
@@ -245,6 +245,58 @@ const LIMITS: &[&str] = &[
     "CREATE TABLE ended_secrets (
         hash TEXT PRIMARY KEY,
         ends_at INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID",
+];
+
+/// Executions of tools for a day, their answers beside them, what idempotency keys stand for, whom they reached, confirmations, guards.
+const EXECUTIONS: &[&str] = &[
+    "CREATE TABLE executions (
+        id TEXT PRIMARY KEY,
+        key_hash TEXT NOT NULL,
+        tool TEXT NOT NULL,
+        effect TEXT NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('sent', 'running', 'succeeded', 'failed', 'failed_clean', 'unknown', 'cancelled')),
+        began INTEGER NOT NULL,
+        deadline INTEGER NOT NULL,
+        ended INTEGER,
+        held INTEGER NOT NULL,
+        charged INTEGER NOT NULL DEFAULT 0,
+        resend INTEGER NOT NULL,
+        ceiling INTEGER,
+        idempotency_key TEXT,
+        fingerprint TEXT NOT NULL,
+        parent TEXT,
+        surface TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID",
+    "CREATE INDEX executions_by_time ON executions (began)",
+    "CREATE INDEX executions_by_parent ON executions (parent) WHERE parent IS NOT NULL",
+    "CREATE TABLE execution_answers (
+        id TEXT PRIMARY KEY,
+        answer TEXT NOT NULL
+    ) STRICT",
+    "CREATE TABLE idempotency (
+        name TEXT PRIMARY KEY,
+        execution TEXT NOT NULL,
+        charged TEXT
+    ) STRICT, WITHOUT ROWID",
+    "CREATE TABLE execution_recipients (
+        at INTEGER NOT NULL,
+        execution TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        PRIMARY KEY (at, execution, digest)
+    ) STRICT, WITHOUT ROWID",
+    "CREATE TABLE confirmations (
+        token TEXT PRIMARY KEY,
+        key_hash TEXT NOT NULL,
+        tool TEXT NOT NULL,
+        fingerprint TEXT NOT NULL,
+        ceiling INTEGER NOT NULL,
+        expires_at INTEGER NOT NULL,
+        used_by TEXT
+    ) STRICT, WITHOUT ROWID",
+    "CREATE TABLE tool_guards (
+        scope TEXT PRIMARY KEY,
+        guards TEXT NOT NULL
     ) STRICT, WITHOUT ROWID",
 ];
 
