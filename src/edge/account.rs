@@ -29,7 +29,7 @@ use crate::{
         ledger::{FLUSH_DELAY_MS, Ledger, MAX_FLUSH_ROWS},
         ops::{
             Call, Expire, Hold, LapseCredits, NoticesTaken, OutboxAck, OutboxFailed, OutboxPeek,
-            Settle, Void, Watch,
+            Settle, ToolPrune, Void, Watch,
         },
         sql::{Row, Sql, SqlError, SqlValue},
         terms::Terms,
@@ -81,6 +81,7 @@ impl DurableObject for Account {
             }
         }
         self.ask(&ledger, &LapseCredits {})?;
+        while self.ask(&ledger, &ToolPrune {})?.more {}
         self.hand_over(&ledger).await?;
         self.arm(&ledger)?;
         Response::empty()

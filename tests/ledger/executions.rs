@@ -2,9 +2,8 @@
 
 use patchbay::credits::ledger::{CONFIRMATION_LIFE_MS, EXECUTION_LIFE_MS, MAX_ANSWER_BYTES};
 use patchbay::credits::ops::{
-    Confirm, Effect, ExecutionState, GuardHit, GuardRule, GuardSet, Hold, LedgerError, OnRepeat,
-    Refusal, Repeats, ToolBegin, ToolBegun, ToolEnd, ToolEnded, ToolGet, ToolGuardsGet,
-    ToolGuardsPut, ToolList, ToolPrune,
+    Confirm, Effect, ExecutionState, GuardSet, Hold, LedgerError, Refusal, ToolBegin, ToolBegun,
+    ToolEnd, ToolEnded, ToolGet, ToolGuardsPut, ToolList, ToolPrune,
 };
 use serde_json::value::RawValue;
 
@@ -45,7 +44,7 @@ pub fn is_granted(reply: &ToolBegun) -> bool {
     matches!(reply, ToolBegun::Granted { .. })
 }
 
-fn grants(account: &Account, request: &ToolBegin) {
+pub fn grants(account: &Account, request: &ToolBegin) {
     let reply = account.ok(request);
     assert!(is_granted(&reply), "{reply:?}");
 }
@@ -57,13 +56,6 @@ fn replayed(account: &Account, request: &ToolBegin) -> (String, ExecutionState, 
             (view.id, view.state, answer)
         }
         other => panic!("no replay: {other:?}"),
-    }
-}
-
-fn guarded(account: &Account, request: &ToolBegin) -> GuardHit {
-    match account.ok(request) {
-        ToolBegun::Guarded(hit) => *hit,
-        other => panic!("no guard: {other:?}"),
     }
 }
 
@@ -146,8 +138,16 @@ fn what_a_name_is_answered_depends_on_how_its_execution_stands() {
                 "{state:?}: {reply:?}"
             ),
         }
-        let charged = if state == ExecutionState::Succeeded { PRICE } else { 0 };
-        assert_eq!(account.snapshot().balance, nanos(1_000 - charged), "{state:?}");
+        let charged = if state == ExecutionState::Succeeded {
+            PRICE
+        } else {
+            0
+        };
+        assert_eq!(
+            account.snapshot().balance,
+            nanos(1_000 - charged),
+            "{state:?}"
+        );
     }
 }
 
@@ -179,12 +179,19 @@ fn two_successes_of_one_name_are_charged_once_in_either_order() {
         account.later(MINUTE);
         account.ok(&patchbay::credits::ops::Expire {});
         grants(&account, &keyed("e2"));
-        let order = if late_first { ["e1", "e2"] } else { ["e2", "e1"] };
+        let order = if late_first {
+            ["e1", "e2"]
+        } else {
+            ["e2", "e1"]
+        };
         for id in order {
             account.ok(&end(id, ExecutionState::Succeeded));
         }
         assert_eq!(account.available(), 900);
-        assert_eq!(replayed(&account, &keyed("e3")).1, ExecutionState::Succeeded);
+        assert_eq!(
+            replayed(&account, &keyed("e3")).1,
+            ExecutionState::Succeeded
+        );
     }
 }
 
@@ -231,11 +238,17 @@ fn a_job_runs_on_past_its_first_deadline_and_is_charged_at_its_end() {
     account.later(5 * MINUTE);
     account.ok(&patchbay::credits::ops::Expire {});
     assert_eq!(account.available(), 900, "its hold lives on");
-    assert_eq!(replayed(&account, &begin("e2", Some("n"))).1, ExecutionState::Running);
+    assert_eq!(
+        replayed(&account, &begin("e2", Some("n"))).1,
+        ExecutionState::Running
+    );
     account.ok(&end("e1", ExecutionState::Succeeded));
     assert_eq!(account.snapshot().balance, nanos(900));
     account.later(10 * MINUTE);
-    assert_eq!(replayed(&account, &begin("e3", Some("n"))).1, ExecutionState::Succeeded);
+    assert_eq!(
+        replayed(&account, &begin("e3", Some("n"))).1,
+        ExecutionState::Succeeded
+    );
 }
 
 #[test]
@@ -243,10 +256,19 @@ fn tools_share_the_limits_of_the_account_and_its_keys() {
     let account = Account::with(50);
     let reply = account.ok(&begin("e1", Some("n")));
     assert!(
-        matches!(reply, ToolBegun::Refused(Refusal::InsufficientCredits { .. })),
+        matches!(
+            reply,
+            ToolBegun::Refused(Refusal::InsufficientCredits { .. })
+        ),
         "{reply:?}"
     );
-    assert!(account.ok(&ToolGet { id: "e1".to_owned() }).is_none());
+    assert!(
+        account
+            .ok(&ToolGet {
+                id: "e1".to_owned()
+            })
+            .is_none()
+    );
     account.ok(&patchbay::credits::ops::KeyPut {
         limit: Some(nanos(150)),
         ..key("k")
@@ -301,7 +323,11 @@ fn problem(account: &Account, request: &ToolBegin) -> Option<String> {
 fn a_confirmation_is_used_once_for_what_was_shown() {
     let account = Account::with(10_000);
     match account.ok(&money("e1", None)) {
-        ToolBegun::Confirm { expires_at, reason, problem } => {
+        ToolBegun::Confirm {
+            expires_at,
+            reason,
+            problem,
+        } => {
             assert_eq!(expires_at, NOON + CONFIRMATION_LIFE_MS);
             assert_eq!((reason.as_str(), problem), ("policy", None));
         }
@@ -326,14 +352,20 @@ fn a_confirmation_is_used_once_for_what_was_shown() {
     };
     assert!(matches!(account.ok(&other), ToolBegun::Pinned { tool } if tool == "stripe/refund"));
     grants(&account, &money("e3", token));
-    assert_eq!(problem(&account, &money("e4", token)).as_deref(), Some("used"));
+    assert_eq!(
+        problem(&account, &money("e4", token)).as_deref(),
+        Some("used")
+    );
     // Nothing was done: the yes still stands.
     account.ok(&end("e3", ExecutionState::FailedClean));
     account.later(CONFIRMATION_LIFE_MS - 1);
     grants(&account, &money("e5", token));
     account.later(1);
     account.ok(&end("e5", ExecutionState::FailedClean));
-    assert_eq!(problem(&account, &money("e6", token)).as_deref(), Some("expired"));
+    assert_eq!(
+        problem(&account, &money("e6", token)).as_deref(),
+        Some("expired")
+    );
 }
 
 #[test]
@@ -366,10 +398,34 @@ fn the_strictest_of_policy_and_caller_counts_and_a_key_goes_before_its_account()
         (None, None, Confirm::Never, Effect::Destructive, true),
         (None, None, Confirm::Writes, Effect::Write, true),
         (None, None, Confirm::Always, Effect::Read, true),
-        (Some(Confirm::Never), None, Confirm::Never, Effect::Money, false),
-        (Some(Confirm::Always), None, Confirm::Never, Effect::Read, true),
-        (Some(Confirm::Always), Some(Confirm::Never), Confirm::Never, Effect::Money, false),
-        (Some(Confirm::Never), Some(Confirm::Writes), Confirm::Never, Effect::Write, true),
+        (
+            Some(Confirm::Never),
+            None,
+            Confirm::Never,
+            Effect::Money,
+            false,
+        ),
+        (
+            Some(Confirm::Always),
+            None,
+            Confirm::Never,
+            Effect::Read,
+            true,
+        ),
+        (
+            Some(Confirm::Always),
+            Some(Confirm::Never),
+            Confirm::Never,
+            Effect::Money,
+            false,
+        ),
+        (
+            Some(Confirm::Never),
+            Some(Confirm::Writes),
+            Confirm::Never,
+            Effect::Write,
+            true,
+        ),
     ] {
         let account = Account::with(1_000);
         if let Some(confirm) = of_account {
@@ -386,194 +442,17 @@ fn the_strictest_of_policy_and_caller_counts_and_a_key_goes_before_its_account()
             ..begin("e1", None)
         };
         let reply = account.ok(&request);
-        assert_eq!(matches!(reply, ToolBegun::Confirm { .. }), asks, "{reply:?}");
+        assert_eq!(
+            matches!(reply, ToolBegun::Confirm { .. }),
+            asks,
+            "{reply:?}"
+        );
     }
 }
 
-fn guard(account: &Account, key_hash: Option<&str>, rule: GuardRule) {
-    account.ok(&ToolGuardsPut {
-        key_hash: key_hash.map(str::to_owned),
-        guards: GuardSet {
-            confirm: None,
-            rules: vec![rule],
-        },
-    });
-}
-
-fn rule(tool: &str) -> GuardRule {
-    GuardRule {
-        tool: tool.to_owned(),
-        ..GuardRule::default()
-    }
-}
-
-fn run(account: &Account, id: &str) {
+pub fn run(account: &Account, id: &str) {
     grants(account, &begin(id, None));
     account.ok(&end(id, ExecutionState::Succeeded));
-}
-
-#[test]
-fn calls_are_counted_in_a_window_that_slides() {
-    for (limits, window) in [
-        (GuardRule { calls_per_minute: Some(2), ..rule("resend") }, MINUTE),
-        (GuardRule { calls_per_day: Some(2), ..rule("resend/send_email") }, DAY),
-    ] {
-        let account = Account::with(10_000);
-        guard(&account, Some("k"), limits);
-        run(&account, "e1");
-        account.later(MINUTE / 2);
-        run(&account, "e2");
-        let hit = guarded(&account, &begin("e3", None));
-        assert_eq!((hit.limit, hit.used, hit.of.as_str()), (2, 2, "key"));
-        assert_eq!(hit.until, Some(NOON + window));
-        let elsewhere = ToolBegin {
-            tool: "twilio/send_sms".to_owned(),
-            ..begin("e3", None)
-        };
-        grants(&account, &elsewhere);
-        account.later(window - MINUTE / 2);
-        grants(&account, &begin("e4", None));
-    }
-}
-
-#[test]
-fn an_accounts_guard_counts_all_keys_and_a_keys_guard_its_own() {
-    for (of, stops) in [(None, true), (Some("k2"), false)] {
-        let account = Account::with(10_000);
-        account.ok(&key("k2"));
-        guard(&account, of, GuardRule { calls_per_day: Some(1), ..rule("*") });
-        run(&account, "e1");
-        let mut other = begin("e2", None);
-        other.hold.key_hash = "k2".to_owned();
-        let reply = account.ok(&other);
-        assert_eq!(matches!(reply, ToolBegun::Guarded(_)), stops, "{reply:?}");
-    }
-}
-
-#[test]
-fn spend_counts_what_was_charged_and_what_may_be() {
-    let account = Account::with(10_000);
-    guard(&account, None, GuardRule { spend_per_day: Some(nanos(250)), ..rule("*") });
-    run(&account, "e1");
-    grants(&account, &begin("e2", None));
-    let hit = guarded(&account, &begin("e3", None));
-    assert_eq!((hit.guard.as_str(), hit.used, hit.needed), ("spend_per_day", 200, 100));
-    account.ok(&end("e2", ExecutionState::FailedClean));
-    grants(&account, &begin("e4", None));
-}
-
-#[test]
-fn recipients_are_counted_by_call_and_by_hour_and_nobody_twice() {
-    let account = Account::with(10_000);
-    guard(&account, Some("k"), GuardRule {
-        recipients_per_call: Some(3),
-        recipients_per_hour: Some(4),
-        ..rule("*")
-    });
-    let to = |id: &str, names: &[&str]| ToolBegin {
-        recipients: names.iter().map(|name| (*name).to_owned()).collect(),
-        ..begin(id, None)
-    };
-    let hit = guarded(&account, &to("e1", &["a", "b", "c", "d"]));
-    assert_eq!((hit.guard.as_str(), hit.until), ("recipients_per_call", None));
-    grants(&account, &to("e2", &["a", "b", "c"]));
-    account.later(MINUTE);
-    grants(&account, &to("e3", &["b", "c", "d"]));
-    let hit = guarded(&account, &to("e4", &["d", "e"]));
-    assert_eq!((hit.used, hit.needed), (4, 1));
-    assert_eq!(hit.until, Some(NOON + 60 * MINUTE), "when a is free again");
-    grants(&account, &to("e5", &["a", "d"]));
-    // Whoever was certainly not reached does not count.
-    account.ok(&end("e3", ExecutionState::Failed));
-    account.ok(&end("e5", ExecutionState::Failed));
-    grants(&account, &to("e6", &["e"]));
-}
-
-#[test]
-fn the_same_again_is_told_asked_about_or_refused() {
-    for (action, reads_as) in [
-        (OnRepeat::Warn, "granted"),
-        (OnRepeat::Confirm, "confirm"),
-        (OnRepeat::Refuse, "guarded"),
-    ] {
-        let account = Account::with(10_000);
-        let repeats = Repeats { max: 1, within_s: 60, action };
-        guard(&account, None, GuardRule { repeats: Some(repeats), ..rule("*") });
-        run(&account, "e1");
-        let again = ToolBegin {
-            offer: "o".to_owned(),
-            ..begin("e2", None)
-        };
-        let reply = account.ok(&again);
-        match reads_as {
-            "granted" => assert!(
-                matches!(reply, ToolBegun::Granted { repeats: 1, .. }),
-                "{reply:?}"
-            ),
-            "confirm" => assert!(
-                matches!(&reply, ToolBegun::Confirm { reason, .. } if reason == "repeats"),
-                "{reply:?}"
-            ),
-            _ => assert!(
-                matches!(&reply, ToolBegun::Guarded(hit) if hit.until == Some(NOON + MINUTE)),
-                "{reply:?}"
-            ),
-        }
-        let different = ToolBegin {
-            fingerprint: "g".to_owned(),
-            ..begin("e3", None)
-        };
-        assert!(
-            matches!(account.ok(&different), ToolBegun::Granted { repeats: 0, .. }),
-            "{action:?}"
-        );
-        account.later(MINUTE);
-        let reply = account.ok(&ToolBegin { offer: "p".to_owned(), ..begin("e4", None) });
-        assert!(matches!(reply, ToolBegun::Granted { repeats: 0, .. }), "{reply:?}");
-    }
-}
-
-#[test]
-fn a_loop_of_writes_ends_where_nobody_set_a_guard_and_reads_go_on() {
-    let account = Account::with(1_000_000);
-    for n in 0..60 {
-        let request = ToolBegin {
-            fingerprint: format!("f{n}"),
-            ..begin(&format!("w{n}"), None)
-        };
-        grants(&account, &request);
-        grants(&account, &ToolBegin { effect: Effect::Read, ..begin(&format!("r{n}"), None) });
-    }
-    let hit = guarded(&account, &ToolBegin { fingerprint: "x".into(), ..begin("w", None) });
-    assert_eq!((hit.of.as_str(), hit.guard.as_str()), ("default", "calls_per_minute"));
-    grants(&account, &ToolBegin { effect: Effect::Read, ..begin("r", None) });
-    // A rule of one's own takes its place.
-    guard(&account, Some("k"), GuardRule { calls_per_minute: Some(1_000), ..rule("*") });
-    grants(&account, &ToolBegin { fingerprint: "y".into(), ..begin("w", None) });
-}
-
-#[test]
-fn what_is_switched_off_does_not_run_and_rules_are_checked() {
-    let account = Account::with(1_000);
-    guard(&account, None, GuardRule { disabled: true, ..rule("resend") });
-    assert_eq!(guarded(&account, &begin("e1", None)).guard, "disabled");
-    for wrong in [
-        GuardRule { calls_per_day: Some(-1), ..rule("*") },
-        rule(""),
-        GuardRule {
-            repeats: Some(Repeats { max: 1, within_s: 0, action: OnRepeat::Warn }),
-            ..rule("*")
-        },
-    ] {
-        let put = ToolGuardsPut {
-            key_hash: None,
-            guards: GuardSet { confirm: None, rules: vec![wrong] },
-        };
-        let refused = account.call(&put);
-        assert!(matches!(refused, Err(LedgerError::Invalid(_))), "{refused:?}");
-    }
-    let kept = account.ok(&ToolGuardsGet { key_hash: None });
-    assert_eq!(kept.rules.len(), 1);
 }
 
 #[test]
@@ -599,7 +478,10 @@ fn executions_are_listed_and_forgotten_after_a_day() {
     let pruned = account.ok(&ToolPrune {});
     assert_eq!((pruned.forgotten, pruned.more), (2, false));
     assert_eq!(page(None, 9), ["e4", "e3", "e2"]);
-    assert_eq!(account.store.int("SELECT COUNT(*) FROM execution_answers"), 3);
+    assert_eq!(
+        account.store.int("SELECT COUNT(*) FROM execution_answers"),
+        3
+    );
 }
 
 #[test]
@@ -611,7 +493,10 @@ fn an_answer_that_is_too_long_is_refused_and_nothing_is_written() {
         answer: Some(RawValue::from_string(long).unwrap()),
         ..end("e1", ExecutionState::Succeeded)
     });
-    assert!(matches!(refused, Err(LedgerError::Invalid(_))), "{refused:?}");
+    assert!(
+        matches!(refused, Err(LedgerError::Invalid(_))),
+        "{refused:?}"
+    );
     assert_eq!(account.snapshot().balance, nanos(1_000));
     account.ok(&end("e1", ExecutionState::Succeeded));
     assert_eq!(account.snapshot().balance, nanos(900));

@@ -46,13 +46,23 @@ enum Fate {
 #[derive(Debug, Clone)]
 enum Step {
     /// A client asks under a name; `other` sends another payload.
-    Begin { name: u8, other: bool },
+    Begin {
+        name: u8,
+        other: bool,
+    },
     /// A worker asks the provider.
-    Send { worker: u8, fate: Fate },
+    Send {
+        worker: u8,
+        fate: Fate,
+    },
     /// A worker tells the end.
-    End { worker: u8 },
+    End {
+        worker: u8,
+    },
     /// A worker dies.
-    Die { worker: u8 },
+    Die {
+        worker: u8,
+    },
     Clock(i64),
     Expire,
 }
@@ -103,7 +113,11 @@ struct World {
 }
 
 fn request(id: &str, name: u8, other: bool) -> ToolBegin {
-    let effect = if kind(name) == Kind::Read { Effect::Read } else { Effect::Write };
+    let effect = if kind(name) == Kind::Read {
+        Effect::Read
+    } else {
+        Effect::Write
+    };
     ToolBegin {
         hold: Hold {
             ttl_ms: MINUTE,
@@ -111,7 +125,11 @@ fn request(id: &str, name: u8, other: bool) -> ToolBegin {
         },
         effect,
         resend: kind(name) != Kind::Plain,
-        fingerprint: if other { "other".to_owned() } else { format!("f{name}") },
+        fingerprint: if other {
+            "other".to_owned()
+        } else {
+            format!("f{name}")
+        },
         ..begin(id, Some(&format!("n{name}")))
     }
 }
@@ -255,7 +273,11 @@ impl World {
         let mut charged = 0;
         for (name, told) in &self.told {
             if kind(*name) != Kind::Read {
-                assert!(told.deeds <= 1, "name {name} was carried out {} times", told.deeds);
+                assert!(
+                    told.deeds <= 1,
+                    "name {name} was carried out {} times",
+                    told.deeds
+                );
             }
             let sum: i64 = self
                 .ids

@@ -16,6 +16,7 @@ mod examples;
 mod executions;
 mod executions_properties;
 mod funds;
+mod guards;
 mod model;
 mod properties;
 mod rules;
