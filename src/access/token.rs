@@ -38,6 +38,13 @@ enum Proof {
         secret: String,
         scope: Option<String>,
     },
+    /// What its owner agreed to once.
+    Refresh {
+        id: String,
+        secret: String,
+        token: String,
+        scope: Option<String>,
+    },
     /// A JWT.
     Jwt {
         account: Box<ServiceAccount>,
@@ -78,7 +85,7 @@ impl Access<'_> {
         let wrong = |what: &str| misconfigured(provider, what);
         let url = self.resolve(token_url)?;
         let key = self.key.as_deref().ok_or_else(|| wrong("it has no key"))?;
-        let (proof, words) = match &provider.auth {
+        let grant = match &provider.auth {
             AuthScheme::OauthClientCredentials {
                 scope, client_id, ..
             } => {
@@ -91,44 +98,74 @@ impl Access<'_> {
                 } else {
                     (self.resolve(&format!("${{{client_id}}}"))?, key)
                 };
-                let words = format!("{id}\n{}", scope.as_deref().unwrap_or_default());
-                let secret = secret.to_owned();
-                (
-                    Proof::Client {
-                        id,
-                        secret,
-                        scope: scope.clone(),
-                    },
-                    words,
-                )
+                Grant::client(&provider.name, &url, &id, secret, scope.as_deref())
             }
             AuthScheme::SignedJwt { scope, .. } => {
-                let account = ServiceAccount::read(key).map_err(|what| wrong(&what))?;
-                (
-                    Proof::Jwt {
-                        account: Box::new(account),
-                        scope: scope.clone(),
-                    },
-                    scope.clone(),
-                )
+                Grant::jwt(&provider.name, &url, key, scope).map_err(|what| wrong(&what))?
             }
             _ => return Ok(None),
         };
-        let mut hash = Sha256::new();
-        for part in [url.as_str(), &words, key] {
-            hash.update(part.len().to_le_bytes());
-            hash.update(part);
-        }
-        Ok(Some(Grant {
-            provider: provider.name.clone(),
-            url,
-            proof,
-            memory_key: hash.finalize().into(),
-        }))
+        Ok(Some(grant))
     }
 }
 
 impl Grant {
+    /// A grant that is remembered under all that it is asked with.
+    fn new(provider: &str, url: &str, proof: Proof, parts: &[&str]) -> Self {
+        let mut hash = Sha256::new();
+        for part in [url].iter().chain(parts) {
+            hash.update(part.len().to_le_bytes());
+            hash.update(part);
+        }
+        Self {
+            provider: provider.to_owned(),
+            url: url.to_owned(),
+            proof,
+            memory_key: hash.finalize().into(),
+        }
+    }
+
+    /// For a client's id and secret.
+    pub fn client(provider: &str, url: &str, id: &str, secret: &str, scope: Option<&str>) -> Self {
+        let proof = Proof::Client {
+            id: id.to_owned(),
+            secret: secret.to_owned(),
+            scope: scope.map(str::to_owned),
+        };
+        let parts = ["client", id, secret, scope.unwrap_or_default()];
+        Self::new(provider, url, proof, &parts)
+    }
+
+    /// For a refresh token, with the client's id and secret before it (RFC 6749 §6). A new refresh token that comes with an answer
+    /// is not kept: the one that was given has to stay good.
+    pub fn refresh(
+        provider: &str,
+        url: &str,
+        [id, secret, token]: [&str; 3],
+        scope: Option<&str>,
+    ) -> Self {
+        let proof = Proof::Refresh {
+            id: id.to_owned(),
+            secret: secret.to_owned(),
+            token: token.to_owned(),
+            scope: scope.map(str::to_owned),
+        };
+        let parts = ["refresh", id, secret, token, scope.unwrap_or_default()];
+        Self::new(provider, url, proof, &parts)
+    }
+
+    /// For a JWT that a Google service account signs.
+    ///
+    /// # Errors
+    /// Where the key is none.
+    pub fn jwt(provider: &str, url: &str, key: &str, scope: &str) -> Result<Self, String> {
+        let proof = Proof::Jwt {
+            account: Box::new(ServiceAccount::read(key)?),
+            scope: scope.to_owned(),
+        };
+        Ok(Self::new(provider, url, proof, &["jwt", scope, key]))
+    }
+
     /// Asks for a token.
     async fn ask<P: TokenPort>(&self, port: &P) -> Result<Token> {
         let form = match &self.proof {
@@ -137,6 +174,21 @@ impl Grant {
                     ("grant_type", "client_credentials"),
                     ("client_id", id),
                     ("client_secret", secret),
+                ];
+                fields.extend(scope.as_deref().map(|scope| ("scope", scope)));
+                form(&fields)
+            }
+            Proof::Refresh {
+                id,
+                secret,
+                token,
+                scope,
+            } => {
+                let mut fields = vec![
+                    ("grant_type", "refresh_token"),
+                    ("client_id", id),
+                    ("client_secret", secret),
+                    ("refresh_token", token),
                 ];
                 fields.extend(scope.as_deref().map(|scope| ("scope", scope)));
                 form(&fields)

@@ -5,5 +5,8 @@
 //! another's ([`execute::ToolPort`]). Out of scope: routes (`api`), the account's object (`credits`), the platform (`edge`).
 
 pub mod catalog;
+pub mod connector;
 pub mod envelope;
 pub mod execute;
+pub mod price;
+pub mod schema;

@@ -5,40 +5,13 @@ use std::rc::Rc;
 use futures::future::LocalBoxFuture;
 use serde_json::value::RawValue;
 
+pub use crate::tools::connector::{Answer, Outgoing};
 use crate::{
     access::token::{TokenPort, Tokens},
     credits::{money::Nanos, ops},
     error::Result,
     tools::{catalog::Class, envelope::Status},
 };
-
-/// A request of a provider.
-#[derive(Clone, PartialEq, Eq, Default)]
-pub struct Outgoing {
-    /// `GET`, `POST`, …
-    pub method: String,
-    /// The address. It may hold a key.
-    pub url: String,
-    /// Names in lower case and values. They may hold a key.
-    pub headers: Vec<(String, String)>,
-    /// The body.
-    pub body: Option<Vec<u8>>,
-    /// How much of the answer's body is read; more is [`SendError::TooLarge`].
-    pub max_bytes: usize,
-    /// How long the answer may take, its body included.
-    pub timeout_ms: u64,
-}
-
-/// A provider's answer.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Answer {
-    /// HTTP status.
-    pub status: u16,
-    /// Names in lower case and values.
-    pub headers: Vec<(String, String)>,
-    /// The body.
-    pub body: Vec<u8>,
-}
 
 /// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
