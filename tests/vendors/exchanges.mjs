@@ -92,6 +92,8 @@ function route(vendor, exchange, request, answers, kind) {
     method: request.method,
     host: hostPattern(host, values),
     path: pattern(segments, values, keys),
+    segments,
+    named: host,
     query,
     fields: body !== null && typeof body === 'object' && !Array.isArray(body) ? body : Object.fromEntries(new URLSearchParams(typeof body === 'string' ? body : '')),
     type: headers.find(([name]) => name === 'content-type')?.[1],
@@ -124,6 +126,8 @@ export function routes(vendors) {
 export function find(all, request) {
   const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
   const score = (one) =>
+    one.segments.filter((segment, i) => segment === request.segments[i]).length +
+    Number(one.named === request.host) +
     one.query.filter(([name, value]) => request.query.some(([own, given]) => own === name && given === value)).length +
     Object.entries(one.fields).filter(([name, value]) => same(request.fields[name], value)).length;
   const fitting = all.filter(
