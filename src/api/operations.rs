@@ -149,6 +149,7 @@ async fn prepare<W: World>(
         choice: None,
         plugins: Plugins::default(),
         tools: Default::default(),
+        hosted: None,
         left_out: Vec::new(),
         strategy,
         preferences,

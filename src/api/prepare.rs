@@ -25,7 +25,7 @@ use crate::{
         explain::{self, Strategy, Told},
         sticky::Affinity,
     },
-    server_tools::{self, Deployment, Kit, Wanted},
+    server_tools::{self, Deployment, Hosted, Kit, Wanted},
     transforms::Plugins,
     usage::statistics,
 };
@@ -59,6 +59,8 @@ pub struct Prepared {
     pub prompt_tokens: u64,
     /// The tools that the gateway is to run for it.
     pub tools: Wanted,
+    /// The tools of the catalog among them.
+    pub hosted: Option<Hosted>,
     /// Those of them that nobody here runs, and that it does without.
     pub left_out: Vec<&'static str>,
     /// What the conversation's past speaks for.
@@ -170,6 +172,7 @@ pub async fn prepare<W: World>(
         plugins,
         prompt_tokens,
         tools: wanted,
+        hosted: None,
         left_out: Vec::new(),
         policy,
         screened: screened.unwrap_or_default(),
@@ -303,7 +306,7 @@ impl Prepared {
         } else if !deployment.has_engines() && wanted.give_up_search(&self.chat) {
             self.leave_out(ServerToolKind::WebSearch);
         }
-        Ok(Kit::of(wanted, &deployment)?.map(Rc::new))
+        Ok(Kit::of(wanted, &deployment, self.hosted.take())?.map(Rc::new))
     }
 
     /// The model is not offered a tool of the gateway's.

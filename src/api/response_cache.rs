@@ -209,7 +209,9 @@ pub async fn look_up<W: World>(world: &W, asked: Asked<'_>) -> Result<Lookup> {
     let mut models = asked.request.models.iter();
     let keeps_nothing = policy
         .is_some_and(|policy| models.any(|asked| policy.enforces_zdr(&asked.model.model.slug)));
-    if asked.request.preferences.zdr == Some(true) || keeps_nothing {
+    // What tools did is done again by whoever asks again.
+    let has_effects = asked.request.hosted.is_some();
+    if asked.request.preferences.zdr == Some(true) || keeps_nothing || has_effects {
         return Ok(Lookup::Off);
     }
     let whose = key::Whose {

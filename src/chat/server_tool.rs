@@ -19,10 +19,12 @@ pub enum ServerToolKind {
     WebFetch,
     /// Tells date and time.
     Datetime,
+    /// Tools of the gateway's catalog: one, or all that fit.
+    Catalog,
 }
 
 impl ServerToolKind {
-    /// Every tool.
+    /// Every tool that is one function of its own.
     pub const ALL: [Self; 3] = [Self::WebSearch, Self::WebFetch, Self::Datetime];
 
     /// The tool of a `type` in a list of tools: `openrouter:web_search`, `web_search`, and the dated words that OpenAI and
@@ -34,6 +36,7 @@ impl ServerToolKind {
         };
         match word.strip_prefix("openrouter:") {
             Some(name) => Self::ALL.into_iter().find(|kind| kind.function() == name),
+            None if matches!(word, "patchbay:tool" | "patchbay:tools") => Some(Self::Catalog),
             None if is("web_search") => Some(Self::WebSearch),
             None if is("web_fetch") => Some(Self::WebFetch),
             None => None,
@@ -46,6 +49,7 @@ impl ServerToolKind {
             Self::WebSearch => "web_search",
             Self::WebFetch => "web_fetch",
             Self::Datetime => "datetime",
+            Self::Catalog => "execute_tool",
         }
     }
 
@@ -55,6 +59,7 @@ impl ServerToolKind {
             Self::WebSearch => "openrouter:web_search",
             Self::WebFetch => "openrouter:web_fetch",
             Self::Datetime => "openrouter:datetime",
+            Self::Catalog => "patchbay:tool",
         }
     }
 }
@@ -89,6 +94,17 @@ impl ServerTool {
                 is_own: false,
                 may_lack: false,
             }),
+            // A tool of the catalog has its name beside them.
+            Some(Value::Object(parameters)) if kind == ServerToolKind::Catalog => {
+                fields.extend(parameters);
+                Ok(Self {
+                    kind,
+                    parameters: fields,
+                    path,
+                    is_own: false,
+                    may_lack: false,
+                })
+            }
             Some(Value::Object(parameters)) => Ok(Self {
                 kind,
                 parameters,
@@ -105,6 +121,21 @@ impl ServerTool {
 }
 
 impl ServerTool {
+    /// A declaration of tools of the catalog, where the surface reads `name` by itself.
+    ///
+    /// # Errors
+    /// As [`ServerTool::of`].
+    pub fn named(
+        name: Option<String>,
+        mut fields: Map<String, Value>,
+        path: String,
+    ) -> Result<Self> {
+        if let Some(name) = name {
+            fields.insert("name".to_owned(), name.into());
+        }
+        Self::of(ServerToolKind::Catalog, fields, path)
+    }
+
     /// Says that the declaration is the API's own where its fields are among these.
     #[must_use]
     pub fn own_with(self, fields: &[&str]) -> Self {
@@ -179,6 +210,9 @@ mod tests {
             ("datetime", None),
             ("openrouter:web_search_preview", None),
             ("openrouter:fusion", None),
+            ("patchbay:tool", Some(ServerToolKind::Catalog)),
+            ("patchbay:tools", Some(ServerToolKind::Catalog)),
+            ("patchbay:other", None),
             ("function", None),
         ] {
             assert_eq!(ServerToolKind::parse(word), kind, "{word}");

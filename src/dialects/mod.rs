@@ -34,6 +34,7 @@ pub mod sse;
 pub mod surface;
 pub mod workers_ai;
 
+pub(crate) use gemini::parameters as gemini_parameters;
 pub use surface::Surface;
 
 use crate::{

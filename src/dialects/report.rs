@@ -75,6 +75,8 @@ pub struct ServerToolUse {
     pub calls_executed: u64,
     /// What they cost.
     pub cost: Nanos,
+    /// What executions of the catalog's tools cost: each is charged by itself, and is no part of this request's cost.
+    pub executions: Nanos,
 }
 
 /// One provider's part of an answer.

@@ -7,7 +7,8 @@
 //! Each answer is a part of the request ([`Tab`](super::tab::Tab)): falling over to other endpoints works within each, and one settlement
 //! pays for all. For the client they are one message; a stream hears of each call when it was run. What a tool fails at is told
 //! to the model. The loop ends with an answer that calls none of the gateway's tools, with calls of the client's own, or, after
-//! the last step, with one answer that may call nothing. What was run for a client that watches is paid once the client was told of
+//! the last step, with one answer that may call nothing. A call of the catalog's tools that somebody has to confirm ends it too: the
+//! client gets the call as one of its own, and may have it run with a confirmation (`/tools/run`). What was run for a client that watches is paid once the client was told of
 //! it, even if it leaves then; an answer in one piece is paid whole or not at all.
 
 use super::{
@@ -20,7 +21,7 @@ use super::{
     resume::Draft,
     run::Running,
     tools,
-    turn::{Told, Turn, told_call},
+    turn::{Told, Turn, shown_calls, told_call},
     watch::Denied,
 };
 use crate::{
@@ -28,11 +29,15 @@ use crate::{
         ChatRequest, Delta, Event, FinishReason, Message, Part, Role, ServerToolKind, ToolCall,
         ToolChoice,
     },
+    credits::money::Nanos,
     dialects::{report::Meta, surface::Writer},
     error::{Error, ErrorType},
     server_tools::{Begun, Called, Kit, Progress, Session, Source, annotations, cite},
     transforms::Note,
 };
+
+/// How a message ends whose calls wait for somebody's yes.
+const CONFIRM: &str = "confirmation_required";
 
 /// The conversation of one request with the model.
 #[derive(Default)]
@@ -98,7 +103,10 @@ impl Talk {
             };
             note("plugin", "web", format!("A search of the web {result}"))
         });
-        let tools = ServerToolKind::ALL.into_iter().filter_map(|kind| {
+        let kinds = ServerToolKind::ALL
+            .into_iter()
+            .chain([ServerToolKind::Catalog]);
+        let tools = kinds.filter_map(|kind| {
             let ran = self.ran.iter().filter(|(of, _)| *of == kind);
             let (count, failed) = ran.fold((0, 0), |(count, failed), (_, is_error)| {
                 (count + 1, failed + u32::from(*is_error))
@@ -145,10 +153,7 @@ impl<P: Platform> Running<'_, P> {
             },
             ..Talk::default()
         };
-        let owned: Vec<String> = kit
-            .functions()
-            .map(|kind| kind.function().to_owned())
-            .collect();
+        let owned = kit.names();
         self.search_first(job, kit, &mut talk).await?;
         loop {
             if talk.is_last {
@@ -180,9 +185,14 @@ impl<P: Platform> Running<'_, P> {
                     .await;
                 return Ok(None);
             };
+            if results.iter().any(|(_, called)| called.is_pending) {
+                self.pass_on(job, talk, &results).await;
+                return Ok(None);
+            }
             let called: Vec<&str> = results.iter().map(|(call, _)| call.name.as_str()).collect();
             talk.answer_calls(&results);
             let (cost, tokens) = self.tab().so_far();
+            let cost = cost.checked_add(self.tab().executions()).unwrap_or(cost);
             talk.is_last = kit.stop.is_due(&Progress {
                 steps: talk.steps,
                 called: &called,
@@ -199,7 +209,7 @@ impl<P: Platform> Running<'_, P> {
             return Ok(());
         };
         self.granted().await?;
-        let called = if self.is_too_dear(job, kit) {
+        let called = if self.rest(job).is_some_and(|rest| rest < kit.search_price()) {
             too_dear()
         } else {
             let platform = self.platform.clone();
@@ -285,11 +295,17 @@ impl<P: Platform> Running<'_, P> {
         let now = self.platform.now_ms();
         let platform = self.platform.clone();
         let zones = |zone: &str| platform.utc_offset(zone);
-        let is_too_dear = self.is_too_dear(job, kit);
+        let mut rest = self.rest(job);
         let session = &mut talk.session;
-        let begin = |call: &ToolCall| match kit.owns(&call.name) {
-            Some(ServerToolKind::WebSearch) if is_too_dear => Begun::Done(too_dear()),
-            _ => kit.begin(call, session, now, &zones),
+        let begin = |call: &ToolCall| {
+            let price = kit.price(&call.name);
+            // Calls of one answer are run together: each takes its price from what is left.
+            match rest.map(|rest| rest.checked_sub(price)) {
+                Some(Ok(left)) if left >= Nanos::ZERO => rest = Some(left),
+                Some(_) if price > Nanos::ZERO => return Begun::Done(too_dear()),
+                _ => {}
+            }
+            kit.begin(call, session, now, &zones)
         };
         let begun: Vec<Begun> = calls.iter().map(begin).collect();
         let results = self
@@ -307,13 +323,30 @@ impl<P: Platform> Running<'_, P> {
         for (call, called) in &results {
             self.tab().ran(called);
             let kind = kit.owns(&call.name);
-            let name = kind.map_or("", ServerToolKind::as_str);
             talk.ran.extend(kind.map(|kind| (kind, called.is_error)));
-            events.push(told_call(&mut talk.told, name, call, &called.result));
+            let name = kit.label(&call.name);
+            events.push(told_call(&mut talk.told, &name, call, &called.result));
         }
         let bytes = talk.show(events);
         self.send(bytes).await;
         Ok(Some(results))
+    }
+
+    /// Calls that have to be confirmed are the client's: the message ends with them.
+    async fn pass_on(&mut self, job: &Job, mut talk: Talk, results: &[(ToolCall, Called)]) {
+        let pending = results.iter().filter(|(_, called)| called.is_pending);
+        let events = shown_calls(pending.map(|(call, _)| call));
+        let mut bytes = talk.show(events);
+        let finish = Event::Finish {
+            choice: 0,
+            reason: FinishReason::ToolCalls,
+            native: CONFIRM.to_owned(),
+            stop_sequence: None,
+        };
+        self.tab().cut_last(FinishReason::ToolCalls, CONFIRM);
+        bytes.extend(talk.ending(Some(finish)));
+        self.send(bytes).await;
+        self.over(job, talk, None).await;
     }
 
     /// The last answer: its end, and the end of the request.
@@ -383,13 +416,13 @@ impl<P: Platform> Running<'_, P> {
         }
     }
 
-    /// Whether the price of a search is more than the request may still cost.
-    fn is_too_dear(&self, job: &Job, kit: &Kit) -> bool {
-        let Some(cap) = job.wishes.max_cost else {
-            return false;
-        };
-        let cost = self.tab().so_far().0.checked_add(kit.search_price());
-        !cost.is_ok_and(|cost| cost <= cap)
+    /// What the request may still cost, where it says so.
+    fn rest(&self, job: &Job) -> Option<Nanos> {
+        let cap = job.wishes.max_cost?;
+        let executions = self.tab().executions();
+        let spent = self.tab().so_far().0.checked_add(executions);
+        let rest = spent.and_then(|spent| cap.checked_sub(spent));
+        Some(rest.unwrap_or_default().max(Nanos::ZERO))
     }
 
     /// The step of the plan that served last.
@@ -414,6 +447,6 @@ enum Over {
 
 fn too_dear() -> Called {
     Called::failed(
-        "No search: it would cost more than the rest of what this request may cost. Answer with what is known",
+        "Not run: it would cost more than the rest of what this request may cost. Answer with what is known",
     )
 }

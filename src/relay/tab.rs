@@ -475,6 +475,13 @@ impl Tab {
         }
     }
 
+    /// What executions of the catalog's tools cost so far.
+    pub fn executions(&self) -> Nanos {
+        self.used
+            .as_ref()
+            .map_or(Nanos::ZERO, |used| used.executions)
+    }
+
     /// A tool of the gateway's was run.
     pub fn ran(&mut self, called: &Called) {
         if let Some(used) = &mut self.used {

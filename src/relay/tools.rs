@@ -18,15 +18,27 @@ use crate::{
     server_tools::{Begun, Called, Next, REQUEST_MS, Run, Spent, WebAnswer, WebRequest},
 };
 
-/// Runs calls side by side; their results in the same order.
+/// Runs calls side by side, but one that changes something alone, after those before it; their results in the same order.
 pub async fn run_all<P: Platform>(platform: &P, begun: Vec<Begun>) -> Vec<Called> {
-    join_all(begun.into_iter().map(|one| run(platform, one))).await
+    let mut results = Vec::with_capacity(begun.len());
+    let mut beside = Vec::new();
+    for one in begun {
+        if matches!(one, Begun::Hosted { is_read: false, .. }) {
+            results.extend(join_all(beside.drain(..).map(|one| run(platform, one))).await);
+            results.push(run(platform, one).await);
+        } else {
+            beside.push(one);
+        }
+    }
+    results.extend(join_all(beside.into_iter().map(|one| run(platform, one))).await);
+    results
 }
 
 async fn run<P: Platform>(platform: &P, begun: Begun) -> Called {
     match begun {
         Begun::Done(called) => called,
         Begun::Waits(run, request) => finish(platform, run, request).await,
+        Begun::Hosted { run, .. } => run().await,
     }
 }
 
@@ -83,6 +95,7 @@ pub fn screen(filters: Option<&Rc<Filters>>, called: &mut Called) {
             let spent = called.spent.take();
             *called = Called {
                 spent,
+                fee: called.fee,
                 ..Called::failed(refused.message)
             };
         }
@@ -97,6 +110,8 @@ pub struct Used {
     /// Calls that the model asked for.
     pub requested: u64,
     executed: u64,
+    /// What executions of the catalog's tools cost, each with a bill of its own.
+    pub executions: Nanos,
     units: Vec<(Part, u64, Nanos)>,
 }
 
@@ -104,6 +119,8 @@ impl Used {
     /// A call was run.
     pub fn add(&mut self, called: &Called) {
         self.executed += 1;
+        let executions = self.executions.checked_add(called.fee);
+        self.executions = executions.unwrap_or(self.executions);
         match called.spent {
             Some(Spent::Search(fee)) => {
                 self.units.push((Part::WebSearch, 1, fee.search));
@@ -137,6 +154,7 @@ impl Used {
             calls_requested: self.requested,
             calls_executed: self.executed,
             cost: charge.total,
+            executions: self.executions,
         }
     }
 }
@@ -171,6 +189,7 @@ mod tests {
                 sources: Vec::new(),
                 result: json!({}),
                 spent: Some(Spent::Fetch),
+                ..Called::default()
             };
             screen(
                 policy.filters(&PatternCache::default()).as_ref(),

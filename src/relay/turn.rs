@@ -188,6 +188,24 @@ impl Turn {
     }
 }
 
+/// Calls that the client has to decide about, as its own.
+pub fn shown_calls<'a>(calls: impl Iterator<Item = &'a ToolCall>) -> Vec<Event> {
+    let mut events = Vec::new();
+    for (index, call) in (0..).zip(calls) {
+        let start = Delta::ToolCallStart {
+            index,
+            id: call.id.clone(),
+            name: call.name.clone(),
+        };
+        let arguments = Delta::ToolCallArguments {
+            index,
+            json: call.arguments.clone(),
+        };
+        events.extend([Event::delta(0, start), Event::delta(0, arguments)]);
+    }
+    events
+}
+
 /// A call that the gateway ran, as the client is told of it.
 pub fn told_call(
     told: &mut Told,

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{citation::Source, engine::SearchFee};
+use crate::credits::money::Nanos;
 
 /// What a call used up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +27,10 @@ pub struct Called {
     pub result: Value,
     /// What it used up.
     pub spent: Option<Spent>,
+    /// What it cost by itself, beside the request: an execution of the catalog's tools.
+    pub fee: Nanos,
+    /// It was not run: somebody has to confirm it first.
+    pub is_pending: bool,
 }
 
 impl Called {

@@ -246,6 +246,7 @@ impl Fetch {
                 url,
             }],
             spent: Some(Spent::Fetch),
+            ..Called::default()
         }
     }
 }

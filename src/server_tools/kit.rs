@@ -1,6 +1,9 @@
 //! The tools of one request, with what the deployment has to run them: functions for the model, calls one by one, what a search
 //! before the model adds to the prompt, and what all of it may come to.
 
+use std::rc::Rc;
+
+use futures::future::LocalBoxFuture;
 use serde_json::Value;
 
 use super::{
@@ -9,6 +12,7 @@ use super::{
     datetime::{self, DatetimeTool, Zones},
     engine::{Configured, ENGINES},
     fetch::{self, Fetch, FetchTool, Next},
+    hosted::{Hosted, HostedFunction},
     search::{self, EngineChoice, SearchParams, Searcher},
     steps::Stop,
     wanted::{FirstSearch, Wanted},
@@ -91,6 +95,7 @@ pub struct Kit {
     search: Option<Searcher>,
     fetch: Option<FetchTool>,
     datetime: Option<DatetimeTool>,
+    hosted: Option<Hosted>,
     /// When the loop ends.
     pub stop: Stop,
 }
@@ -101,15 +106,22 @@ pub struct Session {
     searches: u32,
     shown: u32,
     fetches: u32,
+    hosted: u32,
 }
 
 /// A call that was begun.
-#[derive(Debug)]
 pub enum Begun {
     /// It is at its end already.
     Done(Called),
     /// It waits for an answer.
     Waits(Run, WebRequest),
+    /// The catalog's tools are run by their host. One that changes something runs alone, in its turn.
+    Hosted {
+        /// It, not begun.
+        run: Box<dyn FnOnce() -> LocalBoxFuture<'static, Called>>,
+        /// It may run beside others.
+        is_read: bool,
+    },
 }
 
 /// A call that waits for an answer.
@@ -147,7 +159,11 @@ impl Kit {
     ///
     /// # Errors
     /// 400 where it wants what this deployment does not have.
-    pub fn of(wanted: Wanted, deployment: &Deployment) -> Result<Option<Self>> {
+    pub fn of(
+        wanted: Wanted,
+        deployment: &Deployment,
+        hosted: Option<Hosted>,
+    ) -> Result<Option<Self>> {
         if wanted.is_empty() {
             return Ok(None);
         }
@@ -163,6 +179,7 @@ impl Kit {
                 ..tool
             }),
             datetime: wanted.datetime,
+            hosted,
             stop: wanted.stop,
         }))
     }
@@ -173,17 +190,51 @@ impl Kit {
             ServerToolKind::WebSearch => self.search.is_some(),
             ServerToolKind::WebFetch => self.fetch.is_some(),
             ServerToolKind::Datetime => self.datetime.is_some(),
+            // Each of them is a function of its own.
+            ServerToolKind::Catalog => false,
         })
+    }
+
+    /// The names of all functions that the gateway runs.
+    pub fn names(&self) -> Vec<String> {
+        let own = self.functions().map(|kind| kind.function().to_owned());
+        let hosted = self
+            .hosted
+            .iter()
+            .flat_map(|hosted| hosted.functions.iter());
+        own.chain(hosted.map(|one| one.tool.name.clone())).collect()
     }
 
     /// The tool that a function stands for.
     pub fn owns(&self, function: &str) -> Option<ServerToolKind> {
-        self.functions().find(|kind| kind.function() == function)
+        let own = self.functions().find(|kind| kind.function() == function);
+        own.or_else(|| self.hosted(function).map(|_| ServerToolKind::Catalog))
+    }
+
+    /// What the client is told that was called.
+    pub fn label(&self, function: &str) -> String {
+        match (self.hosted(function), self.owns(function)) {
+            (Some(hosted), _) => hosted.label.clone(),
+            (None, kind) => kind.map_or("", ServerToolKind::as_str).to_owned(),
+        }
+    }
+
+    /// What a call of a function is expected to cost.
+    pub fn price(&self, function: &str) -> Nanos {
+        match (self.hosted(function), self.owns(function)) {
+            (Some(hosted), _) => hosted.price,
+            (None, Some(ServerToolKind::WebSearch)) => self.search_price(),
+            (None, _) => Nanos::ZERO,
+        }
+    }
+
+    fn hosted(&self, function: &str) -> Option<&HostedFunction> {
+        self.hosted.as_ref()?.function(function)
     }
 
     /// Whether the model may call anything.
     pub fn has_functions(&self) -> bool {
-        self.functions().next().is_some()
+        self.hosted.is_some() || self.functions().next().is_some()
     }
 
     /// The engine that searches.
@@ -252,6 +303,19 @@ impl Kit {
         zones: Zones<'_>,
     ) -> Begun {
         let failed = |told: String| Begun::Done(Called::failed(told));
+        if let Some(hosted) = &self.hosted
+            && let Some(function) = hosted.function(&call.name)
+        {
+            if session.hosted >= hosted.max_calls {
+                return failed(used_up("calls of tools", hosted.max_calls));
+            }
+            session.hosted += 1;
+            let (host, call) = (Rc::clone(&hosted.host), call.clone());
+            return Begun::Hosted {
+                run: Box::new(move || host.run(&call)),
+                is_read: function.is_read,
+            };
+        }
         let arguments = match call.arguments.trim() {
             "" => Ok(Value::Object(serde_json::Map::new())),
             text => serde_json::from_str::<Value>(text),
@@ -300,8 +364,12 @@ impl Kit {
         let page = self.fetch.as_ref().map_or(0, |tool| {
             EXPECTED_PAGE.min(u64::from(tool.max_content_tokens))
         });
+        let hosted = self.hosted.as_ref().map_or(0, |_| EXPECTED_PAGE);
         // Each step sends the prompt again, and the results of all steps before it.
-        let results = search.max(page).saturating_mul(steps * (steps + 1) / 2);
+        let results = search
+            .max(page)
+            .max(hosted)
+            .saturating_mul(steps * (steps + 1) / 2);
         prompt.saturating_mul(1 + steps).saturating_add(results)
     }
 
@@ -354,6 +422,8 @@ pub fn function(kind: ServerToolKind) -> Tool {
         ServerToolKind::WebSearch => search::function(),
         ServerToolKind::WebFetch => fetch::function(),
         ServerToolKind::Datetime => datetime::function(),
+        // Theirs are made where their rows are known.
+        ServerToolKind::Catalog => ("", Value::Null),
     };
     Tool {
         name: kind.function().to_owned(),
@@ -436,7 +506,7 @@ mod tests {
             .extend(body.as_object().unwrap().clone());
         let chat = parse_request(whole.to_string().as_bytes())?;
         let deployment = Deployment::of(&var, &|problem| panic!("{problem}"));
-        let kit = Kit::of(Wanted::of(&chat)?, &deployment)?;
+        let kit = Kit::of(Wanted::of(&chat)?, &deployment, None)?;
         Ok((chat, kit))
     }
 
@@ -455,7 +525,7 @@ mod tests {
     fn failed(begun: Begun) -> String {
         match begun {
             Begun::Done(called) if called.is_error => called.told,
-            other => panic!("{other:?}"),
+            _ => panic!("it was begun"),
         }
     }
 
@@ -487,7 +557,7 @@ mod tests {
         .unwrap();
         let mut wanted = Wanted::of(&online).unwrap();
         wanted.search_first("model");
-        let error = Kit::of(wanted, &Deployment::default()).unwrap_err();
+        let error = Kit::of(wanted, &Deployment::default(), None).unwrap_err();
         assert_eq!((error.status, error.param.as_deref()), (400, Some("model")));
         assert!(kit(json!({})).unwrap().1.is_none());
     }

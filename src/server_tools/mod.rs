@@ -1,4 +1,4 @@
-//! Tools that the gateway runs inside a request: web search, web fetch, date and time.
+//! Tools that the gateway runs inside a request: web search, web fetch, date and time, and tools of its catalog.
 //!
 //! In scope: what a request may say of them, the functions that models see, search engines as data, pages as text, which addresses
 //! may be fetched, citations, prices of searches, when the loop ends. Everything is pure: a call yields requests to send and
@@ -13,6 +13,7 @@ mod download;
 mod engine;
 mod fetch;
 mod fields;
+mod hosted;
 pub mod html;
 mod kit;
 mod search;
@@ -26,6 +27,7 @@ pub use citation::{Source, annotations};
 pub use download::{Download, MAX_FILE, Step};
 pub use engine::SearchFee;
 pub use fetch::Next;
+pub use hosted::{Declared, Host, Hosted, HostedFunction};
 pub use kit::{Begun, Deployment, Kit, Run, Session, cite, function, trusted_hosts};
 pub use steps::Progress;
 pub use wanted::Wanted;

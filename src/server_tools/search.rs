@@ -250,6 +250,7 @@ impl Searcher {
             sources: found.into_iter().map(|one| one.source).collect(),
             result: json!({"engine": self.engine.name(), "results": listed}),
             spent: Some(Spent::Search(self.engine.fee(self.mode, results))),
+            ..Called::default()
         }
     }
 }

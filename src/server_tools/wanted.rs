@@ -6,6 +6,7 @@ use super::{
     datetime::DatetimeTool,
     fetch::FetchTool,
     fields::Fields,
+    hosted::Declared,
     search::{EngineChoice, SearchParams},
     steps::Stop,
 };
@@ -37,6 +38,8 @@ pub struct Wanted {
     pub fetch: Option<FetchTool>,
     /// Date and time.
     pub datetime: Option<DatetimeTool>,
+    /// Tools of the catalog.
+    pub catalog: Vec<Declared>,
     /// Search before the model.
     pub first: Option<FirstSearch>,
     /// When the loop ends.
@@ -78,7 +81,7 @@ impl Wanted {
 
     /// Whether nothing is wanted.
     pub fn is_empty(&self) -> bool {
-        self.first.is_none() && self.functions().next().is_none()
+        self.first.is_none() && self.catalog.is_empty() && self.functions().next().is_none()
     }
 
     /// The tools that the model may call.
@@ -176,6 +179,7 @@ impl Wanted {
             ServerToolKind::Datetime => {
                 self.datetime = Some(DatetimeTool::read(&Fields::new(parameters, path))?);
             }
+            ServerToolKind::Catalog => self.catalog.push(Declared::read(tool)?),
         }
         Ok(())
     }

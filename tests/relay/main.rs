@@ -19,6 +19,7 @@ mod commit;
 mod content;
 mod hedging;
 mod holds;
+mod hosted;
 mod leaving;
 mod limits;
 mod max_cost;

@@ -29,7 +29,7 @@ fn var(name: &str) -> Option<String> {
     Some(value.to_owned())
 }
 
-fn endpoint(slug: &str) -> Route {
+pub fn endpoint(slug: &str) -> Route {
     route(slug, "openai_chat", |_, endpoint| {
         endpoint["supported_parameters"] = json!(["max_tokens", "tools", "tool_choice"]);
     })
@@ -42,7 +42,7 @@ fn asks(body: Value, routes: &[&str]) -> Job {
     let wanted = Wanted::of(&job.request).unwrap();
     job.request.tools.extend(wanted.functions().map(function));
     let deployment = Deployment::of(&var, &|problem| panic!("{problem}"));
-    let kit = Kit::of(wanted, &deployment).unwrap().map(Rc::new);
+    let kit = Kit::of(wanted, &deployment, None).unwrap().map(Rc::new);
     Job {
         prompt_tokens: estimate::prompt_tokens(&job.request, "Other"),
         kit,
@@ -56,7 +56,7 @@ fn searching(stream: bool) -> Job {
 }
 
 /// Plays a request in a world where the web answers so.
-fn surf(job: Job, scripts: Vec<Script>, pages: Vec<Script>) -> (World, Rc<Client>) {
+pub fn surf(job: Job, scripts: Vec<Script>, pages: Vec<Script>) -> (World, Rc<Client>) {
     let world = World::new(RICH, scripts);
     world.pages.borrow_mut().extend(pages);
     let client = Client::of(&world, job);
@@ -64,12 +64,12 @@ fn surf(job: Job, scripts: Vec<Script>, pages: Vec<Script>) -> (World, Rc<Client
     (world, client)
 }
 
-fn call_of(id: &str, name: &str, arguments: &Value) -> Value {
+pub fn call_of(id: &str, name: &str, arguments: &Value) -> Value {
     json!({"id": id, "type": "function", "function": {"name": name, "arguments": arguments.to_string()}})
 }
 
 /// An answer that says something, then calls tools.
-fn calls(stream: bool, words: &str, calls: &[Value], prompt: u64, completion: u64) -> Script {
+pub fn calls(stream: bool, words: &str, calls: &[Value], prompt: u64, completion: u64) -> Script {
     if !stream {
         let message = json!({"role": "assistant", "content": words, "tool_calls": calls});
         let body = json!({
@@ -96,7 +96,7 @@ fn search(id: &str, query: &str) -> Value {
     call_of(id, "web_search", &json!({"query": query}))
 }
 
-fn says(is_stream: bool, words: &str, prompt: u64, completion: u64) -> Script {
+pub fn says(is_stream: bool, words: &str, prompt: u64, completion: u64) -> Script {
     if is_stream {
         stream(&[words], prompt, completion)
     } else {
@@ -109,12 +109,12 @@ fn found(url: &str) -> Script {
     whole(200, &json!({"results": [result]}).to_string())
 }
 
-fn sent(world: &World, at: usize) -> Value {
+pub fn sent(world: &World, at: usize) -> Value {
     serde_json::from_slice(&world.call(at).body).unwrap()
 }
 
 /// What a tool told the model, in the last request.
-fn told(world: &World) -> Vec<String> {
+pub fn told(world: &World) -> Vec<String> {
     let last = world.calls.borrow().len() - 1;
     let messages = sent(world, last)["messages"].as_array().unwrap().clone();
     let tools = messages.iter().filter(|message| message["role"] == "tool");
@@ -124,7 +124,7 @@ fn told(world: &World) -> Vec<String> {
 }
 
 /// The answer as one message, however it came.
-fn message(client: &Client, stream: bool) -> Value {
+pub fn message(client: &Client, stream: bool) -> Value {
     if !stream {
         return client.body()["choices"][0]["message"].clone();
     }
@@ -145,7 +145,7 @@ fn message(client: &Client, stream: bool) -> Value {
     })
 }
 
-fn usage_of(client: &Client, stream: bool) -> Value {
+pub fn usage_of(client: &Client, stream: bool) -> Value {
     if stream {
         client.chunks().pop().unwrap()["usage"].clone()
     } else {
@@ -153,7 +153,7 @@ fn usage_of(client: &Client, stream: bool) -> Value {
     }
 }
 
-fn dollars(nanos: i64) -> f64 {
+pub fn dollars(nanos: i64) -> f64 {
     Nanos::new(nanos).unwrap().to_string().parse().unwrap()
 }
 

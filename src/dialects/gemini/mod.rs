@@ -28,5 +28,6 @@ mod wire;
 pub use error::error;
 pub use request::request;
 pub use response::response;
+pub(crate) use schema::parameters;
 pub use stop::stop_reason;
 pub use stream::Stream;

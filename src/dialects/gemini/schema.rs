@@ -45,7 +45,7 @@ const LEFT_OUT: &[&str] = &[
 ];
 
 /// Converts the schema of a tool's arguments; always an object, because that is what arguments are (P68).
-pub(super) fn parameters(schema: Option<&Value>) -> Value {
+pub(crate) fn parameters(schema: Option<&Value>) -> Value {
     let mut converted = match schema {
         Some(schema @ Value::Object(_)) => convert(schema),
         _ => Value::Object(Map::new()),

@@ -41,8 +41,9 @@ pub(super) struct Tools {
 /// Reads the tools.
 pub(super) fn tools(tools: Option<Vec<wire::Tool>>) -> Result<Tools> {
     let mut out = Tools::default();
-    for (at, tool) in tools.into_iter().flatten().enumerate() {
+    for (at, mut tool) in tools.into_iter().flatten().enumerate() {
         let path = format!("tools[{at}]");
+        let name = tool.name.clone();
         let word = tool.r#type.as_deref();
         match word {
             // P70: Claude Code sends no type.
@@ -54,6 +55,11 @@ pub(super) fn tools(tools: Option<Vec<wire::Tool>>) -> Result<Tools> {
                 out.functions.push(function(tool, &path)?);
             }
             Some(word) => match ServerToolKind::parse(word) {
+                Some(ServerToolKind::Catalog) => {
+                    let options = std::mem::take(&mut tool.options);
+                    out.server_tools
+                        .push(ServerTool::named(name, options, path)?);
+                }
                 Some(kind) => {
                     let is_dated = word.starts_with("web_search_2");
                     let tool = ServerTool::of(kind, tool.options, path)?;

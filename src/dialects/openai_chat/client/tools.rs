@@ -70,8 +70,11 @@ pub(super) fn tool_choice(choice: Option<wire::ToolChoice>) -> Result<Option<Too
                 return Err(Error::invalid("tool_choice.function", "expected an object"));
             }
             (word, _) => match ServerToolKind::parse(word) {
+                // Each of the catalog's tools is a function with a name of its own.
+                Some(ServerToolKind::Catalog) | None => {
+                    return Err(Error::invalid("tool_choice.type", told));
+                }
                 Some(kind) => Some(ToolChoice::Function(kind.function().to_owned())),
-                None => return Err(Error::invalid("tool_choice.type", told)),
             },
         },
     })

@@ -188,6 +188,9 @@ pub(in crate::dialects) fn put_cost_details(out: &mut Vec<u8>, report: &UsageRep
     }
     if let Some(tools) = &report.server_tools {
         put_dollars(cost.key("server_tool_cost"), tools.cost);
+        if tools.executions > Nanos::ZERO {
+            put_dollars(cost.key("tool_executions_cost"), tools.executions);
+        }
     }
     cost.end();
 }

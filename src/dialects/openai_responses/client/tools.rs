@@ -16,10 +16,14 @@ use crate::{
 /// Reads the tools: functions and custom tools of the client's, and tools that the gateway runs.
 pub(super) fn tools(tools: Option<Vec<wire::Tool>>) -> Result<(Vec<Tool>, Vec<ServerTool>)> {
     let (mut functions, mut server_tools) = (Vec::new(), Vec::new());
-    for (at, tool) in tools.into_iter().flatten().enumerate() {
+    for (at, mut tool) in tools.into_iter().flatten().enumerate() {
         let path = format!("tools[{at}]");
         match ServerToolKind::parse(&tool.r#type) {
             Some(ServerToolKind::WebSearch) if is_offline(&tool) => {}
+            Some(ServerToolKind::Catalog) => {
+                let name = tool.name.take();
+                server_tools.push(ServerTool::named(name, tool.others, path)?);
+            }
             Some(kind) => {
                 let is_search = tool.r#type == "web_search";
                 // Agents offer the API's own search wherever they work. Who names the gateway's means it.
