@@ -20,7 +20,7 @@ import { startSubjects } from "./lib/subjects.mjs";
 const HELP = `npm run bench [-- options]
 
   --rounds N      how often everything is measured (5)
-  --only TEXT     only measures, formats and subjects whose names hold it; may be repeated
+  --only TEXT     only measures, formats and subjects whose names hold it; may be repeated; "objects": Account objects alone
   --quick         a smoke run: one round, few requests
   --help          this text`;
 
@@ -114,10 +114,31 @@ function report(figures, names) {
   return table(rows);
 }
 
+/** Account objects alone. */
+async function measureObjects({ rounds, quick }) {
+  const ledgers = await objects(undefined, rounds, quick);
+  for (const { name, perSecond, rowsWritten } of ledgers) {
+    const rate = spread(summary(perSecond));
+    console.log(`\nledger, ${name}: ${rate} requests (hold and settle) a second, ${rowsWritten.toFixed(2)} rows written each`);
+  }
+  return ledgers;
+}
+
+function keep(chosen, outcome) {
+  const workerd = createRequire(import.meta.url)("workerd/package.json").version;
+  const machine = { cpu: cpus()[0]?.model, cores: cpus().length, node: process.version, workerd };
+  const all = { at: new Date().toISOString(), machine, rounds: chosen.rounds, quick: chosen.quick === true, ...outcome };
+  mkdirSync(local(), { recursive: true });
+  writeFileSync(local("bench.json"), `${JSON.stringify(all, null, 2)}\n`);
+  console.log("all values: .patchbay/bench.json");
+}
+
 exitOnInterrupt();
 await main(async () => {
   const chosen = options();
   if (chosen.help) return console.log(HELP);
+  // They need no upstream and no other subject.
+  if (chosen.only.length > 0 && chosen.only.every((only) => only === "objects")) return keep(chosen, { ledgers: await measureObjects(chosen) });
   const has = (list) => {
     const named = list.filter((name) => chosen.only.some((only) => name.includes(only)));
     return named.length ? (name) => named.includes(name) : () => true;
@@ -137,20 +158,12 @@ await main(async () => {
       const [direct, failedOver, refused, added] = [over.direct, over.failedOver, over.refused, over.added].map((ms) => ms.toFixed(2));
       console.log(`\nfailing over: ${failedOver} ms, served at once ${direct} ms, the refused call ${refused} ms: adds ${added} ms (median of ${over.requests})`);
     }
-    const ledgers = chosen.only.length === 0 || chosen.only.includes("objects") ? await objects(undefined, chosen.quick) : [];
-    for (const { name, perSecond, rowsWritten } of ledgers) {
-      console.log(`\nledger, ${name}: ${perSecond} requests (hold and settle) a second, ${rowsWritten.toFixed(2)} rows written each`);
-    }
+    const ledgers = chosen.only.length === 0 || chosen.only.includes("objects") ? await measureObjects(chosen) : [];
     const peaks = Object.fromEntries(subjects.map(({ name, pid }) => [name, peakMegabytes(pid)]));
     console.log(`\npeak memory, MB: ${Object.entries(peaks).map(([name, mb]) => `${name} ${mb.toFixed(0)}`).join(", ")}`);
     const waits = Object.entries(commits).map(([name, ms]) => `${name} ${ms.toFixed(2)} ms`);
     console.log(`a commit waits for its device: ${waits.join(", ")}`);
-    const workerd = createRequire(import.meta.url)("workerd/package.json").version;
-    const machine = { cpu: cpus()[0]?.model, cores: cpus().length, node: process.version, workerd };
-    const outcome = { at: new Date().toISOString(), machine, rounds: chosen.rounds, quick: chosen.quick === true, commitMs: commits, figures, failover: over, ledgers, peakMegabytes: peaks };
-    mkdirSync(local(), { recursive: true });
-    writeFileSync(local("bench.json"), `${JSON.stringify(outcome, null, 2)}\n`);
-    console.log("all values: .patchbay/bench.json");
+    keep(chosen, { commitMs: commits, figures, failover: over, ledgers, peakMegabytes: peaks });
   } finally {
     await close();
   }

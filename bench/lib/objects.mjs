@@ -10,8 +10,8 @@ const LOADS = [
   { name: "32 accounts, 32 clients", accounts: 32, clients: 32 },
 ];
 
-/** Rows of figures: requests (a hold and a settlement) per second, rows that each writes in the object. */
-export async function objects(state, quick) {
+/** Rows of figures: requests (a hold and a settlement) per second in each round, rows that each writes in the object. */
+export async function objects(state, rounds, quick) {
   const driver = { type: "ESModule", path: "objects.mjs", contents: readFileSync(at("bench", "workers", "objects.mjs")) };
   const worker = await startWorker("objects", [driver], state);
   try {
@@ -24,8 +24,14 @@ export async function objects(state, quick) {
       };
       await run(quick ? 20 : 500);
       const requests = quick ? 100 : 5_000;
-      const { ms, rows: written } = await run(requests);
-      rows.push({ name, perSecond: Math.round((requests * 1_000) / ms), rowsWritten: written / requests });
+      const perSecond = [];
+      let rowsWritten;
+      for (let round = 0; round < rounds; round++) {
+        const { ms, rows: written } = await run(requests);
+        perSecond.push(Math.round((requests * 1_000) / ms));
+        rowsWritten = written / requests;
+      }
+      rows.push({ name, perSecond, rowsWritten });
     }
     return rows;
   } finally {

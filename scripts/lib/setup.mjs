@@ -43,6 +43,7 @@ async function ensurePackages(name, folder) {
 /** The clients that the tests run unmodified. Who only starts the gateway never waits for them. */
 export async function ensureClients() {
   await step("test clients", () => ensurePackages("npm-clients", join("tests", "sdk")), "installing …");
+  await step("driver of the browser", () => ensurePackages("npm-browser", join("tests", "browser")), "installing …");
   await step("readers of OpenAPI", () => ensurePackages("npm-openapi", join("tests", "openapi")), "installing …");
 }
 

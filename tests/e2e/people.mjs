@@ -142,11 +142,11 @@ export async function person(gateway, email) {
   return Object.assign(browser, { id: data.user_id, email });
 }
 
-function listen(handler) {
+function listen(handler, host = "127.0.0.1") {
   return new Promise((done) => {
     const server = createServer(handler).listen(0, "127.0.0.1", () =>
       done({
-        url: `http://127.0.0.1:${server.address().port}`,
+        url: `http://${host}:${server.address().port}`,
         close: () => {
           server.closeAllConnections();
           return new Promise((closed) => server.close(closed));
@@ -163,14 +163,14 @@ const read = async (request) => {
 };
 
 /**
- * The OpenID provider of the package `oidc-provider`, which lets whoever asks in as `issuer.account`. It begins to answer for a
- * gateway with `serve(gateway)`.
+ * The OpenID provider of the package `oidc-provider`, which lets whoever asks in as `issuer.account`; with `issuer.asks` it shows a
+ * page with a button before. It begins to answer for a gateway with `serve(gateway)`.
  */
-export async function startIssuer() {
+export async function startIssuer({ host } = {}) {
   const require = createRequire(join(import.meta.dirname, "..", "sdk", "package.json"));
   const { default: Provider } = await import(require.resolve("oidc-provider"));
   let answer = (_, response) => response.writeHead(503).end();
-  const server = await listen((request, response) => answer(request, response));
+  const server = await listen((request, response) => answer(request, response), host);
   const issuer = { ...server, account: { sub: "1", email: "one@example.com", email_verified: true, name: "One" }, clientId: "patchbay", clientSecret: "secret of tests" };
   issuer.serve = (gateway) => {
     const accounts = new Map();
@@ -193,6 +193,10 @@ export async function startIssuer() {
     const answered = provider.callback();
     answer = async (request, response) => {
       if (!request.url.startsWith("/interaction/")) return answered(request, response);
+      if (issuer.asks && request.method === "GET") {
+        response.writeHead(200, { "content-type": "text/html" });
+        return response.end(`<!doctype html><title>Issuer</title><link rel="icon" href="data:,"><form method="post"><button>Let me in</button></form>`);
+      }
       accounts.set(issuer.account.sub, { ...issuer.account });
       await provider.interactionFinished(request, response, { login: { accountId: issuer.account.sub, remember: false } }, { mergeWithLastSubmission: false });
     };

@@ -5,12 +5,12 @@ import { callJson, chat } from "./client.mjs";
 import { startGateway } from "./gateway.mjs";
 import { Browser, elements, formOf, peopleVars, person, signingKey, startForge, startGitHub, startIssuer } from "./people.mjs";
 
-let gateway, guarded, issuer, forge, github;
+let gateway, guarded, issuer, forge, github, vars;
 const SESSION = "patchbay-session";
 
 before(async () => {
   [issuer, forge, github] = await Promise.all([startIssuer(), startForge(), startGitHub()]);
-  const vars = peopleVars({
+  vars = peopleVars({
     OIDC_ISSUER: issuer.url,
     OIDC_NAME: "the <Issuer>",
     OIDC_CLIENT_ID: issuer.clientId,
@@ -77,6 +77,9 @@ test("a new person signs in with the OpenID provider, has an account, makes a ke
   assert.equal((await chat(gateway, made.body.key, { model: "test/openai" })).status, 200);
 
   const cookie = browser.cookies.get(SESSION);
+  // Another site's form brings no cookie, and takes none away.
+  const foreign = await visit().open("/logout", { form: {}, headers: { origin: "https://evil.example", "sec-fetch-site": "cross-site" } });
+  assert.deepEqual([foreign.status, foreign.headers.get("set-cookie")], [403, null]);
   const out = await browser.submit(page);
   assert.deepEqual([out.status, browser.cookies.has(SESSION)], [200, false]);
   browser.cookies.set(SESSION, cookie);
@@ -304,6 +307,26 @@ test("new people come by invitation where the operator says so", async () => {
   assert.equal((await withOidc({ sub: "ops", email: "ops@example.com" }, visit(guarded))).page.status, 200, "the operator needs none");
   assert.equal((await browser.api("POST", "me/accounts", { name: "more" })).status, 403);
   issuer.serve(gateway);
+});
+
+test("where sign-up is closed nobody comes in but those whom the operator made, whatever they were sent", async () => {
+  const closed = await startGateway({ vars: { ...vars, SIGN_UP: "closed" } });
+  try {
+    issuer.serve(closed);
+    const { account } = await closed.createAccount({ name: "The team" });
+    await closed.operator.call("POST", `accounts/${account}/invitations`, { role: "member", email: "c1@example.com" });
+    const refused = await withOidc({ sub: "c1", email: "c1@example.com" }, visit(closed));
+    assert.deepEqual([refused.page.status, refused.browser.cookies.has(SESSION)], [403, false]);
+    assert.match(refused.page.html, /Ask the operator/);
+    assert.equal((await closed.d1("SELECT count(*) AS n FROM users"))[0].n, 0);
+    await closed.operator.call("POST", `accounts/${account}/members`, { email: "c2@example.com", role: "member" });
+    const known = await withOidc({ sub: "c2", email: "c2@example.com" }, visit(closed));
+    assert.deepEqual([known.page.status, (await me(known.browser)).account.id], [200, account]);
+    assert.equal((await withOidc({ sub: "ops", email: "ops@example.com" }, visit(closed))).page.status, 200, "the operator comes in");
+  } finally {
+    await closed.stop();
+    issuer.serve(gateway);
+  }
 });
 
 test("a person who is the operator may use the operator's routes, and nobody else", async () => {

@@ -167,6 +167,13 @@ pub(super) async fn ask<W: World>(world: &W, request: &Request) -> Result<Respon
     Ok(asking(&wish, request, &session, &accounts))
 }
 
+/// A time for people.
+fn readable(at: i64) -> String {
+    let text = rfc3339(at);
+    let minutes = text.get(..16).unwrap_or(&text);
+    format!("{} UTC", minutes.replace('T', " "))
+}
+
 fn asking(wish: &Wish, request: &Request, session: &Session, accounts: &[Membership]) -> Response {
     let host = wish.host().unwrap_or("An app");
     let title = format!("{host} asks for a key");
@@ -232,7 +239,7 @@ fn asking(wish: &Wish, request: &Request, session: &Session, accounts: &[Members
         .as_deref()
         .map(|label| format!("<dt>calls itself</dt><dd>{}</dd>", escaped(label)));
     let body = format!(
-        "<p>It wants to call models with your credits, as <strong>{who}</strong>. {to} You can end the key at any time.</p>\
+        "<p>It wants to call models with your credits, as <strong>{who}</strong>. {to} You can end the key at any time. Not you? <a href=\"/login\">Sign out first.</a></p>\
          <dl>{}<dt>key ends</dt><dd>{}</dd></dl><form method=\"post\" action=\"/auth\">{}\
          <label for=\"account\">Account that pays</label><select id=\"account\" name=\"account\">{choices}</select>\
          <label for=\"limit\">Spending limit in dollars (empty: none)</label>\
@@ -242,7 +249,7 @@ fn asking(wish: &Wish, request: &Request, session: &Session, accounts: &[Members
         label.unwrap_or_default(),
         wish.expires_at.map_or_else(
             || "when you end it".to_owned(),
-            |end| escaped(&rfc3339(end))
+            readable
         ),
         hidden(&kept) + &hidden(&[("csrf", Some(&session.csrf))]),
         wish.limit

@@ -11,28 +11,32 @@ use crate::{
 };
 
 const STYLE: &str = "\
-:root{color-scheme:light dark;--ink:#16181d;--soft:#5d6472;--line:#dfe2e8;--paper:#fff;--back:#f4f5f7;--deed:#2456d6;--bad:#b3261e}\
-@media(prefers-color-scheme:dark){:root{--ink:#eceef2;--soft:#9aa2b1;--line:#333843;--paper:#1b1e25;--back:#111318;--deed:#6d93ff;--bad:#ff8a80}}\
+:root{color-scheme:light dark;--ink:#16181d;--soft:#5d6472;--line:#dfe2e8;--edge:#858d9c;--paper:#fff;--back:#f4f5f7;--deed:#2456d6;--on:#fff;--bad:#b3261e}\
+@media(prefers-color-scheme:dark){:root{--ink:#eceef2;--soft:#a3abba;--line:#333843;--edge:#6f778a;--paper:#1b1e25;--back:#111318;--deed:#6d93ff;--on:#0b1020;--bad:#ff8a80}}\
 *{box-sizing:border-box}body{margin:0;min-height:100vh;display:grid;place-items:center;padding:24px;background:var(--back);color:var(--ink);\
 font:16px/1.5 system-ui,-apple-system,'Segoe UI',Roboto,sans-serif}\
-main{width:100%;max-width:420px;background:var(--paper);border:1px solid var(--line);border-radius:14px;padding:32px}\
-h1{font-size:1.3rem;line-height:1.3;margin:0 0 8px}p{margin:8px 0;overflow-wrap:anywhere}.soft,dt,label{color:var(--soft);font-size:.9rem}\
-.bad{color:var(--bad)}dl{display:grid;grid-template-columns:auto 1fr;gap:6px 16px;margin:16px 0}dd{margin:0;overflow-wrap:anywhere}\
-form{margin:16px 0 0}label{display:block;margin:12px 0 4px}input,select{width:100%;font:inherit;color:inherit;background:transparent;\
-border:1px solid var(--line);border-radius:8px;padding:9px 12px}option{color:#000}.row{display:flex;gap:12px;margin-top:20px}\
-a.way,button{display:block;width:100%;text-align:center;font:inherit;font-weight:600;border-radius:8px;padding:10px 14px;cursor:pointer;\
-border:1px solid var(--line);background:transparent;color:inherit;text-decoration:none;margin-top:12px}\
-.row button{margin:0}button.deed,a.deed{background:var(--deed);border-color:var(--deed);color:#fff}\
-@media(prefers-color-scheme:dark){button.deed,a.deed{color:#0b1020}}\
-:focus-visible{outline:3px solid var(--deed);outline-offset:2px}code.code{display:block;padding:12px;border:1px dashed var(--line);border-radius:8px;\
-overflow-wrap:anywhere;user-select:all}";
+main{width:100%;max-width:440px;background:var(--paper);border:1px solid var(--line);border-radius:14px;padding:32px}\
+.brand{margin:0 0 20px;font-size:.9rem;font-weight:700;letter-spacing:.02em}.brand::before{content:'';display:inline-block;width:.7em;height:.7em;\
+margin-right:.5em;border:.2em solid var(--deed);border-radius:50%;vertical-align:-.05em}\
+h1{font-size:1.4rem;line-height:1.3;margin:0 0 12px;overflow-wrap:anywhere}p{margin:8px 0;overflow-wrap:anywhere}.soft,dt,label{color:var(--soft);font-size:.9rem}\
+.bad{color:var(--bad)}a{color:var(--deed)}dl{display:grid;grid-template-columns:auto 1fr;align-items:baseline;gap:8px 16px;margin:20px 0;padding:16px 0;\
+border:solid var(--line);border-width:1px 0}dd{margin:0;overflow-wrap:anywhere}\
+form{margin:20px 0 0}label{display:block;margin:14px 0 4px}input,select{width:100%;min-height:46px;font:inherit;color:inherit;background:var(--paper);\
+border:1px solid var(--edge);border-radius:8px;padding:9px 12px}.row{display:flex;gap:12px;margin:24px 0}\
+a.way,button{display:block;width:100%;min-height:46px;text-align:center;font:inherit;font-weight:600;border-radius:8px;padding:10px 14px;cursor:pointer;\
+border:1px solid var(--edge);background:transparent;color:inherit;text-decoration:none;margin-top:12px;overflow-wrap:anywhere}\
+a.way:hover,button:hover{border-color:var(--deed)}.row button{margin:0}button.deed{background:var(--deed);border-color:var(--deed);color:var(--on)}\
+:focus-visible{outline:3px solid var(--deed);outline-offset:2px}code.code{display:block;margin-top:16px;padding:14px;border:1px dashed var(--edge);border-radius:8px;\
+overflow-wrap:anywhere;user-select:all}\
+@media(max-width:480px){body{display:block;padding:0;background:var(--paper)}main{max-width:none;border:0;border-radius:0;padding:24px 20px}}";
 
 /// A page. `body` is HTML; its forms may go to this site and, where it leads on to an app, to that app's origin alone.
 pub(super) fn page(status: u16, title: &str, body: &str, form_target: Option<&str>) -> Response {
     let title = escaped(title);
     let text = format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
-         <meta name=\"robots\" content=\"noindex\"><title>{title}</title><style>{STYLE}</style></head><body><main><h1>{title}</h1>{body}</main></body></html>"
+         <meta name=\"color-scheme\" content=\"light dark\"><meta name=\"robots\" content=\"noindex\"><title>{title}</title><style>{STYLE}</style></head>\
+         <body><main><p class=\"brand\">Patchbay</p><h1>{title}</h1>{body}</main></body></html>"
     );
     let mut response = Response {
         status,
@@ -82,7 +86,7 @@ pub(super) fn refusal(error: &Error) -> Response {
         _ => "Something went wrong",
     };
     let body = format!(
-        "<p class=\"bad\">{}</p><a class=\"way\" href=\"/login\">Back to sign-in</a>",
+        "<p class=\"bad\" role=\"alert\">{}</p><a class=\"way\" href=\"/login\">Back to sign-in</a>",
         escaped(message)
     );
     page(error.status, title, &body, None)

@@ -15,7 +15,7 @@ use crate::{
     api::{
         World,
         admin::audit,
-        caller::{desk, visitor},
+        caller::{desk, is_from_here, visitor},
         http::{Request, Response},
         not_found,
     },
@@ -73,7 +73,7 @@ fn ways<W: World>(world: &W, return_to: &str) -> Response {
     };
     page(
         200,
-        "Sign in to Patchbay",
+        "Sign in",
         &format!("<p class=\"soft\">{words}</p>{body}"),
         None,
     )
@@ -322,6 +322,10 @@ async fn begin<W: World>(
 pub(super) async fn sign_out<W: World>(world: &W, request: Request) -> Result<Response> {
     let (_, site) = desk(world, &request)?;
     let session = visitor(world, &request).await?;
+    // Another site's form comes without the cookie, and must not take it away either.
+    if !is_from_here(&request, &site) {
+        return Err(denied("Sign out on this site's own page"));
+    }
     if let Some(session) = session {
         form(request, &site, &session.csrf).await?;
         sessions::end(world, &session.user.id, &session.hash).await?;
