@@ -9,7 +9,7 @@ import { startStripe } from "../stripe/stripe.mjs";
 import { compile, endpoint, model, testCatalog } from "./catalog.mjs";
 import { callJson, chat, generation, settled } from "./client.mjs";
 import { startGateway } from "./gateway.mjs";
-import { peopleVars } from "./people.mjs";
+import { peopleVars, person } from "./people.mjs";
 
 /** They ask and change nothing. */
 const ASKS = ["POST /api/v1/analytics/query", "POST /api/v1/admin/providers"];
@@ -38,21 +38,24 @@ const changing = operations.filter(
 
 test("each change is in the audit log, with who made it", async () => {
   const done = new Set();
-  let manager;
+  let manager, owner;
   const last = async () => (await gateway.d1("SELECT coalesce(max(seq), 0) AS seq FROM audit_log"))[0].seq;
 
-  /** Does an operation with these values of its path, as the operator or as the account's management key. */
+  /** Does an operation with these values of its path, as the operator, as the account's management key, or, where it is about money, as its owner. */
   async function change(name, values = [], body) {
     const [method, path] = name.split(" ");
     assert.ok(changing.some((one) => one.method === method && one.path === path), `${name} is no operation that changes something`);
     const isOperators = path.startsWith("/api/v1/admin/");
     const url = values.reduce((filled, value) => filled.replace(/\{[^}]+\}/, encodeURIComponent(value)), path);
     const before = await last();
-    const answer = await callJson(gateway, url, { method, key: isOperators ? gateway.operator.token : manager, body });
+    const isOwners = path.startsWith("/api/v1/credits/");
+    const key = isOperators ? gateway.operator.token : manager;
+    const answer = isOwners ? await owner.api(method, url.slice("/api/v1/".length), body) : await callJson(gateway, url, { method, key, body });
     assert.ok(answer.status < 300, `${name}: ${answer.status} ${JSON.stringify(answer.body)}`);
     const lines = await gateway.d1("SELECT actor, action FROM audit_log WHERE seq > ?", before);
     assert.ok(lines.length > 0, `${name} leaves no line`);
-    assert.ok(lines.every(({ actor }) => (actor === "operator") === isOperators), `${name}: ${JSON.stringify(lines)}`);
+    const actors = isOperators ? /^operator$/ : isOwners ? /^user:/ : /^key:/;
+    assert.ok(lines.some(({ actor }) => actors.test(actor)), `${name}: ${JSON.stringify(lines)}`);
     done.add(name);
     return answer.body;
   }
@@ -76,6 +79,8 @@ test("each change is in the audit log, with who made it", async () => {
   }
   await change("POST /api/v1/admin/byok/rotate", [], {});
 
+  await change(`POST ${ADMIN}/{account}/members`, [account], { email: "owner@example.com", role: "owner" });
+  owner = await person(gateway, "owner@example.com");
   for (const [base, at] of [[`${ADMIN}/{account}/credits`, [account]], ["/api/v1/credits", []]]) {
     const { data: coupon, code } = await change("POST /api/v1/admin/coupons", [], { amount: 5, name: "Launch" });
     await change(`POST ${base}/redeem`, at, { code: code ?? coupon.code });

@@ -43,7 +43,7 @@ test("an app gets a key with the limit and the end that the person saw", async (
   assert.ok(all.some(({ name, text: shown }) => name === "option" && shown === "Ada & <Co>"));
   assert.ok(all.every(({ name, attributes }) => name !== "script" && !Object.keys(attributes).some((each) => /^on|^src$/.test(each))));
   const policy = page.headers.get("content-security-policy");
-  assert.match(policy, /form-action 'self' https:\/\/app\.example;.*frame-ancestors 'none'/);
+  assert.match(policy, /form-action 'self' https:;.*frame-ancestors 'none'/);
   assert.equal(page.headers.get("x-frame-options"), "DENY");
 
   assert.equal(answer.status, 303);

@@ -247,10 +247,8 @@ fn asking(wish: &Wish, request: &Request, session: &Session, accounts: &[Members
          <label for=\"period\">The limit holds</label><select id=\"period\" name=\"usage_limit_type\">{periods}</select>\
          <div class=\"row\"><button name=\"decision\" value=\"deny\">Refuse</button><button class=\"deed\" name=\"decision\" value=\"allow\">Allow</button></div></form>",
         label.unwrap_or_default(),
-        wish.expires_at.map_or_else(
-            || "when you end it".to_owned(),
-            readable
-        ),
+        wish.expires_at
+            .map_or_else(|| "when you end it".to_owned(), readable),
         hidden(&kept) + &hidden(&[("csrf", Some(&session.csrf))]),
         wish.limit
             .map(|limit| escaped(&limit.to_string()))
@@ -263,7 +261,7 @@ fn asking(wish: &Wish, request: &Request, session: &Session, accounts: &[Members
         wish.asked
             .callback
             .as_ref()
-            .map(|callback| callback.origin.as_str()),
+            .and_then(|callback| callback.origin.split(':').next()),
     )
 }
 
