@@ -117,9 +117,9 @@ function report(figures, names) {
 /** Account objects alone. */
 async function measureObjects({ rounds, quick }) {
   const ledgers = await objects(undefined, rounds, quick);
-  for (const { name, perSecond, rowsWritten } of ledgers) {
-    const rate = spread(summary(perSecond));
-    console.log(`\nledger, ${name}: ${rate} requests (hold and settle) a second, ${rowsWritten.toFixed(2)} rows written each`);
+  for (const { name, perSecond, cpuMicroseconds, rowsWritten } of ledgers) {
+    const [rate, cpu] = [perSecond, cpuMicroseconds].map((values) => spread(summary(values)));
+    console.log(`\nledger, ${name}: ${rate} requests (hold and settle) a second, ${cpu} µs of processor time and ${rowsWritten.toFixed(2)} rows written each`);
   }
   return ledgers;
 }
