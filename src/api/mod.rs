@@ -17,6 +17,7 @@ mod content;
 mod conversation;
 mod count_tokens;
 mod destinations;
+mod executions;
 mod generation;
 mod guardrails;
 pub mod http;
@@ -32,10 +33,12 @@ mod response_cache;
 mod route;
 mod routes;
 mod settings;
+mod toolbox;
 
 pub use admin::select_catalog;
 pub use billing::{keep as keep_notices, run_due as run_billing};
 pub use destinations::deliver;
+pub use executions::ask_about_job;
 pub use people::tidy;
 pub use response_cache::{AnswerStore, Answers};
 
@@ -67,6 +70,7 @@ use crate::{
         statistics,
         sticky::{HintStore, Hints},
     },
+    tools::execute::ToolWire,
     usage::{
         measured::Verdict,
         rankings::RankingStore,
@@ -82,7 +86,7 @@ pub struct Memory {
     /// Provider keys that accounts brought.
     pub own_keys: OwnKeyCache,
     /// Access tokens of providers that want them.
-    pub tokens: Tokens,
+    pub tokens: Rc<Tokens>,
     /// Issuers that people sign in with.
     pub issuers: Issuers,
     /// The catalog.
@@ -141,6 +145,7 @@ pub trait World:
     + SnapshotStore
     + RankingStore
     + Courier
+    + ToolWire
 {
     /// What this isolate remembers.
     fn memory(&self) -> Rc<Memory>;
@@ -302,6 +307,10 @@ async fn route<W: World>(world: &W, request: Request, ids: &Ids) -> Result<Respo
             presets::keep(world, request, slug, surface).await
         }
         (_, ["route"]) => route::explain(world, request, &ids.generation).await,
+        (_, ["tools", "execute"] | ["execute"]) => executions::execute(world, request, ids).await,
+        (_, ["tools", "executions"]) => executions::list(world, &request).await,
+        (method, ["tools", "executions", id]) => executions::one(world, &request, method, id).await,
+        (method, ["tools", "guards"]) => executions::guards(world, request, method).await,
         (_, ["openapi.json"]) => Ok(openapi::show()),
         (_, ["models"]) => models::list(world, &request, None).await,
         (_, ["embeddings", "models"]) => {

@@ -20,6 +20,8 @@ mod destinations;
 #[cfg(test)]
 mod document;
 #[cfg(test)]
+mod executions;
+#[cfg(test)]
 mod guardrails;
 #[cfg(test)]
 mod inference;

@@ -28,6 +28,13 @@ pub const ROUTES: &[(&str, &[&str])] = &[
     ("audio/transcriptions", POST),
     ("messages/count_tokens", POST),
     ("route", POST),
+    // Tools.
+    ("tools/execute", POST),
+    // Where clients of others send the same.
+    ("execute", POST),
+    ("tools/executions", GET),
+    ("tools/executions/{id}", SHOW_AND_DELETE),
+    ("tools/guards", SHOW_AND_PUT),
     // The catalog, and this table for programs.
     ("models", GET),
     ("models/count", GET),

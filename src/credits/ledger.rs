@@ -76,7 +76,7 @@ use super::ops::{
     FundingGet, FundingPut, GetSnapshot, Grant, Hold, KeyDelete, KeyGet, KeyPut, KeyStateGet, Keys,
     LapseCredits, LedgerError, LimitsGet, LimitsPut, NextAlarm, NoticesTaken, Open, OutboxAck,
     OutboxFailed, OutboxPeek, ReadBooks, RefundCredits, Reverse, SecretsEnd, Settle, Snapshot,
-    SpendGet, SumUp, ToolBegin, ToolEnd, ToolGet, ToolGuardsGet, ToolGuardsPut, ToolList,
+    SpendGet, SumUp, ToolBegin, ToolDue, ToolEnd, ToolGet, ToolGuardsGet, ToolGuardsPut, ToolList,
     ToolPrune, TopUpFailed, Void, Watch,
 };
 use super::sql::{Columns, Row, Sql, SqlValue};
@@ -190,6 +190,7 @@ impl<S: Sql> Ledger<S> {
             ToolList::OP => answer(json, |request| self.tool_list(request, now_ms)),
             ToolGuardsPut::OP => answer(json, |request| self.tool_guards_put(request)),
             ToolGuardsGet::OP => answer(json, |request| self.tool_guards(request)),
+            ToolDue::OP => answer(json, |_: &ToolDue| self.tool_due(now_ms)),
             ToolPrune::OP => answer(json, |_: &ToolPrune| self.tool_prune(now_ms)),
             _ => render::<()>(Err(LedgerError::UnknownOp(op.to_owned()))),
         }

@@ -24,9 +24,9 @@ pub use books::{
     ReadBooks, SumUp, SumsUp,
 };
 pub use executions::{
-    Confirm, Effect, ExecutionState, ExecutionView, GuardHit, GuardRule, GuardSet, OnRepeat,
-    Repeats, ToolBegin, ToolBegun, ToolEnd, ToolEnded, ToolGet, ToolGuardsGet, ToolGuardsPut,
-    ToolList, ToolPrune, ToolPruned,
+    Confirm, Effect, ExecutionState, ExecutionView, GuardHit, GuardRule, GuardSet, JOB_ASK_MS,
+    OnRepeat, Repeats, ToolBegin, ToolBegun, ToolDue, ToolEnd, ToolEnded, ToolGet, ToolGuardsGet,
+    ToolGuardsPut, ToolList, ToolPrune, ToolPruned,
 };
 pub use funds::{
     AddCredits, AutoTopUp, Fund, Funding, FundingGet, FundingPut, LapseCredits, Lapsed, Notice,
@@ -212,6 +212,7 @@ calls! {
     "tool_list": ToolList => Vec<ExecutionView>;
     "tool_guards_put": ToolGuardsPut => GuardSet;
     "tool_guards": ToolGuardsGet => GuardSet;
+    "tool_due": ToolDue => Vec<ExecutionView>;
     "tool_prune": ToolPrune => ToolPruned;
 }
 

@@ -24,12 +24,12 @@ use super::{
 use serde_json::Value;
 
 use crate::{
-    api::{keep_notices, run_billing},
+    api::{ask_about_job, keep_notices, run_billing},
     credits::{
         ledger::{FLUSH_DELAY_MS, Ledger, MAX_FLUSH_ROWS},
         ops::{
-            Call, Expire, Hold, LapseCredits, NoticesTaken, OutboxAck, OutboxFailed, OutboxPeek,
-            Settle, ToolPrune, Void, Watch,
+            Call, Expire, GetSnapshot, Hold, LapseCredits, NoticesTaken, OutboxAck, OutboxFailed,
+            OutboxPeek, Settle, ToolDue, ToolPrune, Void, Watch,
         },
         sql::{Row, Sql, SqlError, SqlValue},
         terms::Terms,
@@ -83,6 +83,7 @@ impl DurableObject for Account {
         self.ask(&ledger, &LapseCredits {})?;
         while self.ask(&ledger, &ToolPrune {})?.more {}
         self.hand_over(&ledger).await?;
+        self.ask_about_jobs(&ledger)?;
         self.arm(&ledger)?;
         Response::empty()
     }
@@ -205,6 +206,25 @@ impl Account {
         wasm_bindgen_futures::spawn_local(async move {
             if let Err(error) = run_billing(&edge, Some(&account)).await {
                 worker::console_error!("jobs of billing wait for the cron: {error}");
+            }
+        });
+        Ok(())
+    }
+
+    /// Jobs of tools that nobody asked about are asked about here, and nobody waits for it: what they cost is charged at their end.
+    fn ask_about_jobs(&self, ledger: &Ledger<Storage>) -> Result<()> {
+        let due = self.ask(ledger, &ToolDue {})?;
+        if due.is_empty() {
+            return Ok(());
+        }
+        let account = self.ask(ledger, &GetSnapshot {})?.account;
+        let faults = Faults::of(&self.env, None);
+        let edge = Edge::new(self.env.clone(), Tasks::Alarm, faults, Rc::default());
+        wasm_bindgen_futures::spawn_local(async move {
+            for job in due {
+                if let Err(error) = ask_about_job(&edge, &account, &job).await {
+                    worker::console_error!("a job is asked about later: {error}");
+                }
             }
         });
         Ok(())

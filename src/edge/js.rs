@@ -51,6 +51,12 @@ export async function put(method, url, head, body, gzip, controller) {
   }
   return fetch(url, { method, headers, body: bytes, redirect: "manual", signal: controller.signal });
 }
+export function exchange(method, url, head, body, controller) {
+  // What is malformed is told here, before anything is sent.
+  const request = new Request(url, { method, headers: pairs(head), body: body?.slice(), redirect: "manual", signal: controller.signal });
+  return fetch(request);
+}
+export function all_headers(response) { return [...response.headers].flat().join("\0"); }
 export function zone_offset(zone) {
   try {
     const format = new Intl.DateTimeFormat("en-US", { timeZone: zone, timeZoneName: "longOffset" });
@@ -131,6 +137,17 @@ extern "C" {
         gzip: bool,
         controller: &AbortController,
     ) -> Result<js_sys::Promise, JsValue>;
+    /// Sends a request with a method of its own; the promise of a response. Throws where address or headers are malformed: nothing was sent.
+    #[wasm_bindgen(catch)]
+    pub fn exchange(
+        method: &str,
+        url: &str,
+        head: &str,
+        body: Option<Vec<u8>>,
+        controller: &AbortController,
+    ) -> Result<js_sys::Promise, JsValue>;
+    /// All headers of an answer: names in lower case and values, with a zero between any two.
+    pub fn all_headers(response: &Answer) -> String;
     /// How far the time zone of this name is ahead of UTC right now, as `GMT+05:45`.
     pub fn zone_offset(zone: &str) -> Option<String>;
     /// Runs a model at a binding of Workers AI; the promise of a response. The body is JSON with the model's id in `model`.

@@ -10,6 +10,7 @@ mod outgoing;
 mod schedule;
 mod sleep;
 mod stores;
+mod tools;
 mod upstream;
 mod web;
 mod world;

@@ -25,6 +25,8 @@ pub enum Status {
     ConfirmationRequired,
     /// It was stopped before its end.
     Cancelled,
+    /// Nothing was done: that was only asked about.
+    DryRun,
     /// It failed, and all that was done before was undone.
     Compensated,
     /// It failed, and a part of what was done before was undone.
@@ -43,6 +45,7 @@ impl Status {
             Self::Running => "running",
             Self::ConfirmationRequired => "confirmation_required",
             Self::Cancelled => "cancelled",
+            Self::DryRun => "dry_run",
             Self::Compensated => "compensated",
             Self::PartiallyCompensated => "partially_compensated",
             Self::CompensationFailed => "compensation_failed",
@@ -130,10 +133,11 @@ impl ToolError {
         }
     }
 
-    /// The client's mistake in a field of the input (a JSON Pointer, or a name).
+    /// The client's mistake in a field of the input (a JSON Pointer, or a name; empty where it is about the whole).
     pub fn input(param: impl Into<String>, message: impl Into<String>) -> Self {
+        let param: String = param.into();
         Self {
-            param: Some(param.into()),
+            param: Some(param).filter(|param| !param.is_empty()),
             ..Self::new("invalid_request", "client", message)
         }
     }

@@ -167,12 +167,13 @@ export async function compile(rows) {
     "quality.jsonl": lines(rows.quality ?? []),
     "local/models.jsonl": "",
     "local/endpoints.jsonl": "",
+    ...Object.fromEntries(Object.entries(rows.tools ?? {}).map(([slug, text]) => [`tools/${slug}.toml`, text])),
   };
   const key = createHash("sha256").update(JSON.stringify(files)).update(digest(TOOL_INPUTS)).digest("hex").slice(0, 16);
   const out = local("e2e", `catalog-${key}.json`);
   if (existsSync(out)) return readFileSync(out, "utf8");
   const folder = local("e2e", `catalog-${key}-${process.pid}`);
-  mkdirSync(join(folder, "local"), { recursive: true });
+  for (const inside of ["local", "tools"]) mkdirSync(join(folder, inside), { recursive: true });
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
   const args = ["run", "-q", "-p", "catalog-tool", "--", "compile", "--dir", folder, "--out", `${folder}.json`];
   await promisify(execFile)("cargo", args, { cwd: root });

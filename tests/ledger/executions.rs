@@ -3,7 +3,7 @@
 use patchbay::credits::ledger::{CONFIRMATION_LIFE_MS, EXECUTION_LIFE_MS, MAX_ANSWER_BYTES};
 use patchbay::credits::ops::{
     Confirm, Effect, ExecutionState, GuardSet, Hold, LedgerError, Refusal, ToolBegin, ToolBegun,
-    ToolEnd, ToolEnded, ToolGet, ToolGuardsPut, ToolList, ToolPrune,
+    ToolDue, ToolEnd, ToolEnded, ToolGet, ToolGuardsPut, ToolList, ToolPrune,
 };
 use serde_json::value::RawValue;
 
@@ -34,6 +34,7 @@ pub fn end(id: &str, state: ExecutionState) -> ToolEnd {
         charge: nanos(PRICE),
         byok: nanos(0),
         row: usage_row("ended"),
+        free_row: Some(usage_row("free")),
         answer: Some(RawValue::from_string(format!("{{\"of\":\"{id}\"}}")).unwrap()),
         reason: "so".to_owned(),
         ttl_ms: 10 * MINUTE,
@@ -249,6 +250,27 @@ fn a_job_runs_on_past_its_first_deadline_and_is_charged_at_its_end() {
         replayed(&account, &begin("e3", Some("n"))).1,
         ExecutionState::Succeeded
     );
+}
+
+#[test]
+fn a_job_is_told_of_to_whoever_asks_about_it_until_it_ends() {
+    let account = Account::with(1_000);
+    grants(&account, &begin("e1", None));
+    account.ok(&end("e1", ExecutionState::Running));
+    assert!(account.ok(&ToolDue {}).is_empty());
+    for _ in 0..3 {
+        let wakes = account.ok(&patchbay::credits::ops::NextAlarm {}).unwrap();
+        account.now.set(wakes);
+        account.ok(&patchbay::credits::ops::Expire {});
+        let due = account.ok(&ToolDue {});
+        let due: Vec<&str> = due.iter().map(|view| view.id.as_str()).collect();
+        assert!(due == ["e1"] || due.is_empty());
+        assert!(account.ok(&ToolDue {}).is_empty(), "told once");
+    }
+    account.ok(&end("e1", ExecutionState::Succeeded));
+    account.later(DAY);
+    assert!(account.ok(&ToolDue {}).is_empty());
+    assert_eq!(account.snapshot().balance, nanos(900));
 }
 
 #[test]

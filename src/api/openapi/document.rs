@@ -323,6 +323,7 @@ fn phrase(status: u16) -> &'static str {
         413 => "The body is too large",
         415 => "The body is of another type than is taken",
         422 => "The provider could not work with the request",
+        424 => "It was sent, and nobody knows whether it was done",
         429 => "Too many requests; `Retry-After` says when to come back",
         500 => "The gateway failed",
         501 => "The deployment is not set up for this",

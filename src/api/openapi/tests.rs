@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{
     accounts, analytics, billing, books, catalog, destinations,
     document::{Operation, Types, Who, document, operation},
-    guardrails, inference, limits, operators, people,
+    executions, guardrails, inference, limits, operators, people,
     samples::{Chance, paths, sample},
     usage,
 };
@@ -57,6 +57,7 @@ fn operations() -> Vec<Operation> {
         destinations::operations,
         books::operations,
         operators::operations,
+        executions::operations,
     ] {
         all.extend(family());
     }
@@ -81,6 +82,7 @@ fn types() -> Types {
         "analytics",
         "destinations",
         "books",
+        "executions",
     ] {
         let path = format!("src/api/openapi/types/{family}.types");
         types.write(&fs::read_to_string(path).unwrap());

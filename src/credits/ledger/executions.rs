@@ -22,8 +22,8 @@ use super::hold::Decision;
 use super::{Ledger, LedgerError, time, word};
 use crate::credits::money::Nanos;
 use crate::credits::ops::{
-    Effect, ExecutionState, ExecutionView, Finished, HoldReply, Settle, ToolBegin, ToolBegun,
-    ToolEnd, ToolEnded, ToolGet, ToolList, ToolPruned, Void,
+    Effect, ExecutionState, ExecutionView, Finished, HoldReply, JOB_ASK_MS, Settle, ToolBegin,
+    ToolBegun, ToolEnd, ToolEnded, ToolGet, ToolList, ToolPruned, Void,
 };
 use crate::credits::sql::{Columns, Row, Sql, SqlValue};
 
@@ -41,6 +41,8 @@ const MAX_RECIPIENTS: usize = 10_000;
 const MAX_LIST: i64 = 500;
 /// Executions forgotten by one call: bounds its transaction.
 const PRUNE_BATCH: i64 = 500;
+/// Jobs told of by one call.
+const MAX_DUE: i64 = 20;
 /// The longest that somebody is told to wait for an execution under way.
 const MAX_WAIT_S: u32 = 5;
 
@@ -413,12 +415,14 @@ impl<S: Sql> Ledger<S> {
                 let finished = self.settle_and(&settle, &also, now_ms)?;
                 Ok(ended(request, &finished))
             }
-            _ => {
+            state => {
+                let free_row = request.free_row.as_ref();
+                let free_row = free_row.filter(|_| state == ExecutionState::Succeeded);
                 let void = Void {
                     id: request.id.clone(),
                     key_hash: request.key_hash.clone(),
                     reason: request.reason.clone(),
-                    row: request.row.clone(),
+                    row: free_row.unwrap_or(&request.row).clone(),
                 };
                 let also =
                     |finished: &Finished| self.close_execution(request, name, finished, now_ms);
@@ -598,6 +602,31 @@ impl<S: Sql> Ledger<S> {
         let rows = self.rows(&sql, &params)?.into_iter();
         rows.map(|row| Kept::read(row, now_ms).map(|kept| kept.view))
             .collect()
+    }
+
+    /// Jobs whose time to be asked about has come; each is told of once, until its time comes again.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn tool_due(&self, now_ms: i64) -> Result<Vec<ExecutionView>, LedgerError> {
+        let due = concat!(
+            "SELECT ",
+            columns!(),
+            " FROM executions WHERE state = 'running' AND deadline <= ? ORDER BY deadline LIMIT ?"
+        );
+        self.transaction(|| {
+            let rows = self.rows(due, &[now_ms.into(), MAX_DUE.into()])?;
+            let mut told = Vec::with_capacity(rows.len());
+            for row in rows {
+                let Kept { view, .. } = Kept::read(row, now_ms)?;
+                self.rows(
+                    "UPDATE executions SET deadline = ? WHERE id = ?",
+                    &[(now_ms + JOB_ASK_MS).into(), view.id.as_str().into()],
+                )?;
+                told.push(view);
+            }
+            Ok(told)
+        })
     }
 
     /// Forgets what is older than a day: executions, their answers and names, recipients, confirmations.

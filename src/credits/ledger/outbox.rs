@@ -88,7 +88,7 @@ impl<S: Sql> Ledger<S> {
     }
 
     /// When the object has to wake up by itself: the first hold's end, the next flush, the end of
-    /// credits, a threshold to look at, a notice to hand over or executions to forget. Ask after every change.
+    /// credits, a threshold to look at, a notice to hand over, a job to ask about or executions to forget. Ask after every change.
     ///
     /// # Errors
     /// When the store fails.
@@ -100,7 +100,8 @@ impl<S: Sql> Ledger<S> {
                 (SELECT MIN(due_at) FROM lots WHERE remains > 0),
                 (SELECT watch_at FROM funding),
                 (SELECT MIN(at) FROM notices),
-                (SELECT MIN(began) FROM executions)
+                (SELECT MIN(began) FROM executions),
+                (SELECT MIN(deadline) FROM executions WHERE state = 'running')
              FROM account",
             &[],
         )?;
@@ -115,7 +116,8 @@ impl<S: Sql> Ledger<S> {
         let prune = row
             .take::<Option<i64>>()?
             .map(|began| began + EXECUTION_LIFE_MS + PRUNE_DELAY_MS);
-        let due = [release, flush, lapse, watch, notice, prune];
+        let job: Option<i64> = row.take()?;
+        let due = [release, flush, lapse, watch, notice, prune, job];
         Ok(due.into_iter().flatten().min())
     }
 

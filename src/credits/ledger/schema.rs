@@ -269,6 +269,7 @@ const EXECUTIONS: &[&str] = &[
         surface TEXT NOT NULL
     ) STRICT, WITHOUT ROWID",
     "CREATE INDEX executions_by_time ON executions (began)",
+    "CREATE INDEX executions_running ON executions (deadline) WHERE state = 'running'",
     "CREATE INDEX executions_by_parent ON executions (parent) WHERE parent IS NOT NULL",
     "CREATE TABLE execution_answers (
         id TEXT PRIMARY KEY,

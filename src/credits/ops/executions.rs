@@ -26,6 +26,9 @@ pub enum Effect {
 }
 
 impl Effect {
+    /// All of them.
+    pub const ALL: &'static [Self] = &[Self::Read, Self::Write, Self::Destructive, Self::Money];
+
     /// The word on the wire and in the store.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -38,9 +41,8 @@ impl Effect {
 
     /// The effect of this word.
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Read, Self::Write, Self::Destructive, Self::Money]
-            .into_iter()
-            .find(|effect| effect.as_str() == word)
+        let mut all = Self::ALL.iter().copied();
+        all.find(|effect| effect.as_str() == word)
     }
 }
 
@@ -249,6 +251,9 @@ pub struct ToolEnd {
     pub byok: Nanos,
     /// The usage row.
     pub row: Box<RawValue>,
+    /// The usage row where it succeeded and is not charged, because another execution of its name was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub free_row: Option<Box<RawValue>>,
     /// What a repetition is answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<Box<RawValue>>,
@@ -441,6 +446,13 @@ pub struct ToolGuardsGet {
     #[serde(default)]
     pub key_hash: Option<String>,
 }
+
+/// Asks for jobs that somebody should ask about by now (the alarm). They are told once per [`JOB_ASK_MS`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ToolDue {}
+
+/// How long a job runs on before it is asked about by itself.
+pub const JOB_ASK_MS: i64 = 600_000;
 
 /// Forgets executions whose time is over (the alarm).
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -4,25 +4,12 @@ use std::collections::BTreeMap;
 
 use super::{Condition, ErrorRule, Json, ToolProvider, row, words};
 use crate::credits::money::Nanos;
+pub use crate::credits::ops::Effect;
 
 /// How long a call may take, where no row says otherwise.
 pub const TIMEOUT_MS: u64 = 30_000;
 /// How much of an answer is read, where no row says otherwise.
 pub const MAX_BYTES: u64 = 4 * 1024 * 1024;
-
-words! {
-    /// What an operation does to the world.
-    Effect {
-        /// Nothing.
-        Read "read",
-        /// It makes or changes something.
-        Write "write",
-        /// It takes something away.
-        Destructive "destructive",
-        /// It moves money.
-        Money "money",
-    }
-}
 
 words! {
     /// Whether a call whose outcome is unknown may be sent again.

@@ -61,6 +61,13 @@ pub struct Call {
     pub step: Option<Step>,
 }
 
+impl Call {
+    /// Whether it has a name under which it is carried out once.
+    pub(super) fn is_named(&self) -> bool {
+        self.idempotency_key.is_some() || self.step.is_some()
+    }
+}
+
 /// A step of a composite. A step that was carried out is not carried out again, also after a crash.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Step {

@@ -3,14 +3,18 @@
 use std::rc::Rc;
 
 use futures::future::LocalBoxFuture;
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 
-pub use crate::tools::connector::{Answer, Outgoing};
+use super::ProviderWish;
 use crate::{
     access::token::{TokenPort, Tokens},
     credits::{money::Nanos, ops},
     error::Result,
-    tools::{catalog::Class, envelope::Status},
+    tools::{
+        catalog::{Class, Effect, Tool},
+        connector::{Answer, Outgoing},
+        envelope::Status,
+    },
 };
 
 /// Why there is no answer.
@@ -47,6 +51,8 @@ pub struct Record<'a> {
     pub error: Option<&'a str>,
     /// What names the thing made, at the provider.
     pub upstream_id: Option<&'a str>,
+    /// What is charged.
+    pub charge: Nanos,
     /// The id of the account's own provider key, where one was used.
     pub own_key: Option<&'a str>,
     /// What it would have cost, where an own key was used.
@@ -68,6 +74,30 @@ pub struct Attempt {
     pub error: Option<String>,
     /// The class of the failure; absent for a success.
     pub class: Option<Class>,
+}
+
+/// A choice among the tools of a capability.
+#[derive(Clone, Copy)]
+pub struct Choosing<'a> {
+    /// The capability.
+    pub capability: &'a str,
+    /// Its tools that the key may call, in the order of their rows.
+    pub tools: &'a [Rc<Tool>],
+    /// What they do.
+    pub effect: Effect,
+    /// What decides where chance does: the execution's id.
+    pub seed: &'a str,
+    /// What the caller wants.
+    pub wish: &'a ProviderWish,
+}
+
+/// What was chosen.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Chosen {
+    /// Places in the list, the first to be tried first.
+    pub order: Vec<usize>,
+    /// Why, for the envelope.
+    pub routing: Option<Value>,
 }
 
 /// The world around an execution. Clones share the same request.
@@ -94,11 +124,27 @@ pub trait ToolPort: Clone + 'static {
         call: &C,
     ) -> impl Future<Output = Result<C::Reply>>;
 
+    /// How long the deployment lets credits be held.
+    fn longest_hold_ms(&self) -> u64 {
+        u64::MAX
+    }
+
     /// Access tokens that this isolate remembers.
     fn tokens(&self) -> Rc<Tokens>;
 
     /// Whoever issues them.
-    fn issuer(&self) -> impl TokenPort;
+    fn issuer(&self) -> impl TokenPort + 'static;
+
+    /// The order in which the tools of a capability are tried: that of their rows, where nothing is known of them.
+    fn choose(&self, choosing: &Choosing<'_>) -> Chosen {
+        Chosen {
+            order: (0..choosing.tools.len()).collect(),
+            routing: None,
+        }
+    }
+
+    /// A provider has answered, or failed to.
+    fn attempted(&self, _tool: &Tool, _is_own: bool, _attempt: &Attempt) {}
 
     /// The usage row of an execution, as the ledger takes it.
     ///
@@ -117,4 +163,13 @@ pub trait ToolPort: Clone + 'static {
 
     /// From now on the client's leaving does not end the execution: what was sent is settled and recorded.
     fn detach(&self);
+}
+
+/// How providers of tools are asked, and who issues their tokens: the platform's part of a [`ToolPort`].
+pub trait ToolWire {
+    /// Asks a provider, with any method; follows no redirect.
+    fn exchange(&self, request: Outgoing) -> LocalBoxFuture<'static, Result<Answer, SendError>>;
+
+    /// Whoever issues tokens.
+    fn issuer(&self) -> impl TokenPort + 'static;
 }

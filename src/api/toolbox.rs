@@ -1,0 +1,165 @@
+//! What a key can do with tools, for the time of one request: what every protocol runs them with.
+//!
+//! Out of scope: one execution (`tools::execute`), how protocols ask for it.
+
+mod port;
+
+use std::rc::Rc;
+
+use super::{World, byok, chat, http::Request, word};
+use crate::{
+    error::Result,
+    identity::KeyRecord,
+    routing::OwnCandidate,
+    tools::{
+        catalog::{Means, ToolCatalog, ToolPolicy, ToolView},
+        envelope::{Envelope, ToolError},
+        execute::{self, Call, OwnKey, Payer},
+    },
+    usage,
+};
+pub(super) use port::Port;
+
+/// The tools of a key.
+pub(super) struct Toolbox<W> {
+    /// What it sees of the catalog.
+    pub view: Rc<ToolView>,
+    payer: Payer,
+    own: Rc<[OwnKey]>,
+    port: Port<W>,
+}
+
+/// Where a request came from, as its usage rows tell it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Origin {
+    /// The request's id.
+    pub request_id: String,
+    /// The app that sent it.
+    pub app: Option<String>,
+    /// What it says of itself.
+    pub told: usage::Origin,
+}
+
+impl<W: World> Toolbox<W> {
+    /// Where a request comes from.
+    pub(super) fn origin(request: &Request, key: &KeyRecord) -> Origin {
+        let request_id = request.header("x-request-id").unwrap_or_default();
+        let seen = chat::origin(request, key, &request_id);
+        let session_id = request.header("x-session-id");
+        Origin {
+            app: usage::app::named(seen.referer.as_deref(), seen.title.as_deref()),
+            told: usage::Origin {
+                http_referer: seen.referer,
+                app_title: seen.title,
+                user_agent: seen.user_agent,
+                session_id,
+                external_user: seen.end_user,
+                trace: None,
+            },
+            request_id,
+        }
+    }
+
+    /// The tools of this key.
+    ///
+    /// # Errors
+    /// 503 where the catalog or the account's own keys cannot be read.
+    pub(super) async fn open(world: &W, key: &KeyRecord, origin: Origin) -> Result<Rc<Self>> {
+        let own = byok::usable(world, key).await?;
+        let catalog = catalog(world).await?;
+        let view = view(world, &catalog, &own, &policy(key));
+        let own: Vec<OwnKey> = own.iter().map(own_key).collect();
+        Ok(Rc::new(Self {
+            view: Rc::new(view),
+            payer: Payer {
+                account: key.account.clone(),
+                key_hash: key.hash.clone(),
+                secret: key.secret.clone(),
+                member: key.member.clone(),
+            },
+            own: own.into(),
+            port: Port::new(world, origin, key.member.clone()),
+        }))
+    }
+
+    /// The world around it.
+    pub(super) fn world(&self) -> &W {
+        self.port.world()
+    }
+
+    /// A new id for an execution.
+    ///
+    /// # Errors
+    /// Where there is no randomness.
+    pub(super) fn id(&self) -> Result<String> {
+        execution_id(self.world())
+    }
+
+    /// Runs a call to its end.
+    pub(super) async fn execute(&self, call: Call) -> Envelope {
+        execute::run(&self.port, &self.view, &self.payer, &self.own, call).await
+    }
+
+    /// One execution as it stands; a job is asked about first.
+    ///
+    /// # Errors
+    /// Where there is none of this id.
+    pub(super) async fn look(&self, id: &str) -> Result<Envelope, ToolError> {
+        execute::look(&self.port, &self.view, &self.payer, &self.own, id).await
+    }
+
+    /// Stops a job.
+    ///
+    /// # Errors
+    /// Where there is none of this id, or it cannot be stopped.
+    pub(super) async fn cancel(&self, id: &str) -> Result<Envelope, ToolError> {
+        execute::cancel(&self.port, &self.view, &self.payer, &self.own, id).await
+    }
+}
+
+/// `exec-<unix seconds>-<20 letters and digits>`.
+pub(super) fn execution_id<W: World>(world: &W) -> Result<String> {
+    let seconds = world.now_ms() / 1_000;
+    Ok(format!("exec-{seconds}-{}", word(&world.random()?)))
+}
+
+/// The catalog of tools.
+///
+/// # Errors
+/// 503 where it cannot be read.
+pub(super) async fn catalog<W: World>(_world: &W) -> Result<Rc<ToolCatalog>> {
+    Ok(Rc::default())
+}
+
+/// What the key's guardrails say of tools.
+fn policy(_key: &KeyRecord) -> ToolPolicy {
+    ToolPolicy::default()
+}
+
+fn view<W: World>(
+    world: &W,
+    catalog: &Rc<ToolCatalog>,
+    own: &[OwnCandidate],
+    policy: &ToolPolicy,
+) -> ToolView {
+    let means = Means {
+        has: &|name| world.var(name).is_some(),
+        owns: &|slug| own.iter().any(|key| key.provider == slug),
+        accounts_bring_keys: world.var("BYOK_MASTER_KEY").is_some(),
+        single_tenant: world
+            .var("TOOLS_SINGLE_TENANT")
+            .is_some_and(|it| it == "on"),
+    };
+    ToolView::of(catalog, &means, policy)
+}
+
+fn own_key(candidate: &OwnCandidate) -> OwnKey {
+    OwnKey {
+        provider: candidate.provider.clone(),
+        id: candidate.key.id.clone(),
+        label: candidate.key.label.clone(),
+        secret: candidate.key.secret.clone(),
+        is_fallback: candidate.is_fallback,
+        is_required: candidate.is_required,
+    }
+}
