@@ -28,7 +28,8 @@ pub fn form(digest: &[u8; 32], form: IdempotencyForm) -> String {
             let mut bits = 0_u32;
             let mut count = 0;
             let mut text = String::new();
-            for byte in digest {
+            // As many bytes as 26 digits take.
+            for byte in digest.iter().take(17) {
                 bits = (bits << 8) | u32::from(*byte);
                 count += 8;
                 while count >= 5 && text.len() < 26 {

@@ -5,7 +5,7 @@
 
 use std::{cell::Cell, collections::BTreeSet};
 
-use base64::prelude::{BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD, Engine};
+use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD, Engine};
 use serde_json::{Map, Number, Value};
 
 use crate::{server_tools::html, time::rfc3339};
@@ -75,23 +75,32 @@ pub fn plain(value: &Value) -> String {
 
 /// The top-level fields of the value that a template looks at.
 pub fn mentions(template: &Value, found: &mut BTreeSet<String>) {
+    look(template, false, found);
+}
+
+/// As [`mentions`]; inside of an item only pointers from the root are into the value.
+fn look(template: &Value, is_item: bool, found: &mut BTreeSet<String>) {
     match template {
         Value::String(text) => found.extend(pieces(text).filter_map(|piece| match piece {
-            Piece::Here(pointer) | Piece::Root(pointer) => first(pointer),
+            Piece::Here(pointer) if !is_item => first(pointer),
+            Piece::Root(pointer) => first(pointer),
             _ => None,
         })),
-        Value::Array(items) => items.iter().for_each(|item| mentions(item, found)),
+        Value::Array(items) => items.iter().for_each(|item| look(item, is_item, found)),
         Value::Object(fields) => {
+            let is_list = |name: &str| matches!(name, "$each" | "$entries" | "$slice");
+            let has_items = is_item || fields.keys().any(|name| is_list(name));
             for (name, value) in fields {
                 match (name.as_str(), value) {
                     (
                         "$each" | "$entries" | "$if" | "$join" | "$count" | "$slice",
                         Value::String(pointer),
-                    ) => found.extend(first(pointer)),
-                    ("$zip", Value::Object(lists)) => {
+                    ) => found.extend(first(pointer).filter(|_| !is_item)),
+                    ("$zip", Value::Object(lists)) if !is_item => {
                         found.extend(lists.values().filter_map(Value::as_str).filter_map(first));
                     }
-                    _ => mentions(value, found),
+                    ("$zip", _) => {}
+                    _ => look(value, has_items, found),
                 }
             }
         }
@@ -261,7 +270,16 @@ impl Run {
             }
             "$time" => moment(&given()?),
             "$decode" => decoded(given()?.as_str()?),
-            "$encode" => Some(BASE64_URL_SAFE_NO_PAD.encode(plain(&given()?)).into()),
+            "$encode" => {
+                let is_plain = fields.get("as").and_then(Value::as_str) == Some("base64");
+                let bytes = plain(&given()?);
+                let encoded = if is_plain {
+                    BASE64_STANDARD.encode(bytes)
+                } else {
+                    BASE64_URL_SAFE_NO_PAD.encode(bytes)
+                };
+                Some(encoded.into())
+            }
             "$plain" => Some(html::read(given()?.as_str()?, MAX_PLAIN).text.into()),
             "$count" => pointed()?.as_array().map(|items| items.len().into()),
             _ => self.fields(fields, scope),
