@@ -77,7 +77,7 @@ pub fn recipients(operation: &Operation, input: &Value) -> Vec<String> {
 fn collect(value: &Value, into: &mut Vec<String>) {
     match value {
         Value::Array(items) => items.iter().for_each(|item| collect(item, into)),
-        Value::Object(fields) => ["email", "phone", "address"]
+        Value::Object(fields) => ["email", "phone", "address", "to", "cc", "bcc"]
             .iter()
             .filter_map(|name| fields.get(*name))
             .for_each(|value| collect(value, into)),
