@@ -262,7 +262,11 @@ async fn route<W: World>(world: &W, request: Request, ids: &Ids) -> Result<Respo
     // OpenAI's SDKs put a model's whole name into one segment of the path.
     let path = request.path.trim_end_matches('/').replace("%2F", "/");
     if path == "/health" {
-        return Ok(Response::json(200, &json!({"status": "ok"})));
+        return Ok(match request.method.as_str() {
+            "GET" | "HEAD" => Response::json(200, &json!({"status": "ok"})),
+            "OPTIONS" => preflight(&["GET"]),
+            _ => wrong_method(&path, &["GET"]),
+        });
     }
     if people::is_page(&path) {
         return Ok(people::page(world, request, &path).await);

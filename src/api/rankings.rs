@@ -114,7 +114,11 @@ pub(super) async fn apps<W: World>(world: &W, request: &Request) -> Result<Respo
         ("start_date", &window.start_date),
         ("end_date", &window.end_date),
     ] {
-        if request.query(name).is_some_and(|asked| asked != only) {
+        // Before the first ranking there is no window, and no date is one.
+        if request
+            .query(name)
+            .is_some_and(|asked| asked.is_empty() || asked != only)
+        {
             let message =
                 format!("Apps are ranked over the last 30 completed days: {name} is {only}");
             return Err(Error::invalid(name, message));

@@ -52,7 +52,7 @@ test("the datasets take a key and fixed windows", async () => {
   const apps = await callJson(gateway, "datasets/app-rankings?limit=1", { key });
   const [app] = apps.body.data;
   assert.ok(Number.isInteger(app.app_id) && app.total_tokens === "5250");
-  for (const query of ["start_date=2020-01-01", "sort=trending", "limit=0", "offset=-1"]) {
+  for (const query of ["start_date=2020-01-01", "start_date=", "sort=trending", "limit=0", "offset=-1"]) {
     assert.equal((await callJson(gateway, `datasets/app-rankings?${query}`, { key })).status, 400, query);
   }
   for (const path of ["datasets/rankings-daily", "datasets/app-rankings"]) {
