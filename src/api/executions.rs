@@ -38,7 +38,11 @@ const USUAL_LIST: i64 = 50;
 pub(super) async fn execute<W: World>(world: &W, request: Request, ids: &Ids) -> Result<Response> {
     let key = match principal(world, &request).await {
         Ok(key) => key,
-        Err(error) => return refused(&error),
+        Err(error) => {
+            let headers = ["authorization", "x-api-key"];
+            let is_named = headers.iter().any(|name| request.header(name).is_some());
+            return refused(&error, is_named);
+        }
     };
     let mut origin = Toolbox::<W>::origin(&request, &key);
     origin.request_id.clone_from(&ids.request);
@@ -62,8 +66,9 @@ pub(super) async fn execute<W: World>(world: &W, request: Request, ids: &Ids) ->
 }
 
 /// A request that did not get as far as an execution: who must not, is told so in the words of this route.
-fn refused(error: &Error) -> Result<Response> {
+fn refused(error: &Error, is_named: bool) -> Result<Response> {
     let code = match error.status {
+        401 if !is_named => "authentication_required",
         401 => "invalid_api_key",
         403 => "permission_denied",
         _ => return Err(error.clone()),

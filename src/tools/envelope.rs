@@ -157,7 +157,6 @@ pub const STATUSES: &[(&str, u16)] = &[
     ("missing_input", 400),
     ("refused", 400),
     ("invalid_idempotency_key", 400),
-    ("idempotency_key_required", 400),
     ("authentication_required", 401),
     ("invalid_api_key", 401),
     ("insufficient_balance", 402),

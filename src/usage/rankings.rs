@@ -349,6 +349,19 @@ mod tests {
     }
 
     #[test]
+    fn executions_of_tools_are_no_models() {
+        let store = Store::new();
+        for n in 0..MIN_ACCOUNTS {
+            let account = format!("acc{n}");
+            let app = Some("https://app.example");
+            used(&store, &account, "m/model", app, 1_000, 1);
+            // A tool counts no tokens.
+            used(&store, &account, "mail/send", app, 0, 1);
+        }
+        assert_eq!(names(&ranked_now(&store).day.models), ["m/model"]);
+    }
+
+    #[test]
     fn nothing_is_ranked_that_is_mostly_one_accounts() {
         let store = Store::new();
         for n in 0..MIN_ACCOUNTS {
