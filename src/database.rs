@@ -3,6 +3,9 @@
 //! In scope: the trait and its values. Out of scope: statements (each folder owns its own), the platform (`edge`).
 //! Numbers travel as JavaScript floats: amounts beyond ±2^53 are refused by the implementation, never rounded (P129).
 
+#[cfg(test)]
+pub mod sqlite;
+
 use serde_json::{Map, Value};
 
 use crate::{credits::sql::SqlValue, error::Result};
@@ -26,25 +29,4 @@ pub trait Transactions: Database {
         &self,
         statements: &[Statement<'_>],
     ) -> impl Future<Output = Result<Vec<Vec<Row>>>>;
-}
-
-/// A real SQLite with the product's migrations, for tests.
-#[cfg(test)]
-pub fn migrated() -> rusqlite::Connection {
-    let database = rusqlite::Connection::open_in_memory().unwrap();
-    migrate(&database);
-    database
-}
-
-/// Runs the product's migrations, for tests.
-#[cfg(test)]
-pub fn migrate(database: &rusqlite::Connection) {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
-    let files = std::fs::read_dir(folder).unwrap();
-    let mut paths: Vec<_> = files.map(|file| file.unwrap().path()).collect();
-    paths.sort();
-    for path in paths {
-        let migration = std::fs::read_to_string(path).unwrap();
-        database.execute_batch(&migration).unwrap();
-    }
 }

@@ -7,8 +7,7 @@ use std::{
 };
 
 use futures::executor::block_on;
-use rusqlite::{Connection, types::ValueRef};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{
     config::Config,
@@ -21,10 +20,9 @@ use super::{
 };
 use crate::{
     credits::sql::SqlValue,
-    database::{Database, Row, Statement, Transactions},
+    database::{Database, Row, Statement, Transactions, sqlite::Sqlite},
     error::{Error, Result},
     identity::own_keys::seal::Keyring,
-    usage::d1::FLUSH,
 };
 
 pub const NOW: i64 = 1_800_000_000_000;
@@ -48,7 +46,7 @@ pub enum Does {
 pub struct World(pub Rc<Inner>);
 
 pub struct Inner {
-    pub database: Connection,
+    pub d1: Sqlite,
     pub now: Cell<i64>,
     pub vars: RefCell<HashMap<String, String>>,
     /// By a part of the address; the last one stays.
@@ -63,10 +61,11 @@ pub struct Inner {
 
 impl World {
     pub fn new() -> Self {
-        let database = crate::database::migrated();
-        database.execute_batch("INSERT INTO accounts (id, name, created_at) VALUES ('acc', 'a', 0), ('other', 'o', 0)").unwrap();
+        let d1 = Sqlite::new();
+        d1.account("acc");
+        d1.account("other");
         let world = Self(Rc::new(Inner {
-            database,
+            d1,
             now: Cell::new(NOW),
             vars: RefCell::default(),
             receivers: RefCell::default(),
@@ -140,7 +139,7 @@ impl World {
             json!({"id": id, "account": account, "key_hash": map.remove("key_hash").unwrap_or(json!("k")), "status": status, "cost": 1_000, "finished_at": NOW - 5_000, "row": row})
         });
         let rows: Vec<Value> = rows.collect();
-        self.run(FLUSH, &[SqlValue::Text(Value::from(rows).to_string())]);
+        self.0.d1.flush(&rows);
     }
 
     /// So many plain requests of the account.
@@ -183,38 +182,7 @@ impl World {
     }
 
     pub fn run(&self, sql: &str, params: &[SqlValue]) -> Vec<Row> {
-        let mut statement = self.0.database.prepare(sql).unwrap();
-        for (at, param) in params.iter().enumerate() {
-            match param {
-                // As D1 binds numbers.
-                SqlValue::Int(value) => statement.raw_bind_parameter(at + 1, *value as f64),
-                SqlValue::Text(text) => statement.raw_bind_parameter(at + 1, text),
-                SqlValue::Null => statement.raw_bind_parameter(at + 1, rusqlite::types::Null),
-            }
-            .unwrap();
-        }
-        let names: Vec<String> = statement
-            .column_names()
-            .iter()
-            .map(|&name| name.to_owned())
-            .collect();
-        let mut rows = statement.raw_query();
-        let mut out = Vec::new();
-        while let Some(row) = rows.next().unwrap() {
-            let value = |at: usize| match row.get_ref(at).unwrap() {
-                ValueRef::Integer(value) => json!(value),
-                ValueRef::Text(text) => json!(std::str::from_utf8(text).unwrap()),
-                _ => Value::Null,
-            };
-            out.push(
-                names
-                    .iter()
-                    .enumerate()
-                    .map(|(at, name)| (name.clone(), value(at)))
-                    .collect::<Map<_, _>>(),
-            );
-        }
-        out
+        self.0.d1.run(sql, params)
     }
 }
 

@@ -376,18 +376,10 @@ mod tests {
     use rusqlite::Connection;
 
     use super::{tables::OF_NOBODY, *};
+    use crate::database::sqlite::Sqlite;
 
     fn database() -> Connection {
-        let database = Connection::open_in_memory().unwrap();
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
-        let files = std::fs::read_dir(folder).unwrap();
-        let mut paths: Vec<_> = files.map(|file| file.unwrap().path()).collect();
-        paths.sort();
-        for path in paths {
-            let migration = std::fs::read_to_string(path).unwrap();
-            database.execute_batch(&migration).unwrap();
-        }
-        database
+        Sqlite::new().connection
     }
 
     fn texts(database: &Connection, sql: &str) -> BTreeSet<String> {

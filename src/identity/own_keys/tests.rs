@@ -3,18 +3,19 @@
 use std::cell::{Cell, RefCell};
 
 use futures::executor::block_on;
-use rusqlite::{Connection, params_from_iter, types::Value as Stored};
-use serde_json::{Value, json};
 
 use super::*;
-use crate::{credits::sql::SqlValue, database::Row};
+use crate::{
+    credits::sql::SqlValue,
+    database::{Row, sqlite::Sqlite},
+};
 
 const MASTER: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const NEW_MASTER: &str = "//////////////////////////////////////////8=";
 
-/// D1 is SQLite with the migrations; KV one text.
+/// D1, and KV of one text.
 struct Stores {
-    d1: Connection,
+    d1: Sqlite,
     kv: RefCell<Option<String>>,
     kv_out: Cell<bool>,
     d1_out: Cell<bool>,
@@ -26,34 +27,7 @@ impl Database for Stores {
         if self.d1_out.get() {
             return Err(Error::internal("out"));
         }
-        let params = params.iter().map(|param| match param {
-            SqlValue::Int(number) => Stored::Integer(*number),
-            SqlValue::Text(text) => Stored::Text(text.clone()),
-            SqlValue::Null => Stored::Null,
-        });
-        let mut statement = self.d1.prepare(sql).unwrap();
-        let names: Vec<String> = statement
-            .column_names()
-            .into_iter()
-            .map(str::to_owned)
-            .collect();
-        let mut rows = statement.query(params_from_iter(params)).unwrap();
-        let mut found = Vec::new();
-        while let Some(row) = rows.next().unwrap() {
-            let cell = |at: usize| match row.get(at).unwrap() {
-                Stored::Integer(number) => json!(number),
-                Stored::Text(text) => json!(text),
-                _ => Value::Null,
-            };
-            found.push(
-                names
-                    .iter()
-                    .enumerate()
-                    .map(|(at, name)| (name.clone(), cell(at)))
-                    .collect(),
-            );
-        }
-        Ok(found)
+        self.d1.query(sql, params).await
     }
 }
 
@@ -74,9 +48,9 @@ impl OwnKeyCopies for Stores {
 }
 
 fn stores() -> Stores {
-    let d1 = crate::database::migrated();
-    d1.execute_batch("INSERT INTO accounts (id, name, created_at) VALUES ('acc_1', 'one', 0), ('acc_2', 'two', 0)")
-        .unwrap();
+    let d1 = Sqlite::new();
+    d1.account("acc_1");
+    d1.account("acc_2");
     Stores {
         d1,
         kv: RefCell::default(),
@@ -152,7 +126,7 @@ fn an_account_has_its_own_rows_in_its_own_order_and_reaches_no_others() {
 fn an_api_keys_record_says_whether_its_account_brought_keys() {
     let stores = stores();
     let key = "INSERT INTO api_keys (hash, account, name, label, created_at) VALUES ('h', 'acc_1', 'n', 'l', 0)";
-    stores.d1.execute_batch(key).unwrap();
+    stores.d1.connection.execute_batch(key).unwrap();
     let flag = || {
         let rows = block_on(stores.query(crate::identity::keys::SELECT, &["h".into()])).unwrap();
         rows[0]["own_keys"].as_i64()
@@ -232,47 +206,6 @@ fn a_key_that_does_not_open_serves_nothing_and_stays_required() {
             "{warnings:?}"
         );
     }
-}
-
-#[test]
-fn seals_are_renewed_in_batches_and_never_over_a_newer_one() {
-    let stores = stores();
-    for id in ["a", "b", "c"] {
-        insert(&stores, "acc_1", &record(id, |_| ()));
-    }
-    let rotated = Keyring::read(NEW_MASTER, Some(MASTER)).unwrap();
-    let master = rotated.current().to_owned();
-    let batch = |after: &str| block_on(d1::stale(&stores, &master, after, 2)).unwrap();
-    let ids = |rows: &[d1::Stale]| rows.iter().map(|row| row.id.clone()).collect::<Vec<_>>();
-    let rows = batch("");
-    assert_eq!(ids(&rows), ["a", "b"]);
-    let renewed: Vec<_> = rows
-        .into_iter()
-        .map(|row| {
-            let binding = Binding {
-                account: &row.account,
-                provider: &row.provider,
-                id: &row.id,
-            };
-            let secret = rotated.open(&binding, &row.sealed).unwrap();
-            let sealed = rotated.seal(&[2; 32], &binding, &secret).unwrap();
-            (row, sealed)
-        })
-        .collect();
-    // The owner replaces `b` in between.
-    let newer = record("b", |key| key.label = "...ewer".into());
-    let newer = OwnKeyRecord {
-        sealed: format!("{}AA", newer.sealed),
-        ..newer
-    };
-    block_on(d1::update(&stores, "acc_1", &newer)).unwrap();
-    block_on(d1::reseal(&stores, &master, &renewed)).unwrap();
-    let list = block_on(d1::list(&stores, "acc_1")).unwrap();
-    assert_eq!(list[0].sealed, renewed[0].1);
-    assert_eq!(list[1], newer);
-    assert_eq!(ids(&batch("")), ["b", "c"]);
-    assert_eq!(ids(&batch("b")), ["c"]);
-    assert_eq!(block_on(d1::count_stale(&stores, &master)).unwrap(), 2);
 }
 
 #[test]

@@ -4,13 +4,11 @@ use std::cell::{Cell, RefCell};
 
 use futures::executor::block_on;
 use proptest::prelude::*;
-use rusqlite::{Connection, types::ValueRef};
 use serde_json::json;
 
 use super::*;
 use crate::{
-    database::{Database, Statement},
-    usage::d1::FLUSH,
+    database::{Database, Statement, sqlite::Sqlite},
     usage::measured::Verdict,
 };
 
@@ -20,66 +18,18 @@ const NOW: i64 = 1_800_000_000_000 + 20 * MINUTE_MS + 30_000;
 type UsageRow<'a> = (String, &'a str, Vec<(&'a str, Measured)>);
 
 struct Store {
-    database: Connection,
+    d1: Sqlite,
     snapshot: RefCell<Option<String>>,
-    /// Statements and writes to KV until one fails.
-    left: Cell<Option<u32>>,
     rows: Cell<u64>,
 }
 
 impl Store {
     fn new() -> Self {
-        let database = crate::database::migrated();
         Self {
-            database,
+            d1: Sqlite::new(),
             snapshot: RefCell::default(),
-            left: Cell::new(None),
             rows: Cell::new(0),
         }
-    }
-
-    fn may_fail(&self) -> Result<()> {
-        match self.left.get() {
-            Some(0) => Err(Error::internal("an outage")),
-            left => {
-                self.left.set(left.map(|left| left - 1));
-                Ok(())
-            }
-        }
-    }
-
-    fn run(&self, sql: &str, params: &[SqlValue]) -> Vec<Row> {
-        let mut statement = self.database.prepare(sql).unwrap();
-        for (at, param) in params.iter().enumerate() {
-            match param {
-                SqlValue::Int(value) => statement.raw_bind_parameter(at + 1, value),
-                SqlValue::Text(text) => statement.raw_bind_parameter(at + 1, text),
-                SqlValue::Null => statement.raw_bind_parameter(at + 1, rusqlite::types::Null),
-            }
-            .unwrap();
-        }
-        let names: Vec<String> = statement
-            .column_names()
-            .iter()
-            .map(|&name| name.to_owned())
-            .collect();
-        let mut rows = statement.raw_query();
-        let mut out = Vec::new();
-        while let Some(row) = rows.next().unwrap() {
-            let value = |at: usize| match row.get_ref(at).unwrap() {
-                ValueRef::Integer(value) => json!(value),
-                ValueRef::Text(text) => json!(std::str::from_utf8(text).unwrap()),
-                _ => Value::Null,
-            };
-            out.push(
-                names
-                    .iter()
-                    .enumerate()
-                    .map(|(at, name)| (name.clone(), value(at)))
-                    .collect(),
-            );
-        }
-        out
     }
 
     /// Writes usage rows as an account's object does: id, status, attempts as endpoint and figures.
@@ -93,7 +43,7 @@ impl Store {
             })
         };
         let rows: Vec<Value> = rows.iter().map(row).collect();
-        self.run(FLUSH, &[SqlValue::Text(Value::from(rows).to_string())]);
+        self.d1.flush(&rows);
     }
 
     /// One row with these attempts.
@@ -127,20 +77,15 @@ impl Store {
 
 impl Database for Store {
     async fn query(&self, sql: &str, params: &[SqlValue]) -> Result<Vec<Row>> {
-        self.may_fail()?;
-        Ok(self.run(sql, params))
+        self.d1.query(sql, params).await
     }
 }
 
 impl Transactions for Store {
     async fn transaction(&self, statements: &[Statement<'_>]) -> Result<Vec<Vec<Row>>> {
-        self.may_fail()?;
-        let transaction = self.database.unchecked_transaction().unwrap();
-        let run = |(sql, params): &Statement<'_>| self.run(sql, params);
-        let rows = statements.iter().map(run).collect();
-        transaction.commit().unwrap();
+        let rows = self.d1.transaction(statements).await?;
         // The answer may be lost although all was done.
-        self.may_fail()?;
+        self.d1.may_fail()?;
         Ok(rows)
     }
 }
@@ -151,7 +96,7 @@ impl SnapshotStore for Store {
     }
 
     async fn keep_snapshot(&self, text: &str) -> Result<()> {
-        self.may_fail()?;
+        self.d1.may_fail()?;
         *self.snapshot.borrow_mut() = Some(text.to_owned());
         Ok(())
     }
@@ -300,12 +245,17 @@ fn what_no_window_reaches_is_forgotten() {
     let store = Store::new();
     store.request(&[("m|a", good(NOW))]);
     store.gather(NOW).unwrap();
-    let spans = || store.run("SELECT count(*) AS n FROM endpoint_spans", &[])[0]["n"].as_i64();
+    let spans = || {
+        store
+            .d1
+            .run("SELECT count(*) AS n FROM endpoint_spans", &[])[0]["n"]
+            .as_i64()
+    };
     assert_eq!(spans(), Some(2));
     store.gather(NOW + 25 * HOUR_MS).unwrap();
     assert_eq!(spans(), Some(0));
     // Deleted usage rows give their numbers to nobody.
-    store.run("DELETE FROM usage", &[]);
+    store.d1.run("DELETE FROM usage", &[]);
     let later = NOW + 25 * HOUR_MS;
     store.request(&[("m|a", good(later))]);
     store.gather(later).unwrap();
@@ -319,7 +269,7 @@ fn rows_without_figures_are_passed_over() {
     for (id, attempts) in ["gen-a", "gen-b", "gen-c"].into_iter().zip(kept) {
         store.flush(&[(id.to_owned(), "void", vec![])]);
         let sql = "UPDATE usage SET attempts = ?1 WHERE id = ?2";
-        store.run(
+        store.d1.run(
             sql,
             &[SqlValue::Text(attempts.into()), SqlValue::Text(id.into())],
         );
@@ -344,10 +294,10 @@ proptest! {
                 store.request(&[("m|a", good(NOW - ago))]);
                 told += 1;
             }
-            store.left.set(Some(outage));
+            store.d1.left.set(Some(outage));
             // It may fail or not.
             let _ = store.gather(NOW);
-            store.left.set(None);
+            store.d1.left.set(None);
         }
         store.request(&[("m|a", good(NOW))]);
         store.gather(NOW).unwrap();
