@@ -1,9 +1,11 @@
 //! Filter rules: which generations a destination wants, by fields and operators of a closed set.
 //!
 //! Rules form groups, each joined by its own `and` or `or`; a generation goes where any group holds, and everywhere where there is
-//! none. A rule on a field that is absent holds for `not_exists` and for negations only. Patterns are the small engine's of
-//! [`transforms::schema`](crate::transforms::schema): bounded in steps; beyond them a rule does not hold.
+//! none. A rule on a field that is absent holds for `not_exists` and for negations only. Patterns are those of [`regex`](crate::regex),
+//! bounded in steps; beyond them a rule does not hold.
 //! Spec: OpenRouter's `ObservabilityFilterRulesConfig`; how groups are joined is ours, the reference does not say.
+
+use std::rc::Rc;
 
 use serde_json::{Map, Value, json};
 
@@ -11,7 +13,7 @@ use super::trace::Record;
 use crate::{
     credits::money::Nanos,
     error::{Error, Result},
-    transforms::schema::pattern::Pattern,
+    regex::{Budget, Regex},
 };
 
 /// The most groups, and the most rules of one.
@@ -20,6 +22,8 @@ const MAX: usize = 20;
 const MAX_VALUE: usize = 1_000;
 /// The most of a text that is searched, in bytes.
 const MAX_SEARCHED: usize = 65_536;
+/// The steps of one search: enough for any text of that length, unless the pattern is made to take long.
+const MAX_STEPS: u64 = 1_000_000;
 
 const FIELDS: [&str; 12] = [
     "model",
@@ -62,7 +66,7 @@ enum Test {
     Exists(bool),
     Equals(String, bool),
     Contains(String, bool),
-    Matches(Pattern),
+    Matches(Rc<Regex>),
     StartsWith(String),
     EndsWith(String),
     /// Against a number with nine decimals, as whole billionths.
@@ -161,7 +165,9 @@ impl Rule {
             Test::Exists(wanted) => *wanted,
             Test::Equals(value, wanted) => (text == value) == *wanted,
             Test::Contains(value, wanted) => text.contains(value.as_str()) == *wanted,
-            Test::Matches(pattern) => pattern.matches(text) == Some(true),
+            Test::Matches(pattern) => {
+                pattern.is_match(text, &mut Budget::new(MAX_STEPS)) == Ok(true)
+            }
             Test::StartsWith(value) => text.starts_with(value.as_str()),
             Test::EndsWith(value) => text.ends_with(value.as_str()),
             Test::Compares(..) => false,
@@ -315,12 +321,11 @@ fn rule(sent: &Value, path: &str) -> Result<Rule> {
         "not_contains" => Test::Contains(needed()?, false),
         "starts_with" => Test::StartsWith(needed()?),
         "ends_with" => Test::EndsWith(needed()?),
-        _ => Test::Matches(Pattern::parse(&needed()?).ok_or_else(|| {
-            wrong(
-                &at,
-                "The pattern is not understood: no lookaround and no back references",
-            )
-        })?),
+        _ => {
+            let compiled = Regex::trusted(&needed()?);
+            let compiled = compiled.map_err(|error| wrong(&at, &error.to_string()))?;
+            Test::Matches(Rc::new(compiled))
+        }
     };
     Ok(Rule { field, test })
 }

@@ -127,6 +127,16 @@ impl Regex {
         self.program.len()
     }
 
+    /// Whether it matches somewhere, be it nothing that it matches.
+    ///
+    /// # Errors
+    /// Where the budget does not suffice.
+    pub fn is_match(&self, text: &str, budget: &mut Budget) -> Result<bool, Exhausted> {
+        let mut dfa = self.dfa.borrow_mut();
+        let found = dfa.search(&self.program, text, 0, budget)?;
+        Ok(found.is_some())
+    }
+
     /// The leftmost match that begins at `from` or later, and is not empty. `from` is a boundary of characters.
     ///
     /// # Errors

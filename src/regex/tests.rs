@@ -60,6 +60,46 @@ fn patterns_match_as_in_javascript() {
 }
 
 #[test]
+fn a_text_matches_where_some_part_of_it_does_be_it_nothing() {
+    let table: &[(&str, &[&str], &[&str])] = &[
+        ("b+", &["abbc"], &["ac", ""]),
+        ("^(ab|cd){2}$", &["abcd", "cdcd"], &["ab", "ababab"]),
+        (r"^[A-Z][^0-9\s]*$", &["Abc", "A"], &["A1", "a", "A b"]),
+        (
+            r"^#?([a-f0-9]{6}|[a-f0-9]{3})$",
+            &["#a1b2c3", "abc"],
+            &["#abcd"],
+        ),
+        (
+            r"^[\w.+-]+@[\w-]+\.[a-z]{2,}$",
+            &["a.b+c@d-e.org"],
+            &["a@b", "a b@c.de"],
+        ),
+        ("^(?:a|b)?c*?d$", &["d", "acccd"], &["abd"]),
+        (r"^(?<year>\d+)\/x$", &["12/x"], &["12x"]),
+        (r"^[^\W\d]+$", &["ab_"], &["a1", "a-"]),
+        ("^.$", &["ü", "😀"], &["\n", "ab"]),
+        ("^(a*)*$", &["aaa", ""], &["ab"]),
+        ("^(a|)+$", &["aa", ""], &["b"]),
+        ("^$|^x$", &["", "x"], &["y"]),
+        ("(?:^|[^a])+b", &["b", "xb"], &["ab"]),
+        ("", &["", "a"], &[]),
+    ];
+    for (pattern, yes, no) in table {
+        let regex = Regex::trusted(pattern).unwrap();
+        for (texts, expected) in [(yes, true), (no, false)] {
+            for text in *texts {
+                let found = regex.is_match(text, &mut Budget::new(10_000));
+                assert_eq!(found, Ok(expected), "{pattern} in {text:?}");
+            }
+        }
+    }
+    let exhausted = Regex::trusted("^(a|aa)+$").unwrap();
+    let found = exhausted.is_match(&"a".repeat(1_000), &mut Budget::new(20));
+    assert_eq!(found, Err(Exhausted));
+}
+
+#[test]
 fn what_no_linear_engine_has_is_refused() {
     use PatternError::*;
     let deep = format!("{}{}", "(".repeat(65), ")".repeat(65));

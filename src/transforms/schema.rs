@@ -2,17 +2,22 @@
 //!
 //! Draft 2020-12 without remote references, `unevaluated…`, dynamic references and formats; of the older drafts `definitions`, a
 //! list under `items` with `additionalItems`, and OpenAPI's `nullable`. What cannot be decided (an unknown reference, a pattern
-//! beyond [`pattern`], work beyond the bound) is taken as valid: a check must not refuse what it does not understand.
+//! beyond [`regex`](crate::regex), work beyond the bound) is taken as valid: a check must not refuse what it does not understand.
 //! Spec: <https://json-schema.org/draft/2020-12>.
+
+use std::{collections::HashMap, rc::Rc};
 
 use serde_json::{Map, Number, Value};
 
-pub mod pattern;
-
-use pattern::Pattern;
+use crate::regex::{Budget, Regex};
 
 /// The most steps of one check.
 const MAX_STEPS: u32 = 200_000;
+/// The most steps that all searches of one check take.
+const MAX_SEARCHED: u64 = 1_000_000;
+/// The most characters of a pattern, and states that it compiles to: a schema may have many.
+const MAX_PATTERN: usize = 2_000;
+const MAX_STATES: usize = 20_000;
 /// The deepest nesting of schemas and values together.
 const MAX_DEPTH: u32 = 96;
 
@@ -32,6 +37,8 @@ pub fn check(schema: &Value, value: &Value) -> Option<Violation> {
         steps: 0,
         depth: 0,
         path: Vec::new(),
+        patterns: HashMap::new(),
+        searches: Budget::new(MAX_SEARCHED),
     };
     checker.schema(schema, value).err()
 }
@@ -43,6 +50,8 @@ struct Checker<'s> {
     steps: u32,
     depth: u32,
     path: Vec<String>,
+    patterns: HashMap<&'s str, Option<Rc<Regex>>>,
+    searches: Budget,
 }
 
 impl<'s> Checker<'s> {
@@ -189,21 +198,15 @@ impl<'s> Checker<'s> {
             "properties",
         )?;
         let properties = schema.get("properties").and_then(Value::as_object);
-        let patterns: Vec<(Option<Pattern>, &'s Value)> = schema
-            .get("patternProperties")
-            .and_then(Value::as_object)
-            .into_iter()
-            .flatten()
-            .map(|(pattern, schema)| (Pattern::parse(pattern), schema))
-            .collect();
+        let patterns = schema.get("patternProperties").and_then(Value::as_object);
         for (name, value) in object {
             let mut is_known = false;
             if let Some(schema) = properties.and_then(|properties| properties.get(name)) {
                 is_known = true;
                 self.at(name, schema, value)?;
             }
-            for (pattern, schema) in &patterns {
-                match pattern.as_ref().and_then(|pattern| pattern.matches(name)) {
+            for (pattern, schema) in patterns.into_iter().flatten() {
+                match self.matches(pattern, name) {
                     Some(true) => {
                         is_known = true;
                         self.at(name, schema, value)?;
@@ -280,7 +283,20 @@ impl<'s> Checker<'s> {
         Ok(())
     }
 
-    fn string(&mut self, schema: &Map<String, Value>, text: &str) -> Checked {
+    /// Whether a pattern matches somewhere in a text; nothing where that cannot be decided.
+    fn matches(&mut self, pattern: &'s str, text: &str) -> Option<bool> {
+        let compiled = self.patterns.entry(pattern).or_insert_with(|| {
+            let is_short = pattern.len() <= MAX_PATTERN;
+            let compiled = is_short.then(|| Regex::trusted(pattern).ok()).flatten();
+            compiled
+                .filter(|regex| regex.states() <= MAX_STATES)
+                .map(Rc::new)
+        });
+        let regex = compiled.clone()?;
+        regex.is_match(text, &mut self.searches).ok()
+    }
+
+    fn string(&mut self, schema: &'s Map<String, Value>, text: &str) -> Checked {
         if schema.contains_key("minLength") || schema.contains_key("maxLength") {
             self.count(
                 schema,
@@ -290,7 +306,7 @@ impl<'s> Checker<'s> {
             )?;
         }
         let pattern = schema.get("pattern").and_then(Value::as_str);
-        let matches = pattern.and_then(|pattern| Pattern::parse(pattern)?.matches(text));
+        let matches = pattern.and_then(|pattern| self.matches(pattern, text));
         match (matches, pattern) {
             (Some(false), Some(pattern)) => self.fail(format!("it does not match {pattern:?}")),
             _ => Ok(()),
@@ -574,6 +590,22 @@ mod tests {
                 assert!(check(&schema, &value).is_some(), "{schema} {value}");
             }
         }
+    }
+
+    #[test]
+    fn patterns_that_explode_elsewhere_are_decided_and_many_searches_end() {
+        let schema = json!({"items": {"pattern": "^((a|aa)+)+$"}});
+        let long = "a".repeat(5_000);
+        assert_eq!(check(&schema, &json!([long, "a"])), None);
+        let violation = check(&schema, &json!(["a", format!("{long}b")])).unwrap();
+        assert_eq!(violation.path, "/1");
+        // Beyond the bound of all searches together nothing is refused any more.
+        let mut texts = vec![json!(long); 2_000];
+        texts.push(json!("b"));
+        assert_eq!(check(&schema, &json!(texts)), None);
+        let names = json!({"patternProperties": {"^(x+x+)+y$": false}});
+        assert!(check(&names, &json!({"xxxy": 1})).is_some());
+        assert_eq!(check(&names, &json!({"x".repeat(400): 1})), None);
     }
 
     #[test]
