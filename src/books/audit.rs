@@ -16,9 +16,11 @@ use crate::credits::{
 };
 use crate::time::rfc3339;
 
+/// How the ids of refunds begin that were asked for here.
+const OWN_REFUND: &str = "ref_";
 const PERIODS: [Reset; 3] = [Reset::Daily, Reset::Weekly, Reset::Monthly];
-/// How long D1 may lack the copy of a correction, which is written right after the entry.
-const CORRECTION_PATIENCE_MS: i64 = 60_000;
+/// How long D1 may lack what is written right after an entry: the copy of a correction, what is paid, taken or refunded.
+pub(super) const PATIENCE_MS: i64 = 60_000;
 
 /// A usage row as D1 keeps it, as far as money is concerned.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -118,6 +120,8 @@ pub struct Kept {
     pub rows: BTreeMap<String, KeptRow>,
     /// Changes of cost by generation and reason.
     pub corrections: BTreeMap<(String, String), i64>,
+    /// Credits of paid purchases, redeemed coupons and refunds, by kind and id.
+    pub funds: BTreeMap<(String, String), i64>,
     /// Rows of requests that ended before this time may have been cleared away.
     pub rows_since: i64,
     /// The clock.
@@ -173,6 +177,48 @@ impl Audit {
             };
             let is_held = format!("{} held", hold.amount);
             found.push(Finding::words(kind, &hold.id, expected, is_held));
+        }
+        found.extend(self.lots(end));
+        if let Some(free) = &end.free
+            && !(free.least..=free.most).contains(&free.counted)
+        {
+            let requests = |count: i64| format!("{count} requests");
+            let (expected, is) = (requests(free.least), requests(free.counted));
+            let what = "free models today";
+            found.push(Finding::words(Kind::FreeCounter, what, expected, is));
+        }
+        found
+    }
+
+    /// Credits that expire: each lot by its entries, and all of them within the balance.
+    fn lots(&self, end: &BookEnd) -> Vec<Finding> {
+        let mut found = Vec::new();
+        for lot in &end.wrong_lots {
+            let name = format!("{} {}", lot.kind, lot.id);
+            let Some(credits) = lot.credits else {
+                found.push(Finding::words(Kind::Lot, name, "an entry", "none"));
+                continue;
+            };
+            if lot.accounted > credits {
+                found.extend(Finding::amounts(Kind::Lot, &name, credits, lot.accounted));
+            }
+            let name = format!("{name} lapsed");
+            found.extend(Finding::amounts(Kind::Lot, name, lot.lapses, lot.lapsed));
+        }
+        let most = end.lots_balance.max(Nanos::ZERO);
+        if end.lots > most {
+            found.extend(Finding::amounts(Kind::LotSum, "lots", most, end.lots));
+        }
+        // Whatever adds to the balance says so to the lots.
+        let balance = clamp(self.balance);
+        if end.lots > Nanos::ZERO && balance > end.lots_balance {
+            let name = "balance that the lots know";
+            found.extend(Finding::amounts(
+                Kind::LotSum,
+                name,
+                balance,
+                end.lots_balance,
+            ));
         }
         found
     }
@@ -244,6 +290,7 @@ impl Audit {
             // The late settlement's row is the request's.
             "expire" if !entry.twin => "expired",
             "correction" => return found.extend(correction(entry, kept)),
+            "purchase" | "coupon" | "refund" => return found.extend(fund(entry, kept)),
             _ => return,
         };
         if entry.unsent {
@@ -364,13 +411,32 @@ fn tokens(id: &str, row: &KeptRow, charge: &Charge) -> Vec<Finding> {
     .collect()
 }
 
+/// Credits of the ledger against what D1 says was paid, redeemed or asked back.
+fn fund(entry: &BookEntry, kept: &Kept) -> Option<Finding> {
+    let kind = match entry.kind.as_str() {
+        "purchase" => Kind::Purchase,
+        "coupon" => Kind::Coupon,
+        // One that began at the payment provider is told by its own name, and kept nowhere else.
+        _ if !entry.id.starts_with(OWN_REFUND) => return None,
+        _ => Kind::Refund,
+    };
+    // Of a refund only whether it is there: what it took is held against all of its entries.
+    let amount = entry.amount;
+    match kept.funds.get(&(entry.kind.clone(), entry.id.clone())) {
+        Some(_) if kind == Kind::Refund => None,
+        Some(told) => Finding::amounts(kind, &entry.id, amount, clamp(*told)),
+        None if kept.now - entry.at < PATIENCE_MS => None,
+        None => Some(Finding::words(kind, &entry.id, amount.to_string(), "none")),
+    }
+}
+
 fn correction(entry: &BookEntry, kept: &Kept) -> Option<Finding> {
     let reason = entry.note.clone().unwrap_or_default();
     let change = entry.amount.negated();
     let subject = format!("{}: {reason}", entry.id);
     match kept.corrections.get(&(entry.id.clone(), reason)) {
         Some(told) => Finding::amounts(Kind::Correction, subject, change, clamp(*told)),
-        None if kept.now - entry.at < CORRECTION_PATIENCE_MS => None,
+        None if kept.now - entry.at < PATIENCE_MS => None,
         None => Some(Finding::words(
             Kind::Correction,
             subject,
@@ -416,7 +482,7 @@ fn counters(tally: &Tally, key: &KeyCounters) -> Vec<Finding> {
 }
 
 /// An amount for showing: a sum beyond the range is shown as its end.
-fn clamp(nanos: i64) -> Nanos {
+pub(super) fn clamp(nanos: i64) -> Nanos {
     let (least, most) = (Nanos::MIN.get(), Nanos::MAX.get());
     Nanos::new(nanos.clamp(least, most)).unwrap_or_default()
 }

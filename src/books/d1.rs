@@ -20,6 +20,26 @@ const CORRECTIONS: &str = "
     ON generation = item.value AND account = ?1";
 const IDS_OF: &str =
     "SELECT seq, id FROM usage WHERE account = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3";
+/// What D1 says of an account's credits: paid purchases, redeemed coupons, refunds that were asked for here.
+macro_rules! funds {
+    () => {
+        "(SELECT 'purchase' AS kind, id, credits AS amount, taken, paid_at AS at FROM purchases WHERE account = ?1 AND status = 'paid'
+          UNION ALL
+          SELECT 'coupon', coupon, amount, 0, at FROM coupon_uses JOIN coupons ON coupons.hash = coupon WHERE account = ?1
+          UNION ALL
+          SELECT 'refund', id, IIF(status = 'failed', 0, cents * 10000000), 0, created_at FROM refunds WHERE account = ?1)"
+    };
+}
+const FUNDS_OF: &str = concat!(
+    "SELECT kind || ':' || id AS place, kind, id, amount, taken, at FROM ",
+    funds!(),
+    " WHERE kind || ':' || id > ?2 ORDER BY place LIMIT ?3"
+);
+const FUNDS: &str = concat!(
+    "SELECT kind, id, amount FROM ",
+    funds!(),
+    " WHERE id IN (SELECT value FROM json_each(?2))"
+);
 const WALK: &str = "SELECT state, revision, started_at FROM reconcile_walks WHERE account = ?1";
 /// Only where nobody else was faster.
 const KEEP_WALK: &str = "
@@ -98,6 +118,57 @@ pub(super) async fn corrections(
     let read = |row: &Row| {
         let name = (text(row, "generation")?, text(row, "reason")?);
         Ok((name, number(row, "change")?))
+    };
+    rows.iter().map(read).collect()
+}
+
+/// Credits of an account's purchases, coupons and refunds of these ids, by kind and id.
+pub(super) async fn funds(
+    store: &impl Database,
+    account: &str,
+    ids: &[&str],
+) -> Result<Vec<((String, String), i64)>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let param = json!(ids).to_string();
+    let params = [account.into(), param.as_str().into()];
+    let rows = store.query(FUNDS, &params).await?;
+    let read = |row: &Row| {
+        let name = (text(row, "kind")?, text(row, "id")?);
+        Ok((name, number(row, "amount")?))
+    };
+    rows.iter().map(read).collect()
+}
+
+/// What D1 says of a purchase, a coupon or a refund.
+pub(super) struct KeptFund {
+    pub(super) place: String,
+    pub(super) kind: String,
+    pub(super) id: String,
+    pub(super) amount: i64,
+    pub(super) taken: i64,
+    pub(super) at: i64,
+}
+
+/// An account's purchases, coupons and refunds after a place.
+pub(super) async fn funds_of(
+    store: &impl Database,
+    account: &str,
+    after: &str,
+    max: i64,
+) -> Result<Vec<KeptFund>> {
+    let params = [account.into(), after.into(), max.into()];
+    let rows = store.query(FUNDS_OF, &params).await?;
+    let read = |row: &Row| {
+        Ok(KeptFund {
+            place: text(row, "place")?,
+            kind: text(row, "kind")?,
+            id: text(row, "id")?,
+            amount: number(row, "amount")?,
+            taken: number(row, "taken")?,
+            at: row.get("at").and_then(Value::as_i64).unwrap_or_default(),
+        })
     };
     rows.iter().map(read).collect()
 }

@@ -50,6 +50,20 @@ pub enum Kind {
     ProviderCost,
     /// A correction that D1 does not know, or knows with another amount.
     Correction,
+    /// A purchase that was paid and one of the ledger, of which one is not there or has other credits.
+    Purchase,
+    /// What went back of a purchase, unlike in D1 and in the ledger.
+    PurchaseTaken,
+    /// A refund that was asked for here, unlike in D1 and in the ledger.
+    Refund,
+    /// A coupon that was redeemed, unlike in D1 and in the ledger.
+    Coupon,
+    /// A lot of credits that expire does not agree with its entries.
+    Lot,
+    /// The lots hold more than the balance.
+    LotSum,
+    /// The day's counter of requests to free models.
+    FreeCounter,
 }
 
 impl Kind {
@@ -77,6 +91,13 @@ impl Kind {
             Self::ChargeTokens => "charge_tokens",
             Self::ProviderCost => "provider_cost",
             Self::Correction => "correction",
+            Self::Purchase => "purchase",
+            Self::PurchaseTaken => "purchase_taken",
+            Self::Refund => "refund",
+            Self::Coupon => "coupon",
+            Self::Lot => "lot",
+            Self::LotSum => "lot_sum",
+            Self::FreeCounter => "free_counter",
         }
     }
 }

@@ -5,6 +5,7 @@ use crate::{
     credits::accounts::Accounts,
     database::Transactions,
     error::{Error, Result},
+    usage::rollup::Retention,
 };
 
 /// How long after its beginning a round over all accounts begins anew.
@@ -15,17 +16,13 @@ pub const STEPS_PER_RUN: usize = 6;
 const ACCOUNTS_PER_RUN: usize = 4;
 
 const DAY_MS: i64 = 86_400_000;
-/// Days of raw usage rows where the deployment does not say.
-const RAW_DAYS: i64 = 90;
-
-/// The time since when usage rows are still there, by what the variable `USAGE_RAW_DAYS` says: days, or 0 for ever. A day less than
-/// they are kept, because rows go by when their requests began.
+/// The time since when usage rows are still there, by what the variable `USAGE_RAW_DAYS` says. A day less than they are kept,
+/// because rows go by when their requests began; a mistake in the variable deletes none, so that all are there.
 pub fn rows_since(raw_days: Option<&str>, now: i64) -> i64 {
-    let days = raw_days.and_then(|text| text.trim().parse().ok());
-    match days.unwrap_or(RAW_DAYS) {
-        0 => 0,
-        days => now - (days - 1).clamp(0, 36_500) * DAY_MS,
-    }
+    let kept = Retention::read(raw_days)
+        .ok()
+        .and_then(|kept| kept.raw_days);
+    kept.map_or(0, |days| now - (days - 1) * DAY_MS)
 }
 
 const PROGRESS: &str = "SELECT account, began_at FROM reconcile_progress";
@@ -100,14 +97,12 @@ mod tests {
     #[test]
     fn rows_that_are_cleared_away_are_not_missed() {
         let now = 1_000 * DAY_MS;
-        for (said, days) in [
-            (None, 89),
-            (Some("30"), 29),
-            (Some(" 7 "), 6),
-            (Some("much"), 89),
-        ] {
+        for (said, days) in [(None, 89), (Some("30"), 29), (Some(" 7 "), 6)] {
             assert_eq!(rows_since(said, now), now - days * DAY_MS, "{said:?}");
         }
-        assert_eq!(rows_since(Some("0"), now), 0);
+        // Nothing is cleared away where it is kept for ever, or where the variable is a mistake.
+        for said in ["0", "much", "3", "-1"] {
+            assert_eq!(rows_since(Some(said), now), 0, "{said}");
+        }
     }
 }

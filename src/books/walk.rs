@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    audit::{Audit, Kept},
+    audit::{Audit, Kept, PATIENCE_MS, clamp},
     d1::{self, Left},
     finding::{Finding, Kind},
 };
 use crate::{
     credits::{
         accounts::Accounts,
-        ops::{BookEntry, BookPage, Ended, ReadBooks},
+        ops::{BookEntry, BookPage, Ended, ReadBooks, ReadFunds},
     },
     database::{Database, Transactions},
     error::{Error, Result},
@@ -29,6 +29,7 @@ const MAX_FINDINGS: u64 = 1_000;
 enum Part {
     #[default]
     Entries,
+    Funds,
     Rows,
     Done,
 }
@@ -38,6 +39,9 @@ enum Part {
 struct Walk {
     part: Part,
     audit: Audit,
+    /// The place of the last purchase, coupon or refund read.
+    #[serde(default)]
+    fund: String,
     /// The number of the last usage row read.
     row: i64,
     /// Usage rows read.
@@ -114,6 +118,7 @@ pub async fn step<S: Transactions + Accounts>(
             Part::Entries => {
                 found.extend(entries(store, account, &mut walk, rows_since, now).await?)
             }
+            Part::Funds => found.extend(funds(store, account, &mut walk, now).await?),
             Part::Rows => found.extend(rows(store, account, &mut walk).await?),
             Part::Done => break,
         }
@@ -169,7 +174,7 @@ async fn entries<S: Database + Accounts>(
     walk.audit = audit;
     if let Some(end) = end {
         found.extend(walk.audit.end(&end));
-        walk.part = Part::Rows;
+        walk.part = Part::Funds;
     }
     Ok(found)
 }
@@ -207,15 +212,82 @@ async fn kept(
     };
     let ended = ids(|kind| matches!(kind, "settle" | "void" | "expire" | "late_settle"));
     let corrected = ids(|kind| kind == "correction");
+    let credited = ids(|kind| matches!(kind, "purchase" | "coupon" | "refund"));
     Ok(Kept {
         rows: d1::rows(store, &ended).await?.into_iter().collect(),
         corrections: d1::corrections(store, account, &corrected)
             .await?
             .into_iter()
             .collect(),
+        funds: d1::funds(store, account, &credited)
+            .await?
+            .into_iter()
+            .collect(),
         rows_since,
         now,
     })
+}
+
+/// One page of what D1 says of purchases, coupons and refunds; what differs is read once more.
+async fn funds<S: Database + Accounts>(
+    store: &S,
+    account: &str,
+    walk: &mut Walk,
+    now: i64,
+) -> Result<Vec<Finding>> {
+    let (last, mut found) = judge_funds(store, account, &walk.fund, now).await?;
+    if !found.is_empty() {
+        let (_, again) = judge_funds(store, account, &walk.fund, now).await?;
+        found.retain(|one| again.iter().any(|other| key(other) == key(one)));
+    }
+    match last {
+        Some(place) => walk.fund = place,
+        None => walk.part = Part::Rows,
+    }
+    Ok(found)
+}
+
+/// The place of the last one, unless no further page follows, and what differs.
+async fn judge_funds<S: Database + Accounts>(
+    store: &S,
+    account: &str,
+    after: &str,
+    now: i64,
+) -> Result<(Option<String>, Vec<Finding>)> {
+    let kept = d1::funds_of(store, account, after, PAGE).await?;
+    if kept.is_empty() {
+        return Ok((None, Vec::new()));
+    }
+    let ids = kept.iter().map(|fund| fund.id.clone()).collect();
+    let known = store.call(account, &ReadFunds { ids }).await?;
+    let mut found = Vec::new();
+    for (fund, book) in kept.iter().zip(&known) {
+        // D1 follows the ledger, but for a coupon, which it decides about.
+        if now - book.changed_at.max(fund.at) < PATIENCE_MS {
+            continue;
+        }
+        let (kind, of_ledger) = match fund.kind.as_str() {
+            "purchase" => (Kind::Purchase, book.purchase),
+            "coupon" => (Kind::Coupon, book.coupon),
+            _ => (Kind::Refund, book.refund),
+        };
+        let told = clamp(fund.amount);
+        match of_ledger {
+            // The credits of a purchase or coupon were held against its entry already.
+            Some(amount) if kind == Kind::Refund => {
+                found.extend(Finding::amounts(kind, &fund.id, amount, told));
+            }
+            Some(_) => {}
+            None => found.push(Finding::words(kind, &fund.id, "none", told.to_string())),
+        }
+        if kind == Kind::Purchase {
+            let (kind, told) = (Kind::PurchaseTaken, clamp(fund.taken));
+            found.extend(Finding::amounts(kind, &fund.id, book.taken, told));
+        }
+    }
+    let is_last = (kept.len() as i64) < PAGE;
+    let last = kept.into_iter().next_back().map(|fund| fund.place);
+    Ok((last.filter(|_| !is_last), found))
 }
 
 /// One page of usage rows: each must have an entry. A row is written after its entry, so no second look is needed.

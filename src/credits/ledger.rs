@@ -75,8 +75,9 @@ use super::ops::{
     AddCredits, BudgetsGet, BudgetsPut, Call, Correct, Empty, Ended, Entries, Envelope, Expire,
     FundingGet, FundingPut, GetSnapshot, Grant, Hold, KeyDelete, KeyGet, KeyPut, KeyStateGet, Keys,
     LapseCredits, LedgerError, LimitsGet, LimitsPut, NextAlarm, NoticesTaken, Open, OutboxAck,
-    OutboxFailed, OutboxPeek, ReadBooks, RefundCredits, Reverse, SecretsEnd, Settle, Snapshot,
-    SpendGet, SumUp, ToolBegin, ToolDue, ToolEnd, ToolGet, ToolGuardsGet, ToolGuardsPut, ToolList,
+    OutboxFailed, OutboxPeek, ReadBooks, ReadFunds, RefundCredits, Reverse, SecretsEnd, Settle,
+    Snapshot, SpendGet, SumUp, ToolBegin, ToolDue, ToolEnd, ToolGet, ToolGuardsGet, ToolGuardsPut,
+    ToolList,
     ToolPrune, TopUpFailed, Void, Watch,
 };
 use super::sql::{Columns, Row, Sql, SqlValue};
@@ -160,6 +161,7 @@ impl<S: Sql> Ledger<S> {
             SumUp::OP => answer(json, |_: &SumUp| self.sum_up()),
             Empty::OP => answer(json, |_: &Empty| self.empty()),
             Ended::OP => answer(json, |request: &Ended| self.ended(request)),
+            ReadFunds::OP => answer(json, |request: &ReadFunds| self.read_funds(request)),
             NextAlarm::OP => answer(json, |_: &NextAlarm| self.next_alarm()),
             _ => self.call_funds(op, json, now_ms),
         }

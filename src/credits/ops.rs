@@ -20,8 +20,8 @@ use super::periods::Reset;
 use super::sql::SqlError;
 
 pub use books::{
-    BookEnd, BookEntry, BookHold, BookPage, Emptied, Empty, Ended, KeyCounters, MonthSum,
-    ReadBooks, SumUp, SumsUp,
+    BookEnd, BookEntry, BookFund, BookHold, BookLot, BookPage, Emptied, Empty, Ended, FreeCount,
+    KeyCounters, MonthSum, ReadBooks, ReadFunds, SumUp, SumsUp,
 };
 pub use executions::{
     Confirm, Effect, ExecutionState, ExecutionView, GuardHit, GuardRule, GuardSet, JOB_ASK_MS,
@@ -202,6 +202,7 @@ calls! {
     "outbox_ack": OutboxAck => OutboxLeft;
     "outbox_failed": OutboxFailed => OutboxLeft;
     "read_books": ReadBooks => BookPage;
+    "read_funds": ReadFunds => Vec<BookFund>;
     "ended": Ended => Vec<String>;
     "sum_up": SumUp => SumsUp;
     "empty": Empty => Emptied;

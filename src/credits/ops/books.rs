@@ -64,6 +64,18 @@ pub struct BookEnd {
     pub holds: Vec<BookHold>,
     /// The object's clock.
     pub now: i64,
+    /// What the lots of credits that expire hold together.
+    #[serde(default)]
+    pub lots: Nanos,
+    /// The balance of which they hold no more, as of the last change that was no charge.
+    #[serde(default)]
+    pub lots_balance: Nanos,
+    /// Lots that do not agree with their entries, at most [`BookEnd::MAX_HOLDS`].
+    #[serde(default)]
+    pub wrong_lots: Vec<BookLot>,
+    /// Today's requests to free models, where any were counted.
+    #[serde(default)]
+    pub free: Option<FreeCount>,
 }
 
 impl BookEnd {
@@ -97,6 +109,58 @@ pub struct BookHold {
     pub release_at: i64,
     /// Its request has ended.
     pub ended: bool,
+}
+
+/// A lot: what became of credits that expire.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BookLot {
+    /// The kind of its entry.
+    pub kind: String,
+    /// The id of its entry.
+    pub id: String,
+    /// Its credits, where there is such an entry.
+    pub credits: Option<Nanos>,
+    /// What is left, has expired, and went back together.
+    pub accounted: Nanos,
+    /// What has expired.
+    pub lapsed: Nanos,
+    /// What its entries say that has expired.
+    pub lapses: Nanos,
+}
+
+/// How many requests to free models a day has, as they are counted and as entries and holds say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FreeCount {
+    /// The counter.
+    pub counted: i64,
+    /// Requests of the day that somebody answered or that are open.
+    pub least: i64,
+    /// These, and those within a minute before it: a clock that steps back counts them to the newer day.
+    pub most: i64,
+}
+
+/// Asks what a ledger knows of purchases, coupons and refunds of these ids.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ReadFunds {
+    /// Their ids.
+    pub ids: Vec<String>,
+}
+
+/// What a ledger knows of an id of credits.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BookFund {
+    /// The id.
+    pub id: String,
+    /// The credits of the purchase.
+    pub purchase: Option<Nanos>,
+    /// The credits of the coupon.
+    pub coupon: Option<Nanos>,
+    /// What refunds and disputes took of the purchase.
+    pub taken: Nanos,
+    /// What the refund of this id took.
+    pub refund: Option<Nanos>,
+    /// When a refund or dispute of it changed last.
+    pub changed_at: i64,
 }
 
 /// Asks which of these generations have ended in this ledger.
