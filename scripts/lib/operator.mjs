@@ -37,13 +37,13 @@ export class Operator {
     return this.call("POST", path, body);
   }
 
-  /** Seals every provider key under the master key in force, batch by batch; returns the sums. */
+  /** Seals all secrets of accounts under the master key in force, batch by batch; returns the sums. */
   async rotateByok() {
     const sum = { sealed_anew: 0, unreadable: [] };
     for (let after = ""; after !== null; ) {
       const { data } = await this.#post("byok/rotate", { after });
       sum.master = data.master;
-      sum.left = data.left;
+      sum.left = data.left ?? sum.left;
       sum.sealed_anew += data.sealed_anew;
       sum.unreadable.push(...data.unreadable);
       after = data.after;

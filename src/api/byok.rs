@@ -3,6 +3,7 @@
 //! Spec: OpenRouter's BYOK resources. No answer holds a secret; every change is written to the audit log.
 
 mod fields;
+mod rotate;
 
 use std::rc::Rc;
 
@@ -13,7 +14,6 @@ use super::{
     World,
     admin::{audit, missing},
     caller::manager,
-    destinations,
     http::{Request, Response},
 };
 use crate::{
@@ -24,18 +24,14 @@ use crate::{
     identity::{
         Actor, KeyRecord, Role,
         keys::kv_key,
-        own_keys::{
-            self, MAX_KEYS, OwnKeyRecord, OwnKeys, d1, label,
-            seal::{Binding, Keyring},
-        },
+        own_keys::{self, MAX_KEYS, OwnKeyRecord, OwnKeys, d1, label, seal::Keyring},
     },
     routing::{OwnCandidate, Plan},
     time::rfc3339,
 };
 use fields::Change;
+pub(super) use rotate::rotate;
 
-/// How many seals one call renews.
-const RESEAL_BATCH: i64 = 50;
 /// Copies are deleted once more after so long: a reader that had read the old rows may have written its copy in between.
 const SECOND_DELETE_MS: u64 = 3_000;
 
@@ -158,11 +154,10 @@ pub(super) async fn handle<W: World>(
 }
 
 async fn list<W: World>(world: &W, account: &str, request: &Request) -> Result<Response> {
-    let number = |name: &str, otherwise: usize| match request.query(name) {
-        None => Ok(otherwise),
-        Some(text) => text
-            .parse()
-            .map_err(|_| Error::invalid(name, format!("{name} is a whole number"))),
+    let number = |name: &str, otherwise: usize| {
+        let otherwise = i64::try_from(otherwise).unwrap_or(i64::MAX);
+        let number = request.whole(name, 0, otherwise)?;
+        Ok::<_, Error>(usize::try_from(number).unwrap_or(usize::MAX))
     };
     let (offset, limit) = (number("offset", 0)?, number("limit", MAX_KEYS)?);
     let records = d1::list(world, account).await?;
@@ -249,57 +244,13 @@ async fn delete<W: World>(world: &W, actor: &Actor, account: &str, id: &str) -> 
     Ok(Response::json(200, &json!({"deleted": true})))
 }
 
-/// Seals anew what another master key sealed: at most [`RESEAL_BATCH`] keys, those after the id `after`. Those that do not
-/// open are left as they are and named.
-pub(super) async fn rotate<W: World>(world: &W, actor: &Actor, after: &str) -> Result<Response> {
-    let ring = required_keyring(world)?;
-    let rows = d1::stale(world, ring.current(), after, RESEAL_BATCH).await?;
-    let last = rows.last().map(|row| row.id.clone());
-    let mut renewed = Vec::new();
-    let mut unreadable = Vec::new();
-    for row in rows {
-        let binding = Binding {
-            account: &row.account,
-            provider: &row.provider,
-            id: &row.id,
-        };
-        match ring.open(&binding, &row.sealed) {
-            Ok(secret) => {
-                let sealed = ring.seal(&world.random()?, &binding, &secret);
-                let sealed = sealed.map_err(|error| Error::internal(error.to_string()))?;
-                renewed.push((row, sealed));
-            }
-            Err(error) => {
-                world.report(&format!("own key {} does not open: {error}", row.id));
-                unreadable.push(row.id);
-            }
-        }
-    }
-    d1::reseal(world, ring.current(), &renewed).await?;
-    let destinations = destinations::rotate(world, &ring, RESEAL_BATCH).await?;
-    // Copies in KV still need the former master key.
-    let mut accounts: Vec<&str> = renewed
+/// Copies in KV of these accounts' provider keys.
+async fn forget_copies<W: World>(world: &W, accounts: &[String]) -> Result<()> {
+    let copies: Vec<String> = accounts
         .iter()
-        .map(|(row, _)| row.account.as_str())
+        .map(|account| own_keys::kv_key(account))
         .collect();
-    accounts.sort_unstable();
-    accounts.dedup();
-    let copies: Vec<String> = accounts.into_iter().map(own_keys::kv_key).collect();
-    world.delete_kv(&copies).await?;
-    let left = d1::count_stale(world, ring.current()).await?;
-    let counts = format!("{} sealed anew, {left} left", renewed.len());
-    audit(world, actor, "byok.rotate", None, ring.current(), &counts).await?;
-    Ok(Response::json(
-        200,
-        &json!({"data": {
-            "master": ring.current(),
-            "sealed_anew": renewed.len(),
-            "destinations_sealed_anew": destinations,
-            "unreadable": unreadable,
-            "left": left,
-            "after": last,
-        }}),
-    ))
+    world.delete_kv(&copies).await
 }
 
 async fn stored<W: World>(world: &W, account: &str, id: &str) -> Result<OwnKeyRecord> {

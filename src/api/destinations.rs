@@ -29,7 +29,7 @@ use crate::{
     },
     time::rfc3339,
 };
-use desk::Desk;
+pub(super) use desk::Desk;
 use fields::Change;
 
 /// The most that one page lists.
@@ -290,7 +290,7 @@ impl<W: World> Owner<'_, W> {
         config: &Config,
     ) -> Result<()> {
         for (name, url) in config.addresses(destination.kind) {
-            match address::check(self.desk, &url).await {
+            match address::check(self.desk, &url, address::TRUSTED).await {
                 Ok(()) => {}
                 Err(Refusal::Forbidden(reason) | Refusal::Unknown(reason)) => {
                     return Err(Error::invalid(format!("config.{name}"), reason));
@@ -330,41 +330,6 @@ impl<W: World> Owner<'_, W> {
     }
 }
 
-/// Seals anew at most `limit` configurations that another master key sealed: how many.
-///
-/// # Errors
-/// When a store fails. What does not open is reported and left as it is.
-pub(super) async fn rotate<W: World>(world: &W, ring: &Keyring, limit: i64) -> Result<usize> {
-    let desk = Desk(world.clone());
-    let mut renewed = 0;
-    let mut after = String::new();
-    loop {
-        let rows = store::stale(&desk, ring.current(), &after, limit).await?;
-        let Some(last) = rows.last().map(|row| row.id.clone()) else {
-            return Ok(renewed);
-        };
-        for row in &rows {
-            let binding = crate::identity::own_keys::seal::Binding {
-                account: &row.account,
-                provider: crate::observability::SEALED_AS,
-                id: &row.id,
-            };
-            match ring.open(&binding, &row.sealed) {
-                Ok(text) => {
-                    let sealed = ring.seal(&world.random()?, &binding, &text);
-                    let sealed = sealed.map_err(|error| Error::internal(error.to_string()))?;
-                    store::reseal(&desk, row, &sealed, ring.current()).await?;
-                    renewed += 1;
-                }
-                Err(error) => {
-                    world.report(&format!("destination {} does not open: {error}", row.id))
-                }
-            }
-        }
-        after = last;
-    }
-}
-
 fn required_keyring<W: World>(world: &W) -> Result<Keyring> {
     let refuse = |message: String| {
         let mut error = Error::new(
@@ -383,17 +348,9 @@ fn required_keyring<W: World>(world: &W) -> Result<Keyring> {
 
 /// `offset` and `limit` of a list.
 fn page(request: &Request) -> Result<(i64, i64)> {
-    let number = |name: &str, otherwise: i64, least: i64| match request.query(name) {
-        None | Some("") => Ok(otherwise),
-        Some(text) => text
-            .parse::<i64>()
-            .ok()
-            .filter(|number| *number >= least)
-            .ok_or_else(|| Error::invalid(name, format!("{name} is a whole number from {least}"))),
-    };
     Ok((
-        number("offset", 0, 0)?.min(1 << 40),
-        number("limit", 50, 1)?.min(PAGE),
+        request.whole("offset", 0, 0)?,
+        request.whole("limit", 1, 50)?.min(PAGE),
     ))
 }
 

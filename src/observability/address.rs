@@ -1,4 +1,4 @@
-//! Which addresses a destination may have.
+//! Which addresses a destination, or a notice of an account's, may have.
 //!
 //! The account chooses the address, the gateway sends there with its own network's reach, so: `https` only, no credentials in the
 //! address, no host that is private by its name or number (`server_tools::Address` reads every way of writing one), no port of
@@ -50,14 +50,14 @@ pub fn check_port(address: &Address) -> Result<(), &'static str> {
     }
 }
 
-/// Checks an address: its form, its name, and what the name resolves to.
+/// Checks an address: its form, its name, and what the name resolves to. `trusted` is the variable with the hosts that are exempt.
 ///
 /// # Errors
 /// Why it may not be sent to, or that it is not known.
-pub async fn check<P: Port>(port: &P, url: &str) -> Result<(), Refusal> {
+pub async fn check<P: Port>(port: &P, url: &str, trusted: &str) -> Result<(), Refusal> {
     let forbidden = |what: &str| Refusal::Forbidden(what.to_owned());
     let address = Address::parse(url).map_err(|refused| forbidden(&refused.to_string()))?;
-    if is_trusted(port, &address) {
+    if is_trusted(port, &address, trusted) {
         return Ok(());
     }
     if !address.is_https() {
@@ -98,8 +98,8 @@ pub async fn check<P: Port>(port: &P, url: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn is_trusted<P: Port>(port: &P, address: &Address) -> bool {
-    let trusted = port.var(TRUSTED).unwrap_or_default();
+fn is_trusted<P: Port>(port: &P, address: &Address, trusted: &str) -> bool {
+    let trusted = port.var(trusted).unwrap_or_default();
     trusted
         .split(',')
         .map(|host| host.trim().to_ascii_lowercase())

@@ -31,7 +31,7 @@ fn only_public_https_addresses_are_sent_to() {
         ("https://mixed.example.com/", Some("not public")),
         ("https://private6.example.com/", Some("not public")),
     ] {
-        match (block_on(check(&world, url)), expected) {
+        match (block_on(check(&world, url, TRUSTED)), expected) {
             (Ok(()), None) => {}
             (Err(Refusal::Forbidden(reason)), Some(words)) => {
                 assert!(reason.contains(words), "{url}: {reason}");
@@ -45,7 +45,7 @@ fn only_public_https_addresses_are_sent_to() {
 fn a_name_that_cannot_be_resolved_may_be_tried_again() {
     let world = World::new();
     for url in ["https://absent.example.com/", "https://broken.example.com/"] {
-        let checked = block_on(check(&world, url));
+        let checked = block_on(check(&world, url, TRUSTED));
         assert!(
             matches!(checked, Err(Refusal::Unknown(_))),
             "{url}: {checked:?}"
@@ -63,6 +63,10 @@ fn the_operator_may_exempt_hosts() {
         ("http://127.0.0.1:4319/", false),
         ("http://other.internal/", false),
     ] {
-        assert_eq!(block_on(check(&world, url)).is_ok(), is_fine, "{url}");
+        assert_eq!(
+            block_on(check(&world, url, TRUSTED)).is_ok(),
+            is_fine,
+            "{url}"
+        );
     }
 }

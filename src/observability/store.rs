@@ -122,11 +122,6 @@ const ARRIVED: &str = "
 const RELEASE: &str =
     "UPDATE destinations SET lease = NULL, lease_until = 0 WHERE id = ?1 AND lease = ?2";
 const KEY_NAMES: &str = "SELECT hash, name FROM api_keys WHERE account = ?1 AND hash IN (SELECT value FROM json_each(?2))";
-/// Those sealed under another master key, after an id.
-const STALE: &str = "SELECT account, id, sealed FROM destinations WHERE master <> ?1 AND id > ?2 ORDER BY id LIMIT ?3";
-const RESEAL: &str =
-    "UPDATE destinations SET sealed = ?3, master = ?4 WHERE id = ?1 AND sealed = ?2";
-
 /// A destination as it is kept.
 #[derive(Debug, Clone)]
 pub struct Destination {
@@ -685,62 +680,6 @@ pub async fn keep(
         ));
     }
     database.transaction(&statements).await.map(drop)
-}
-
-/// A row sealed under another master key than the one in force.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stale {
-    /// The account.
-    pub account: String,
-    /// The destination's id.
-    pub id: String,
-    /// The sealed configuration.
-    pub sealed: String,
-}
-
-/// At most `limit` rows not sealed under `master`, those after the id `after`.
-///
-/// # Errors
-/// As [`list`].
-pub async fn stale(
-    database: &impl Database,
-    master: &str,
-    after: &str,
-    limit: i64,
-) -> Result<Vec<Stale>> {
-    let rows = database
-        .query(STALE, &[master.into(), after.into(), limit.into()])
-        .await?;
-    let text = |row: &Row, name: &str| Some(row.get(name)?.as_str()?.to_owned());
-    let read = |row: &Row| {
-        Some(Stale {
-            account: text(row, "account")?,
-            id: text(row, "id")?,
-            sealed: text(row, "sealed")?,
-        })
-    };
-    rows.iter()
-        .map(|row| read(row).ok_or_else(unexpected))
-        .collect()
-}
-
-/// Replaces a sealed configuration by what it is under `master`, if nobody changed it meanwhile.
-///
-/// # Errors
-/// When D1 fails.
-pub async fn reseal(
-    database: &impl Database,
-    old: &Stale,
-    sealed: &str,
-    master: &str,
-) -> Result<()> {
-    let params = [
-        old.id.as_str().into(),
-        old.sealed.as_str().into(),
-        sealed.into(),
-        master.into(),
-    ];
-    database.query(RESEAL, &params).await.map(drop)
 }
 
 /// The opened configuration.

@@ -1,23 +1,24 @@
 //! Notices on their way: to an address that the account's owner named, or by e-mail.
 //!
 //! A webhook is signed as the payment provider signs its own (`patchbay-signature: t=…,v1=…`), so that known libraries check it. The
-//! address must be public, is checked at each delivery, and no redirect is followed: it would lead past that check. Names that
-//! resolve to private addresses are the platform's to refuse: Workers reach public addresses only. E-mail goes through an HTTP
-//! API (Resend's form).
+//! address must be public, and so must what its name resolves to, as for log destinations (`observability::address`); both are
+//! checked at each delivery, and no redirect is followed: it would lead past that check. E-mail goes through an HTTP API
+//! (Resend's form).
 
 use serde_json::{Value, json};
 
 use super::{jobs::Undone, now};
 use crate::{
-    api::{World, byok::keyring},
+    api::{World, byok::keyring, destinations::Desk},
     credits::{
         money::Nanos,
         ops::{Notice, NoticeKind},
         stripe::signature,
     },
     identity::own_keys::seal::Binding,
+    observability::address::{self, Refusal},
     relay::ask,
-    server_tools::{WebRequest, address::Address},
+    server_tools::WebRequest,
     time::rfc3339,
 };
 
@@ -27,7 +28,7 @@ const EMAIL_API: &str = "https://api.resend.com/emails";
 const MAX_ANSWER: usize = 1_024;
 
 /// What a notice secret is sealed for.
-pub(super) fn binding(account: &str) -> Binding<'_> {
+pub(in crate::api) fn binding(account: &str) -> Binding<'_> {
     Binding {
         account,
         provider: "notices",
@@ -35,21 +36,15 @@ pub(super) fn binding(account: &str) -> Binding<'_> {
     }
 }
 
+/// The variable with the hosts that are exempt from [`check`].
+const TRUSTED: &str = "NOTICE_TRUSTED_HOSTS";
+
 /// Whether notices may go there.
 ///
 /// # Errors
-/// A sentence for who named it.
-pub(super) fn check<W: World>(world: &W, url: &str) -> std::result::Result<Address, String> {
-    let address = Address::parse(url).map_err(|refused| refused.to_string())?;
-    let trusted = world.var("NOTICE_TRUSTED_HOSTS").unwrap_or_default();
-    let is_trusted = trusted
-        .split(',')
-        .any(|host| host.trim() == address.authority());
-    if is_trusted || (address.is_public() && address.to_string().starts_with("https://")) {
-        Ok(address)
-    } else {
-        Err("notices go to public https addresses only".to_owned())
-    }
+/// Why not, or that it could not be found out.
+pub(super) async fn check<W: World>(world: &W, url: &str) -> std::result::Result<(), Refusal> {
+    address::check(&Desk(world.clone()), url, TRUSTED).await
 }
 
 /// Posts a notice to the account's address.
@@ -66,14 +61,17 @@ pub(super) async fn post<W: World>(
     let (Some(url), Some(sealed)) = (text("notice_url"), text("notice_secret")) else {
         return Err(never("no address any more".to_owned()));
     };
-    let address = check(world, url).map_err(never)?;
+    check(world, url).await.map_err(|refusal| match refusal {
+        Refusal::Forbidden(why) => Undone::Never(why),
+        Refusal::Unknown(why) => Undone::Later(why),
+    })?;
     let ring = keyring(world).map_err(Undone::Later)?;
     let ring = ring.ok_or_else(|| Undone::Later("BYOK_MASTER_KEY is not set".to_owned()))?;
     let secret = ring.open(&binding(account), sealed);
     let secret = secret.map_err(|error| Undone::Later(error.to_string()))?;
     let body = body(id, payload).map_err(never)?.to_string().into_bytes();
     let request = WebRequest {
-        url: address.to_string(),
+        url: url.to_owned(),
         headers: vec![
             ("content-type", "application/json".to_owned()),
             (

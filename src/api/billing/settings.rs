@@ -23,6 +23,8 @@ use crate::{
         ops::{AutoTopUp, Funding, FundingGet, FundingPut},
     },
     error::{Error, Result},
+    observability::address::Refusal,
+    server_tools::address::Address,
     signing::hmac::hex,
 };
 
@@ -98,8 +100,8 @@ pub(super) async fn put<W: World>(world: &W, scope: &Scope, new: NewSettings) ->
     };
     let url = match new.notice_url.as_deref() {
         Some(url) => {
-            let address = check(world, url);
-            let address = address.map_err(|why| Error::invalid("notice_url", why))?;
+            let address = Address::parse(url);
+            let address = address.map_err(|why| Error::invalid("notice_url", why.to_string()))?;
             Some(address.to_string())
         }
         None => None,
@@ -116,6 +118,12 @@ pub(super) async fn put<W: World>(world: &W, scope: &Scope, new: NewSettings) ->
         }
     }
     let (secret, sealed) = secret(world, scope, url.as_deref(), new.rotate_secret).await?;
+    if let Some(url) = &url {
+        let checked = check(world, url).await;
+        checked.map_err(|(Refusal::Forbidden(why) | Refusal::Unknown(why))| {
+            Error::invalid("notice_url", why)
+        })?;
+    }
     let sql = "INSERT INTO billing_settings (account, notice_url, notice_secret, notice_email, updated_at) VALUES (?1, ?2, ?3, ?4, ?5)
         ON CONFLICT (account) DO UPDATE SET notice_url = excluded.notice_url, notice_secret = excluded.notice_secret,
             notice_email = excluded.notice_email, updated_at = excluded.updated_at";

@@ -13,7 +13,7 @@ use crate::{
 
 /// A view of the world.
 #[derive(Clone)]
-pub(super) struct Desk<W>(pub(super) W);
+pub(in crate::api) struct Desk<W>(pub(in crate::api) W);
 
 impl<W: World> Database for Desk<W> {
     async fn query(&self, sql: &str, params: &[SqlValue]) -> Result<Vec<Row>> {

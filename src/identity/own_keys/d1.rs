@@ -37,12 +37,6 @@ const UPDATE: &str = "UPDATE byok_keys SET provider = ?3, name = ?4, label = ?5,
      is_required = ?9, allowed_models = ?10, allowed_api_key_hashes = ?11, sort_order = ?12, created_at = ?13, \
      updated_at = ?14, master = ?15 WHERE account = ?1 AND id = ?2";
 const DELETE: &str = "DELETE FROM byok_keys WHERE account = ?1 AND id = ?2";
-/// Those sealed under another master key, after an id.
-const STALE: &str = "SELECT account, id, provider, sealed FROM byok_keys WHERE master <> ?1 AND id > ?2 ORDER BY id LIMIT ?3";
-const COUNT_STALE: &str = "SELECT count(*) AS left FROM byok_keys WHERE master <> ?1";
-/// Only rows that nobody changed meanwhile.
-const RESEAL: &str = "UPDATE byok_keys SET sealed = item.value ->> '$.new', master = ?2 \
-     FROM json_each(?1) AS item WHERE byok_keys.id = item.value ->> '$.id' AND byok_keys.sealed = item.value ->> '$.old'";
 
 /// An account's keys in its order.
 ///
@@ -97,71 +91,6 @@ pub async fn update(database: &impl Database, account: &str, record: &OwnKeyReco
 pub async fn delete(database: &impl Database, account: &str, id: &str) -> Result<()> {
     let params = [account.into(), id.into()];
     database.query(DELETE, &params).await.map(drop)
-}
-
-/// A row sealed under another master key than the one in force.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stale {
-    /// The account.
-    pub account: String,
-    /// The key's id.
-    pub id: String,
-    /// The provider's slug.
-    pub provider: String,
-    /// The sealed secret.
-    pub sealed: String,
-}
-
-/// At most `limit` rows not sealed under `master`, those after the id `after`.
-///
-/// # Errors
-/// As [`list`].
-pub async fn stale(
-    database: &impl Database,
-    master: &str,
-    after: &str,
-    limit: i64,
-) -> Result<Vec<Stale>> {
-    let params = [master.into(), after.into(), limit.into()];
-    let rows = database.query(STALE, &params).await?;
-    let read = |row: &Row| {
-        Some(Stale {
-            account: text(row, "account")?,
-            id: text(row, "id")?,
-            provider: text(row, "provider")?,
-            sealed: text(row, "sealed")?,
-        })
-    };
-    rows.iter()
-        .map(|row| read(row).ok_or_else(unexpected))
-        .collect()
-}
-
-/// How many rows are not sealed under `master`.
-///
-/// # Errors
-/// When D1 fails.
-pub async fn count_stale(database: &impl Database, master: &str) -> Result<i64> {
-    let rows = database.query(COUNT_STALE, &[master.into()]).await?;
-    let left = rows.first().and_then(|row| row.get("left")?.as_i64());
-    left.ok_or_else(unexpected)
-}
-
-/// Replaces sealed secrets by what they are under `master`: each row with its new text.
-///
-/// # Errors
-/// When D1 fails.
-pub async fn reseal(
-    database: &impl Database,
-    master: &str,
-    rows: &[(Stale, String)],
-) -> Result<()> {
-    let items = rows
-        .iter()
-        .map(|(row, new)| serde_json::json!({"id": row.id, "old": row.sealed, "new": new}));
-    let items = Value::Array(items.collect()).to_string();
-    let params = [items.as_str().into(), master.into()];
-    database.query(RESEAL, &params).await.map(drop)
 }
 
 fn params(account: &str, record: &OwnKeyRecord, master: &str) -> Result<[SqlValue; 15]> {

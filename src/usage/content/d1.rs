@@ -216,7 +216,8 @@ fn open(ring: &Keyring, account: &str, row: &Row) -> Result<Kept> {
     })
 }
 
-fn bound<'a>(account: &'a str, generation: &'a str) -> Bound<'a> {
+/// What a record is sealed for.
+pub(crate) fn bound<'a>(account: &'a str, generation: &'a str) -> Bound<'a> {
     Bound {
         kind: "patchbay content 1",
         parts: [account, generation, ""],
