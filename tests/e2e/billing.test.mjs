@@ -10,8 +10,15 @@ let gateway, stripe, receiver;
 
 /** A receiver of notices and e-mail: what it got, and what it answers next. */
 async function startReceiver() {
-  const own = { got: [], answers: [] };
+  const own = { got: [], answers: [], inner: new Set(["private.example.com"]) };
   const server = createServer(async (request, response) => {
+    // Names are resolved here: one of them, since the day that it is told, to an address that is not public.
+    const asked = new URL(request.url, "http://receiver");
+    if (asked.pathname === "/dns-query") {
+      const data = own.inner.has(asked.searchParams.get("name")) ? "10.0.0.7" : "93.184.216.34";
+      const Answer = asked.searchParams.get("type") === "A" ? [{ type: 1, data }] : [];
+      return void response.writeHead(200).end(JSON.stringify({ Status: 0, Answer }));
+    }
     let body = "";
     for await (const chunk of request.setEncoding("utf8")) body += chunk;
     own.got.push({ path: request.url, headers: request.headers, body });
@@ -36,6 +43,7 @@ before(async () => {
       BILLING_RETURN_URL: "https://app.example/credits",
       BYOK_MASTER_KEY: "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
       NOTICE_TRUSTED_HOSTS: `127.0.0.1:${receiver.port}`,
+      DESTINATION_RESOLVER: `${receiver.url}/dns-query`,
       EMAIL_API_URL: `${receiver.url}/emails`,
       EMAIL_API_KEY: "re_test",
       EMAIL_FROM: "Patchbay <billing@example.com>",
@@ -333,6 +341,42 @@ test("twenty requests that cross the threshold together buy once", async () => {
   assert.equal(await balance(account), dollars(6) - spent);
 });
 
+test("an automatic purchase bears the tax that the provider calculates, also when its answers get lost", async () => {
+  stripe.tax = 95;
+  try {
+    stripe.fault("POST", "/v1/tax/calculations", "drop");
+    stripe.fault("POST", "/v1/payment_intents", "drop");
+    const { account, key } = await automatic({});
+    const { usage } = await chat(gateway, key, { model: "test/openai" });
+    const again = async () => {
+      await gateway.d1("UPDATE billing_jobs SET due_at = 0 WHERE account = ? AND error IS NOT NULL", account);
+      await gateway.scheduled();
+    };
+    await eventually(async () => (await again(), balance(account)), (now) => now === dollars(6) - nanos(usage.cost), { what: "five dollars more" });
+    const [intent, ...others] = [...stripe.intents.values()].filter((each) => each.metadata.patchbay_account === account);
+    assert.deepEqual([intent.amount, others.length], [675, 0]);
+    const made = charges(account);
+    assert.equal(new Set(made.map((call) => `${call.key} ${call.params.amount} ${call.params.hooks.inputs.tax.calculation}`)).size, 1, "the same each time");
+    const asked = stripe.calls("POST", "/v1/tax/calculations").filter((call) => call.params.customer === intent.customer);
+    assert.equal(new Set(asked.map((call) => call.key)).size, 1);
+    assert.deepEqual(Object.values(asked[0].params.line_items).map((item) => [item.amount, item.tax_behavior]), [["500", "exclusive"], ["80", "exclusive"]]);
+    const [bought] = (await credits(account, "GET", "purchases")).data;
+    assert.deepEqual([bought.amount, bought.fee, bought.total, bought.status], [5, 0.8, 6.75, "paid"]);
+    // An event without the tax is not that of the purchase.
+    const less = stripe.event("payment_intent.succeeded", { ...intent, amount: 580, amount_received: 580 });
+    assert.equal((await stripe.deliver(gateway, less)).status, 400);
+
+    stripe.tax = null;
+    const nowhere = await automatic({});
+    await chat(gateway, nowhere.key, { model: "test/openai" });
+    const stopped = await eventually(() => settings(nowhere.account), (state) => state.auto_top_up_stopped && state);
+    assert.equal(stopped.auto_top_up_stopped, "customer_tax_location_invalid");
+    assert.equal(charges(nowhere.account).length, 0);
+  } finally {
+    stripe.tax = 0;
+  }
+});
+
 test("a payment whose answer is lost is asked for again and made once", async () => {
   stripe.fault("POST", "/v1/payment_intents", "drop");
   const { account, key } = await automatic({});
@@ -461,12 +505,22 @@ test("a low balance is told once, signed, and sent until the receiver has it", a
   assert.equal(got().length, 4);
 });
 
+test("a name that leads to a private address later on gets no notice any more", async () => {
+  const { account, key } = await gateway.createAccount({ usd: "1" });
+  await credits(account, "PUT", "settings", { low_balance_threshold: 1, notice_url: "https://turning.example.com/hook" });
+  receiver.inner.add("turning.example.com");
+  await chat(gateway, key, { model: "test/openai" });
+  const job = () => gateway.d1("SELECT state, error FROM billing_jobs WHERE account = ? AND kind = 'webhook'", account);
+  const [{ state, error }] = await eventually(job, ([first]) => first?.state === "failed");
+  assert.match(`${state} ${error}`, /failed turning\.example\.com resolves to an address that is not public/);
+});
+
 test("notices go to public addresses only", async () => {
   const { account } = await gateway.createAccount();
   for (const notice_url of [
     "http://example.com/hook", "https://127.0.0.1/", "https://localhost/", "https://10.0.0.1/", "https://169.254.169.254/latest/meta-data", "https://[::1]/",
     "https://[::ffff:10.0.0.1]/", "https://2130706433/", "https://0x7f.1/", "https://127.0.0.1.nip.io/", "https://user:pass@example.com/", "ftp://example.com/", "x",
-    `http://127.0.0.1:${stripe.port}/`,
+    `http://127.0.0.1:${stripe.port}/`, "https://private.example.com/hook",
   ]) {
     await assert.rejects(credits(account, "PUT", "settings", { notice_url }), /400/, notice_url);
   }

@@ -55,6 +55,9 @@ class Stripe {
   intents = new Map();
   refunds = new Map();
   disputes = new Map();
+  /** Cents of tax on each calculation; null where the customer's place is not known. */
+  tax = 0;
+  calculations = new Map();
   #methods = new Map();
   #remembered = new Map();
   #log = [];
@@ -146,6 +149,7 @@ class Stripe {
       }
       case "POST checkout/sessions": return this.#createSession(params);
       case "GET checkout/sessions/*": return find(this.sessions, "checkout.session");
+      case "POST tax/calculations": return this.#calculate(params);
       case "POST payment_intents": return this.#createIntent(params, fault);
       case "GET payment_intents/*": {
         const { charge, ...intent } = find(this.intents, "payment_intent");
@@ -203,8 +207,28 @@ class Stripe {
   }
   #sessionData = new Map();
 
+  #calculate(params) {
+    check(params, ["currency!", "customer!", "line_items!"]);
+    if (!this.customers.has(params.customer)) throw invalid(`No such customer: '${params.customer}'`, { code: "resource_missing", param: "customer" });
+    let amount = 0;
+    for (const item of Object.values(params.line_items)) {
+      check(item, ["amount!", "reference", "tax_behavior", "tax_code", "quantity"]);
+      amount += wholeCents(item.amount, "amount");
+    }
+    if (this.tax === null) throw invalid("We could not determine the customer's tax location based on the provided customer address.", { code: "customer_tax_location_invalid" });
+    const calculation = {
+      id: id("taxcalc"), object: "tax.calculation", amount_total: amount + this.tax, currency: "usd", customer: params.customer, expires_at: seconds() + 7_776_000,
+      livemode: false, tax_amount_exclusive: this.tax, tax_amount_inclusive: 0,
+    };
+    this.calculations.set(calculation.id, calculation);
+    return { ...calculation };
+  }
+
   #createIntent(params, fault) {
+    const calculation = params.hooks?.inputs?.tax?.calculation;
+    if (calculation !== undefined && this.calculations.get(calculation)?.amount_total !== Number(params.amount)) throw invalid("The amount is not that of the tax calculation", { param: "hooks[inputs][tax][calculation]" });
     check(params, [
+      "hooks",
       "amount!", "currency!", "customer", "payment_method", "off_session", "confirm", "description", "metadata", "automatic_payment_methods", "return_url",
     ]);
     const amount = wholeCents(params.amount, "amount");

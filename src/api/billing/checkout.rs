@@ -156,7 +156,6 @@ fn form<W: World>(
         form.with(&format!("{of}[{PURCHASE}]"), &purchase.id)
             .with(&format!("{of}[{ACCOUNT}]"), &scope.account)
     };
-    let credits = purchase.charge_cents - purchase.fee_cents;
     let mut form = Form::new()
         .with("mode", "payment")
         .with("client_reference_id", &purchase.id)
@@ -165,11 +164,7 @@ fn form<W: World>(
         .with("cancel_url", cancel)
         // A price in another currency would be another price.
         .with("adaptive_pricing[enabled]", "false");
-    for (at, (name, cents)) in [("Credits", credits), ("Service fee", purchase.fee_cents)]
-        .into_iter()
-        .filter(|(_, cents)| *cents > 0)
-        .enumerate()
-    {
+    for (at, (name, cents)) in purchase.lines().enumerate() {
         let item = format!("line_items[{at}]");
         form = form
             .number(&format!("{item}[quantity]"), 1)
@@ -178,7 +173,7 @@ fn form<W: World>(
             .with(&format!("{item}[price_data][product_data][name]"), name);
     }
     form = metadata(metadata(form, "metadata"), "payment_intent_data[metadata]");
-    if world.var("STRIPE_AUTOMATIC_TAX").as_deref() != Some("off") {
+    if is_taxed(world) {
         form = form
             .with("automatic_tax[enabled]", "true")
             .with("customer_update[address]", "auto");
@@ -187,6 +182,11 @@ fn form<W: World>(
         form = form.with("payment_intent_data[setup_future_usage]", "off_session");
     }
     form
+}
+
+/// Whether the payment provider adds tax.
+pub(super) fn is_taxed<W: World>(world: &W) -> bool {
+    world.var("STRIPE_AUTOMATIC_TAX").as_deref() != Some("off")
 }
 
 /// Where the buyer comes back to: what the request says, else what the deployment says.

@@ -19,7 +19,7 @@ use crate::{
         ops::{Notice, NoticeKind, TopUpFailed},
         stripe::{
             form::Form,
-            objects::{ACCOUNT, List, Named, PURCHASE, PaymentIntent},
+            objects::{ACCOUNT, List, Named, PURCHASE, PaymentIntent, TaxCalculation},
         },
     },
     database::{Row, Statement},
@@ -234,8 +234,19 @@ async fn top_up<W: World>(world: &W, job: &Job) -> std::result::Result<(), Undon
             }
         },
     };
-    let form = Form::new()
-        .number("amount", bought.charge_cents)
+    let tax = match taxed(world, &stripe, job, &wanted, &bought, &customer).await {
+        Ok(tax) => tax,
+        Err(Failed::Refused(error)) if error.kind != "idempotency_error" => {
+            webhook::fail_top_up(world, &bought, error.word()).await?;
+            return Err(never(error.word()));
+        }
+        Err(failed) => return Err(failed.explain().into()),
+    };
+    let total = tax
+        .as_ref()
+        .map_or(bought.charge_cents, |(_, total)| *total);
+    let mut form = Form::new()
+        .number("amount", total)
         .with("currency", "usd")
         .with("customer", &customer)
         .with("payment_method", method)
@@ -247,6 +258,10 @@ async fn top_up<W: World>(world: &W, job: &Job) -> std::result::Result<(), Undon
         .with("description", "Credits (automatic top-up)")
         .with(&format!("metadata[{PURCHASE}]"), &job.id)
         .with(&format!("metadata[{ACCOUNT}]"), &job.account);
+    if let Some((calculation, _)) = tax {
+        // The provider reports the tax with the payment, and takes it back with a refund.
+        form = form.with("hooks[inputs][tax][calculation]", calculation);
+    }
     match stripe
         .post::<PaymentIntent>("payment_intents", &form, &job.id)
         .await
@@ -270,6 +285,51 @@ async fn top_up<W: World>(world: &W, job: &Job) -> std::result::Result<(), Undon
         }
         Err(Failed::Unclear(why)) => Err(Undone::Later(why)),
     }
+}
+
+/// The tax on an automatic purchase, as it would be at a checkout: its calculation, and the total in cents. Nothing where the deployment
+/// takes no tax. What was calculated once is kept, because the payment must ask for the same each time.
+async fn taxed<W: World>(
+    world: &W,
+    stripe: &Stripe<'_, W>,
+    job: &Job,
+    wanted: &Value,
+    bought: &purchase::Purchase,
+    customer: &str,
+) -> std::result::Result<Option<(String, i64)>, Failed> {
+    if !checkout::is_taxed(world) {
+        return Ok(None);
+    }
+    let known = wanted.get("tax_calculation").and_then(Value::as_str);
+    if let (Some(known), Some(total)) = (known, bought.total_cents) {
+        return Ok(Some((known.to_owned(), total)));
+    }
+    let mut form = Form::new()
+        .with("currency", "usd")
+        .with("customer", customer);
+    for (at, (name, cents)) in bought.lines().enumerate() {
+        let item = format!("line_items[{at}]");
+        form = form
+            .number(&format!("{item}[amount]"), cents)
+            .with(&format!("{item}[reference]"), name)
+            .with(&format!("{item}[tax_behavior]"), "exclusive");
+    }
+    let key = format!("tax-{}", job.id);
+    let told: TaxCalculation = stripe.post("tax/calculations", &form, &key).await?;
+    if told.amount_total < bought.charge_cents {
+        return Err(Failed::Unclear("a tax below zero".to_owned()));
+    }
+    let unclear = |error: Error| Failed::Unclear(error.to_string());
+    let payload = "UPDATE billing_jobs SET payload = json_set(payload, '$.tax_calculation', ?2) WHERE id = ?1";
+    // The event that it was paid is held against this.
+    let total = "UPDATE purchases SET total_cents = ?2 WHERE id = ?1";
+    let id = || job.id.as_str().into();
+    let statements = [
+        (payload, vec![id(), told.id.as_str().into()]),
+        (total, vec![id(), told.amount_total.into()]),
+    ];
+    world.transaction(&statements).await.map_err(unclear)?;
+    Ok(Some((told.id, told.amount_total)))
 }
 
 /// The payment method that the customer saved last.

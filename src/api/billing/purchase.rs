@@ -67,6 +67,14 @@ impl Purchase {
         })
     }
 
+    /// What is paid for, in cents before tax.
+    pub(super) fn lines(&self) -> impl Iterator<Item = (&'static str, i64)> {
+        let credits = self.charge_cents - self.fee_cents;
+        [("Credits", credits), ("Service fee", self.fee_cents)]
+            .into_iter()
+            .filter(|(_, cents)| *cents > 0)
+    }
+
     /// What its buyer is told.
     pub(super) fn told(&self) -> Result<Told<'_>> {
         let money = |cents| of_cents(cents).map_err(|error| Error::internal(error.to_string()));

@@ -299,7 +299,8 @@ async fn intent_paid<W: World>(world: &W, intent: PaymentIntent) -> Applied {
     }
     agrees(
         "amount",
-        intent.amount == purchase.charge_cents && intent.amount_received == intent.amount,
+        intent.amount == purchase.total_cents.unwrap_or(purchase.charge_cents)
+            && intent.amount_received == intent.amount,
     )?;
     agrees("status", intent.status == "succeeded")?;
     credit(

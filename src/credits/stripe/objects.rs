@@ -109,6 +109,15 @@ pub struct PaymentIntent {
     pub metadata: Option<Metadata>,
 }
 
+/// What tax is due on some lines.
+#[derive(Debug, Deserialize)]
+pub struct TaxCalculation {
+    /// `taxcalc_…`: names it to the payment, which then reports it.
+    pub id: String,
+    /// In cents, with tax.
+    pub amount_total: i64,
+}
+
 /// A charge: its id, or all of it where it was expanded.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
