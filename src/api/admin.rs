@@ -81,10 +81,10 @@ pub async fn handle<W: World>(
             byok::handle(world, actor, id, method, Some(key), request).await
         }
         (method, ["accounts", id, "credits", rest @ ..]) => {
-            billing::administer(world, id, request, method, rest).await
+            billing::administer(world, actor, id, request, method, rest).await
         }
         (method, ["coupons", rest @ ..]) => {
-            billing::administer_coupons(world, request, method, rest.first().copied()).await
+            billing::administer_coupons(world, actor, request, method, rest.first().copied()).await
         }
         ("POST", ["byok", "rotate"]) => {
             let Rotate { after } = request.json().await?;
@@ -97,7 +97,9 @@ pub async fn handle<W: World>(
             people::administer(world, actor, request, method, path).await
         }
         ("GET", ["accounts", id, "limits"]) => limits::show(world, id).await,
-        ("PUT", ["accounts", id, "limits"]) => limits::put(world, id, request.json().await?).await,
+        ("PUT", ["accounts", id, "limits"]) => {
+            limits::put(world, actor, id, request.json().await?).await
+        }
         (_, ["keys", hash, "rotate"]) => {
             let rotation = request.json_or_default().await?;
             keys::rotate(world, &operators, None, hash, rotation).await

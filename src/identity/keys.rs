@@ -58,6 +58,9 @@ pub struct KeyRecord {
     /// Whose it is, where it is a person's: their id. It ends when they leave the account.
     #[serde(default)]
     pub member: Option<String>,
+    /// That person is switched off, and the key with them.
+    #[serde(default)]
+    pub owner_off: bool,
     /// Somebody may want what its requests ask and are answered (`usage::content`); where not, nothing is recorded.
     #[serde(default)]
     pub captures: bool,
@@ -97,6 +100,7 @@ macro_rules! select {
             "include_byok, max_requests, max_tokens, max_concurrent, external_user, external_key, updated_at, last_used_at, ",
             "(SELECT ends_at FROM key_secrets WHERE key_secrets.hash = ?1) AS secret_ends_at, ",
             "EXISTS (SELECT 1 FROM byok_keys WHERE byok_keys.account = api_keys.account) AS own_keys, ",
+            "EXISTS (SELECT 1 FROM users WHERE users.id = api_keys.member AND users.disabled = 1) AS owner_off, ",
             "(EXISTS (SELECT 1 FROM account_settings AS s WHERE s.account = api_keys.account AND s.io_logging = 1 AND s.io_logging_parts > 0 ",
             "AND (s.io_logging_keys IS NULL OR EXISTS (SELECT 1 FROM json_each(s.io_logging_keys) WHERE value = api_keys.hash))) ",
             "OR EXISTS (SELECT 1 FROM destinations AS d WHERE d.account = api_keys.account AND d.enabled = 1 AND d.wants_content = 1 ",
@@ -143,6 +147,7 @@ impl KeyRecord {
                 own_keys: number("own_keys")? != 0,
                 management: number("management")? != 0,
                 member: text("member"),
+                owner_off: number("owner_off")? != 0,
                 captures: number("captures")? != 0,
                 secret: None,
                 policy,
@@ -171,6 +176,9 @@ impl KeyRecord {
     pub fn check(&self, now_ms: u64) -> Result<()> {
         if self.disabled {
             return Err(refused("This API key is disabled"));
+        }
+        if self.owner_off {
+            return Err(refused("The person whose API key this is is switched off"));
         }
         let now = i64::try_from(now_ms).unwrap_or(i64::MAX);
         if self.expires_at.is_some_and(|end| end <= now) {

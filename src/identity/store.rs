@@ -166,6 +166,7 @@ mod tests {
             management: false,
             policy: None,
             member: None,
+            owner_off: false,
             captures: false,
             secret: None,
             secret_ends_at: None,
@@ -222,6 +223,8 @@ mod tests {
         assert_eq!(status(&stores(|_| {}), &cache, STRANGER, 0), 401);
         let disabled = stores(|key| key.disabled = true);
         assert_eq!(status(&disabled, &KeyCache::default(), KEY, 0), 401);
+        let owner_off = stores(|key| key.owner_off = true);
+        assert_eq!(status(&owner_off, &KeyCache::default(), KEY, 0), 401);
         let expired = stores(|key| key.expires_at = Some(10));
         assert_eq!(status(&expired, &KeyCache::default(), KEY, 9), 200);
         assert_eq!(status(&expired, &KeyCache::default(), KEY, 10), 401);

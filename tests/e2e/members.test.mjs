@@ -89,6 +89,25 @@ test("who is removed is out at once, and their keys stop at the next request", a
   assert.deepEqual(rows.map(({ action }) => action).slice(-3), ["key.create", "member.remove", "key.delete"]);
 });
 
+test("the keys of who is switched off are refused at the next request, and work again afterwards", async () => {
+  const { owner, member, admin } = await team();
+  const theirs = (await member.api("POST", "keys", { name: "theirs" })).body;
+  const off = (await member.api("POST", "keys", { name: "off" })).body;
+  await member.api("PATCH", `keys/${off.data.hash}`, { disabled: true });
+  const manages = (await owner.api("POST", "keys", { name: "m", is_management_key: true, creator_user_id: member.id })).body.key;
+  const ask = async ({ key }) => (await chat(gateway, key, { model: "test/openai" })).status;
+  const manage = async () => (await callJson(gateway, "keys", { key: manages })).status;
+  const set = (disabled) => gateway.operator.call("PATCH", `users/${member.id}`, { disabled });
+  assert.deepEqual([await ask(theirs), await ask(off), await manage()], [200, 401, 200]);
+  await set(true);
+  assert.deepEqual([await ask(theirs), await ask(off), await manage()], [401, 401, 401]);
+  // Who administers the account changes such a key without switching it on.
+  assert.equal(await status(admin, "PATCH", `keys/${theirs.data.hash}`, { name: "renamed" }), 200);
+  assert.equal(await ask(theirs), 401);
+  await set(false);
+  assert.deepEqual([await ask(theirs), await ask(off), await manage()], [200, 401, 200]);
+});
+
 test("a removal that an outage cut off is ended by sending it again", async () => {
   const { account, member } = await team();
   const made = await member.api("POST", "keys", { name: "theirs" });

@@ -338,6 +338,22 @@ test("a person who is the operator may use the operator's routes, and nobody els
   assert.equal(row.actor, `user:${ops.id}`);
   assert.equal((await ops.api("POST", "admin/accounts", { name: "x" }, { "x-csrf-token": "" })).status, 403);
 
+  // A person who is the operator is named, not their office.
+  const account = made.body.data.id;
+  const coupon = await ops.api("POST", "admin/coupons", { name: "welcome", amount: "1" });
+  assert.equal(coupon.status, 201);
+  for (const [method, path, body] of [
+    ["PUT", `admin/accounts/${account}/limits`, { requests_per_minute: 60 }],
+    ["PUT", `admin/accounts/${account}/credits/settings`, {}],
+    ["POST", `admin/accounts/${account}/credits/redeem`, { code: coupon.body.code }],
+    ["DELETE", `admin/coupons/${coupon.body.data.id}`],
+  ]) {
+    const done = await ops.api(method, path, body);
+    assert.ok(done.status < 300, `${method} ${path} ${done.status}`);
+  }
+  const actors = await gateway.d1("SELECT DISTINCT actor FROM audit_log WHERE action LIKE 'coupon.%' OR (account = ? AND action IN ('limits.put', 'credits.settings', 'credits.redeem'))", account);
+  assert.deepEqual(actors, [{ actor: `user:${ops.id}` }]);
+
   const set = (change) => gateway.operator.call("PATCH", `users/${user.id}`, change);
   assert.equal((await set({ operator: true })).data.operator, true);
   assert.equal((await user.api("GET", "admin/accounts")).status, 200);

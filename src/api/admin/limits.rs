@@ -66,7 +66,12 @@ pub(super) async fn show<W: World>(world: &W, account: &str) -> Result<Response>
 }
 
 /// `PUT /admin/accounts/{id}/limits`.
-pub(super) async fn put<W: World>(world: &W, account: &str, new: NewLimits) -> Result<Response> {
+pub(super) async fn put<W: World>(
+    world: &W,
+    actor: &Actor,
+    account: &str,
+    new: NewLimits,
+) -> Result<Response> {
     let limits = Limits {
         requests: pace("requests_per_minute", new.requests_per_minute.as_ref())?,
         tokens: pace("tokens_per_minute", new.tokens_per_minute.as_ref())?,
@@ -74,7 +79,6 @@ pub(super) async fn put<W: World>(world: &W, account: &str, new: NewLimits) -> R
     };
     let view = world.call(account, &ops::LimitsPut { limits }).await?;
     let detail = serde_json::to_string(&limits).unwrap_or_default();
-    let of = Some(account);
-    audit(world, &Actor::Operator, "limits.put", of, account, &detail).await?;
+    audit(world, actor, "limits.put", Some(account), account, &detail).await?;
     Ok(told(&view))
 }

@@ -56,18 +56,19 @@ struct NewCoupon {
 /// Answers `/admin/coupons` and `/admin/coupons/{id}`.
 pub(in crate::api) async fn administer<W: World>(
     world: &W,
+    actor: &Actor,
     request: Request,
     method: &str,
     id: Option<&str>,
 ) -> Result<Response> {
     match (method, id) {
-        ("POST", _) => create(world, request.json().await?).await,
-        ("DELETE", Some(id)) => disable(world, id).await,
+        ("POST", _) => create(world, actor, request.json().await?).await,
+        ("DELETE", Some(id)) => disable(world, actor, id).await,
         _ => list(world).await,
     }
 }
 
-async fn create<W: World>(world: &W, new: NewCoupon) -> Result<Response> {
+async fn create<W: World>(world: &W, actor: &Actor, new: NewCoupon) -> Result<Response> {
     let amount = amount("amount", &new.amount)?;
     if amount <= Nanos::ZERO {
         return Err(Error::invalid("amount", "A coupon is above zero"));
@@ -109,15 +110,7 @@ async fn create<W: World>(world: &W, new: NewCoupon) -> Result<Response> {
         return Err(super::conflict("There is a coupon of this code"));
     }
     let detail = format!("{name} {amount} x {uses}");
-    audit(
-        world,
-        &Actor::Operator,
-        "coupon.create",
-        None,
-        &hash,
-        &detail,
-    )
-    .await?;
+    audit(world, actor, "coupon.create", None, &hash, &detail).await?;
     let rows = world
         .query(&select("WHERE hash = ?1"), &[hash.as_str().into()])
         .await?;
@@ -138,12 +131,12 @@ async fn list<W: World>(world: &W) -> Result<Response> {
     Ok(Response::json(200, &json_data(&data)))
 }
 
-async fn disable<W: World>(world: &W, id: &str) -> Result<Response> {
+async fn disable<W: World>(world: &W, actor: &Actor, id: &str) -> Result<Response> {
     let sql = "UPDATE coupons SET disabled = 1 WHERE hash = ?1 RETURNING hash";
     if world.query(sql, &[id.into()]).await?.is_empty() {
         return Err(missing("coupon", id));
     }
-    audit(world, &Actor::Operator, "coupon.disable", None, id, "").await?;
+    audit(world, actor, "coupon.disable", None, id, "").await?;
     Ok(Response::json(200, &json!({"deleted": true})))
 }
 

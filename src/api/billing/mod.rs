@@ -25,6 +25,7 @@ mod webhook;
 
 pub(super) use coupons::administer as administer_coupons;
 pub use jobs::{keep, run_due};
+pub(super) use notices::binding as notice_binding;
 pub(super) use webhook::receive;
 
 use super::{
@@ -69,6 +70,7 @@ pub(super) async fn handle<W: World>(
 /// The same for the operator, on behalf of an account.
 pub(super) async fn administer<W: World>(
     world: &W,
+    actor: &Actor,
     account: &str,
     request: Request,
     method: &str,
@@ -79,7 +81,7 @@ pub(super) async fn administer<W: World>(
         return Err(super::admin::missing("account", account));
     }
     let scope = Scope {
-        actor: Actor::Operator,
+        actor: actor.clone(),
         account: account.to_owned(),
         is_operator: true,
     };

@@ -121,7 +121,7 @@ impl KeyBody {
             hash: key.hash.clone(),
             name: key.name.clone(),
             label: key.label.clone(),
-            disabled: key.disabled,
+            disabled: key.disabled || key.owner_off,
             deleted: false,
             limit: None,
             limit_remaining: None,

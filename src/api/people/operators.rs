@@ -11,6 +11,7 @@ use crate::{
         admin::{audit, missing},
         caller::desk,
         http::{Request, Response},
+        keys,
     },
     error::{Error, Result},
     identity::{
@@ -139,7 +140,7 @@ struct Change {
     /// May use the operator's routes.
     #[serde(default)]
     operator: Option<bool>,
-    /// May not sign in; who is signed in is signed out.
+    /// May not sign in; who is signed in is signed out, and their keys are refused until they are switched on again.
     #[serde(default)]
     disabled: Option<bool>,
 }
@@ -155,8 +156,11 @@ async fn change<W: World>(world: &W, actor: &Actor, id: &str, change: Change) ->
     if rows.is_empty() {
         return Err(missing("user", id));
     }
-    if change.disabled == Some(true) {
-        sessions::end_all(world, id).await?;
+    if let Some(disabled) = change.disabled {
+        if disabled {
+            sessions::end_all(world, id).await?;
+        }
+        keys::owner_switched(world, id).await?;
     }
     let words = [
         change.operator.map(|yes| format!("operator {yes}")),

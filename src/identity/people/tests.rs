@@ -1,10 +1,6 @@
 //! People in the real schema: who becomes whom, who is in what, and what works once.
 
-use std::cell::RefCell;
-
 use futures::executor::block_on;
-use rusqlite::{Connection, params_from_iter, types::Value as Stored};
-use serde_json::{Value, json};
 
 use super::{
     apps::{Asked, Code, Exchange, Method},
@@ -13,72 +9,15 @@ use super::{
     *,
 };
 use crate::{
-    credits::sql::SqlValue,
-    database::{Database, Row, Statement, Transactions},
-    error::Result,
-    identity::Role,
+    database::{Database, sqlite::Sqlite},
+    identity::{KeyRecord, Role},
 };
 
-/// D1 is SQLite with the migrations.
-struct Store(RefCell<Connection>);
-
-fn run(connection: &Connection, sql: &str, params: &[SqlValue]) -> rusqlite::Result<Vec<Row>> {
-    let params = params.iter().map(|param| match param {
-        SqlValue::Int(number) => Stored::Integer(*number),
-        SqlValue::Text(text) => Stored::Text(text.clone()),
-        SqlValue::Null => Stored::Null,
-    });
-    let mut statement = connection.prepare(sql)?;
-    let names: Vec<String> = statement
-        .column_names()
-        .into_iter()
-        .map(str::to_owned)
-        .collect();
-    let mut rows = statement.query(params_from_iter(params))?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        let cell = |at: usize| match row.get(at).unwrap() {
-            Stored::Integer(number) => json!(number),
-            Stored::Text(text) => json!(text),
-            _ => Value::Null,
-        };
-        found.push(
-            names
-                .iter()
-                .enumerate()
-                .map(|(at, name)| (name.clone(), cell(at)))
-                .collect(),
-        );
-    }
-    Ok(found)
-}
-
-impl Database for Store {
-    async fn query(&self, sql: &str, params: &[SqlValue]) -> Result<Vec<Row>> {
-        run(&self.0.borrow(), sql, params)
-            .map_err(|error| crate::error::Error::internal(error.to_string()))
-    }
-}
-
-impl Transactions for Store {
-    async fn transaction(&self, statements: &[Statement<'_>]) -> Result<Vec<Vec<Row>>> {
-        let mut connection = self.0.borrow_mut();
-        let all = connection.transaction().unwrap();
-        let rows: rusqlite::Result<Vec<_>> = statements
-            .iter()
-            .map(|(sql, params)| run(&all, sql, params))
-            .collect();
-        let rows = rows.map_err(|error| crate::error::Error::internal(error.to_string()))?;
-        all.commit().unwrap();
-        Ok(rows)
-    }
-}
-
-fn store() -> Store {
-    let connection = crate::database::migrated();
-    let accounts = "INSERT INTO accounts (id, name, created_at) VALUES ('acc_1', 'one', 0), ('acc_2', 'two', 0)";
-    connection.execute_batch(accounts).unwrap();
-    Store(RefCell::new(connection))
+fn store() -> Sqlite {
+    let store = Sqlite::new();
+    store.account("acc_1");
+    store.account("acc_2");
+    store
 }
 
 fn identity(issuer: &str, subject: &str, email: Option<&str>) -> Identity {
@@ -90,7 +29,7 @@ fn identity(issuer: &str, subject: &str, email: Option<&str>) -> Identity {
     }
 }
 
-fn user(store: &Store, id: &str, email: Option<&str>) {
+fn user(store: &Sqlite, id: &str, email: Option<&str>) {
     let vouched = Identity {
         name: String::new(),
         ..identity("", "", email)
@@ -98,7 +37,7 @@ fn user(store: &Store, id: &str, email: Option<&str>) {
     block_on(users::create(store, id, &vouched, None, 0)).unwrap();
 }
 
-fn known(store: &Store, identity: &Identity) -> Option<User> {
+fn known(store: &Sqlite, identity: &Identity) -> Option<User> {
     block_on(users::known(store, identity, 5)).unwrap()
 }
 
@@ -326,6 +265,26 @@ fn members_are_listed_by_page_and_account() {
 }
 
 #[test]
+fn keys_of_who_is_switched_off_are_refused_until_they_are_switched_on() {
+    let store = store();
+    user(&store, "u1", None);
+    block_on(members::add(&store, "acc_1", "u1", Role::Member, 0)).unwrap();
+    let keys = "INSERT INTO api_keys (hash, account, name, label, created_at, member) VALUES ('h1', 'acc_1', 'n', 'l', 0, 'u1'), ('h2', 'acc_1', 'n', 'l', 0, NULL)";
+    block_on(store.query(keys, &[])).unwrap();
+    let is_good = |hash: &str| {
+        let rows = store.run(crate::identity::keys::SELECT, &[hash.into()]);
+        let record = KeyRecord::from_row(&rows[0]).unwrap();
+        assert!(!record.disabled, "as it was set");
+        record.check(0).is_ok()
+    };
+    for disabled in [false, true, false] {
+        let sql = "UPDATE users SET disabled = ?1";
+        block_on(store.query(sql, &[disabled.into()])).unwrap();
+        assert_eq!((is_good("h1"), is_good("h2")), (!disabled, true));
+    }
+}
+
+#[test]
 fn keys_of_who_left_are_not_found_any_more_and_wait_to_be_ended() {
     let store = store();
     user(&store, "u1", None);
@@ -349,7 +308,7 @@ fn keys_of_who_left_are_not_found_any_more_and_wait_to_be_ended() {
     assert!(left(Some(("acc_2", "u1"))).is_empty());
 }
 
-fn invited(store: &Store, id: &str, email: Option<&str>, byte: u8) -> String {
+fn invited(store: &Sqlite, id: &str, email: Option<&str>, byte: u8) -> String {
     let (token, hash) = secret(&[byte; 32]);
     let invitation = invitations::Invitation {
         id: id.into(),
@@ -375,7 +334,7 @@ fn an_invitation_lets_one_person_in_once_and_in_time() {
         |token: &str, user, now| block_on(invitations::accept(&store, token, user, now)).unwrap();
     let open = |token: &str, now| block_on(invitations::open(&store, token, now)).unwrap();
     let anyone = invited(&store, "i1", None, 1);
-    assert_eq!(open(&anyone, 99).unwrap().account_name, "one");
+    assert_eq!(open(&anyone, 99).unwrap().account_name, "acc_1");
     assert!(
         !accept(&anyone, "u1", 100) && open(&anyone, 100).is_none(),
         "too late"
