@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use futures::{StreamExt, future::ready};
+use serde_json::Value;
 
 use super::{
     Ids, World, byok, content, conversation,
@@ -28,6 +29,7 @@ pub async fn answer<W: World>(world: &W, request: Request, ids: &Ids) -> Result<
     origin.account.clone_from(&key.account);
     let headers = Headers::of(&request);
     let mut prepared = prepare(world, request, surface, &key, generation).await?;
+    origin.guardrails = prepared.screened.acted();
     let mut filling = None;
     let preset = prepared.preset.take();
     let by_preset = preset.as_ref().map(|applied| &*applied.preset);
@@ -214,5 +216,6 @@ pub(super) fn origin(request: &Request, key: &KeyRecord, request_id: &str) -> Or
         end_user: key.external_user.clone(),
         preset: None,
         router: None,
+        guardrails: Value::Null,
     }
 }

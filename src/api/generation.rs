@@ -246,6 +246,7 @@ fn render(generation: &Generation) -> Result<Record> {
         "num_fetches": count(Part::WebFetch),
         "web_search_engine": row.web_search_engine,
         "response_cache_source_id": row.response_cache_source_id,
+        "guardrails": row.guardrails.as_object().cloned().unwrap_or_default(),
         "provider_responses": responses(generation),
     });
     if let (Some(facts), Value::Object(more)) = (facts.as_object_mut(), more) {

@@ -458,17 +458,10 @@ fn word(whom: Whom) -> &'static str {
 }
 
 fn page(request: &Request) -> Result<(i64, i64)> {
-    let number = |name: &str, least: i64, otherwise: i64| match request.query(name) {
-        None => Ok(otherwise),
-        Some(text) => text
-            .parse()
-            .ok()
-            .filter(|number: &i64| *number >= least)
-            .ok_or_else(|| Error::invalid(name, format!("{name} is a whole number from {least}"))),
-    };
-    let limit = number("limit", 1, MAX_PAGE)?.min(MAX_PAGE);
-    // D1 takes numbers as JavaScript has them.
-    Ok((number("offset", 0, 0)?.min(1 << 40), limit))
+    Ok((
+        request.whole("offset", 0, 0)?,
+        request.whole("limit", 1, MAX_PAGE)?.min(MAX_PAGE),
+    ))
 }
 
 fn data(status: u16, data: Map<String, Value>) -> Response {

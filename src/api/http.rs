@@ -7,6 +7,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::{
+    credits::money::MAX_NANOS,
     dialects::Surface,
     error::{Error, ErrorType, Next, Result, Source},
     json,
@@ -54,6 +55,23 @@ impl Request {
     pub fn query(&self, name: &str) -> Option<&str> {
         let found = self.query.iter().find(|(key, _)| key == name);
         found.map(|(_, value)| value.as_str())
+    }
+
+    /// A whole number in the query, `otherwise` where there is none; D1 takes numbers as JavaScript has them.
+    ///
+    /// # Errors
+    /// 400 where it is none, or not within `least` and 2^53 − 1.
+    pub fn whole(&self, name: &str, least: i64, otherwise: i64) -> Result<i64> {
+        let Some(text) = self.query(name) else {
+            return Ok(otherwise);
+        };
+        let number = text.parse().ok();
+        number
+            .filter(|number| (least..=MAX_NANOS).contains(number))
+            .ok_or_else(|| {
+                let message = format!("{name} is a whole number from {least} to {MAX_NANOS}");
+                Error::invalid(name, message)
+            })
     }
 
     /// The body as a JSON object of a known shape.

@@ -15,6 +15,7 @@ use super::{
     account::json_data,
     admin::{amount, audit, missing, named},
     caller::manager,
+    external_users,
     http::{Request, Response},
 };
 pub(super) use body::KeyBody;
@@ -235,6 +236,9 @@ pub(super) async fn make<W: World>(
         concurrent: pace("concurrent_requests", new.concurrent_requests.as_ref())?,
     };
     let external = new.external.as_ref();
+    let external_user =
+        external.map(|one| external_users::checked("external.user", one.user.trim()));
+    let external_user = external_user.transpose()?;
     let external_key = external.and_then(|one| one.api_key.as_deref());
     if new.is_management_key && limit.is_some() {
         let message = "A management key spends nothing: it takes no limit";
@@ -257,13 +261,12 @@ pub(super) async fn make<W: World>(
         // Only the look-up in D1 tells.
         policy: None,
         member: new.creator_user_id.flatten(),
+        owner_off: false,
         secret: None,
         secret_ends_at: None,
         include_byok: new.include_byok_in_limit.unwrap_or_default(),
         limits,
-        external_user: external
-            .map(|one| outsider("external.user", &one.user))
-            .transpose()?,
+        external_user: external_user.map(str::to_owned),
         external_key: external_key
             .map(|key| outsider("external.api_key", key))
             .transpose()?,
@@ -281,6 +284,9 @@ pub(super) async fn make<W: World>(
         let message = "There is no such member in the account";
         return Err(Error::invalid("creator_user_id", message));
     }
+    if let Some(user) = external_user {
+        external_users::meet(world, account, user, record.created_at).await?;
+    }
     let (hash, name) = (record.hash.as_str(), record.name.as_str());
     audit(world, scope.actor, "key.create", Some(account), hash, name).await?;
     Ok(body)
@@ -295,7 +301,7 @@ async fn told<W: World>(world: &W, record: &KeyRecord) -> Result<KeyBody> {
         hash: record.hash.clone(),
         name: record.name.clone(),
         label: record.label.clone(),
-        disabled: record.disabled,
+        disabled: record.disabled || record.owner_off,
         limit: record.limit,
         limit_reset: record.limit_reset,
         created_at: record.created_at,
@@ -314,12 +320,7 @@ pub(super) async fn list<W: World>(
     account: &str,
     request: &Request,
 ) -> Result<Response> {
-    let offset = match request.query("offset") {
-        None => 0,
-        Some(text) => text
-            .parse()
-            .map_err(|_| Error::invalid("offset", "offset is a whole number"))?,
-    };
+    let offset = usize::try_from(request.whole("offset", 0, 0)?).unwrap_or(usize::MAX);
     let (disabled, expired) = (
         flag(request, "include_disabled")?,
         flag(request, "include_expired")?,
@@ -528,6 +529,19 @@ async fn stored<W: World>(world: &W, scope: &Scope<'_>, hash: &str) -> Result<Ke
     record
         .filter(|record| scope.covers(&record.account, record.member.as_deref()))
         .ok_or_else(|| missing("key", hash))
+}
+
+/// Tells of a person's keys that their owner was switched off, or on again: each stays as it was set.
+pub(super) async fn owner_switched<W: World>(world: &W, user: &str) -> Result<()> {
+    let sql = "SELECT hash FROM api_keys WHERE member = ?1 AND deleted = 0";
+    let rows = world.query(sql, &[user.into()]).await?;
+    for hash in rows.iter().filter_map(|row| row.get("hash")?.as_str()) {
+        if let Some(record) = world.key_in_d1(hash).await? {
+            told(world, &record).await?;
+            forget(world, hash).await?;
+        }
+    }
+    Ok(())
 }
 
 async fn forget<W: World>(world: &W, hash: &str) -> Result<()> {

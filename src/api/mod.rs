@@ -18,6 +18,7 @@ mod conversation;
 mod count_tokens;
 mod destinations;
 mod executions;
+mod external_users;
 mod generation;
 mod guardrails;
 pub mod http;
@@ -259,8 +260,12 @@ pub async fn handle<W: World>(world: W, request: Request, ids: &Ids) -> Response
 }
 
 async fn route<W: World>(world: &W, request: Request, ids: &Ids) -> Result<Response> {
+    let path = request.path.trim_end_matches('/');
     // OpenAI's SDKs put a model's whole name into one segment of the path.
-    let path = request.path.trim_end_matches('/').replace("%2F", "/");
+    let path = match path.contains("/model") {
+        true => path.replace("%2F", "/"),
+        false => path.to_owned(),
+    };
     if path == "/health" {
         return Ok(match request.method.as_str() {
             "GET" | "HEAD" => Response::json(200, &json!({"status": "ok"})),
@@ -338,6 +343,7 @@ async fn route<W: World>(world: &W, request: Request, ids: &Ids) -> Result<Respo
         }
         (_, ["auth", "keys", rest @ ..]) => people::app_key(world, request, rest).await,
         (method, ["keys", rest @ ..]) => keys::handle(world, request, method, rest).await,
+        (method, ["external-users", ..]) => external_users::handle(world, request, method).await,
         (method, ["guardrails", rest @ ..]) => {
             guardrails::handle(world, request, method, rest).await
         }

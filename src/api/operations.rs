@@ -42,12 +42,13 @@ pub async fn answer<W: World>(
     operation: Operation,
 ) -> Result<Response> {
     let key = principal(world, &request).await?;
-    let origin = origin(&request, &key, &ids.request);
+    let mut origin = origin(&request, &key, &ids.request);
     let headers = Headers::of(&request);
     // Vectors of the same words are the same vectors.
     let is_kept = operation == Operation::Embeddings && headers.ask();
     let (prepared, ask) =
         prepare(world, request, operation, &key, &ids.generation, is_kept).await?;
+    origin.guardrails = prepared.screened.acted();
     let mut filling = None;
     if let Some(wish) = headers.wish(None).filter(|_| is_kept) {
         let asked = Cached {

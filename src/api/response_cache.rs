@@ -371,6 +371,7 @@ fn row(asked: &Asked<'_>, entry: &Entry, now: u64) -> UsageRow {
         app: usage::app::named(origin.referer.as_deref(), origin.title.as_deref()),
         preset: origin.preset.clone(),
         router: origin.router.clone(),
+        guardrails: origin.guardrails.clone(),
         surface: match asked.form {
             Form::Talk(surface) => Some(surface.as_str().to_owned()),
             Form::Embeddings => None,

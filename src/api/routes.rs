@@ -53,6 +53,8 @@ pub const ROUTES: &[(&str, &[&str])] = &[
     ("keys", LIST_AND_MAKE),
     ("keys/{hash}", ONE),
     ("keys/{hash}/rotate", POST),
+    ("external-users", LIST_AND_MAKE),
+    ("external-users/{user}", ONE),
     ("byok", LIST_AND_MAKE),
     ("byok/{id}", ONE),
     ("presets", GET),

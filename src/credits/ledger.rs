@@ -77,8 +77,7 @@ use super::ops::{
     LapseCredits, LedgerError, LimitsGet, LimitsPut, NextAlarm, NoticesTaken, Open, OutboxAck,
     OutboxFailed, OutboxPeek, ReadBooks, ReadFunds, RefundCredits, Reverse, SecretsEnd, Settle,
     Snapshot, SpendGet, SumUp, ToolBegin, ToolDue, ToolEnd, ToolGet, ToolGuardsGet, ToolGuardsPut,
-    ToolList,
-    ToolPrune, TopUpFailed, Void, Watch,
+    ToolList, ToolPrune, TopUpFailed, Void, Watch,
 };
 use super::sql::{Columns, Row, Sql, SqlValue};
 use super::terms::Terms;

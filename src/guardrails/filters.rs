@@ -5,7 +5,7 @@
 
 use std::{cell::RefCell, collections::HashMap, ops::Range, rc::Rc};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
     body::Voice,
@@ -322,6 +322,23 @@ impl Outcome {
         self.found.is_empty()
     }
 
+    /// By the id of each guardrail, how often it took each action; null where none acted.
+    pub fn acted(&self) -> Value {
+        let mut all = Map::new();
+        for (id, _, _, action, count) in &self.found {
+            let of = all.entry(id.as_str()).or_insert_with(|| json!({}));
+            let before = of.get(action.as_str()).and_then(Value::as_u64);
+            let sum = before.unwrap_or(0).saturating_add(*count as u64);
+            if let Some(of) = of.as_object_mut() {
+                of.insert(action.as_str().to_owned(), sum.into());
+            }
+        }
+        if all.is_empty() {
+            return Value::Null;
+        }
+        Value::Object(all)
+    }
+
     /// In a header: `redact email 2, flag phone 1`.
     pub fn header(&self) -> String {
         let told = self.found.iter().map(|(_, _, name, action, count)| {
@@ -411,6 +428,9 @@ mod tests {
             outcome.header(),
             "redact [CODENAME] 1, redact email 3, flag [REDACTED] 1"
         );
+        let acted = json!({"g0": {"redact": 1, "flag": 1}, "g1": {"redact": 3}});
+        assert_eq!(outcome.acted(), acted);
+        assert_eq!(Outcome::default().acted(), Value::Null);
         let told = Value::from(outcome.pipeline()).to_string();
         for secret in ["a@b.de", "x@y.zz", "ACME-17", "Moon"] {
             assert!(!told.contains(secret), "{told}");

@@ -390,6 +390,7 @@ impl Tab {
             app: usage::app::named(referer.as_deref(), title.as_deref()),
             preset: self.origin.preset.clone(),
             router: self.origin.router.clone(),
+            guardrails: self.origin.guardrails.clone(),
             service_tier: current.and_then(|one| one.seen.tier.clone()),
             data_region: route
                 .map(|route| DataRegion::of(&route.provider))

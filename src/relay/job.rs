@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use serde_json::Value;
+
 use crate::{
     chat::ChatRequest,
     credits::{money::Nanos, share::Share},
@@ -46,6 +48,8 @@ pub struct Origin {
     pub preset: Option<String>,
     /// The router that it names.
     pub router: Option<String>,
+    /// What guardrails did to it, as the record keeps it.
+    pub guardrails: Value,
 }
 
 /// A request that may run: parsed, authenticated and planned.

@@ -22,7 +22,7 @@ pub const FLUSH: &str = "
         completion_tokens, reasoning_tokens, audio_in_tokens, audio_out_tokens, image_out_tokens, upstream_cost,
         estimated, http_referer, app_title, user_agent, session_id, external_user, attempts, charge,
         response_cache_source_id, own_key, list_cost, member, app, preset, router, service_tier, data_region,
-        surface, media, web_search_engine, trace
+        surface, media, web_search_engine, trace, guardrails
     )
     SELECT
         value ->> '$.id', value ->> '$.account', value ->> '$.key_hash', value ->> '$.status',
@@ -45,7 +45,7 @@ pub const FLUSH: &str = "
         value ->> '$.row.member', value ->> '$.row.app', value ->> '$.row.preset', value ->> '$.row.router',
         value ->> '$.row.service_tier', value ->> '$.row.data_region', value ->> '$.row.surface',
         value ->> '$.row.media', value ->> '$.row.web_search_engine',
-        value ->> '$.row.origin.trace'
+        value ->> '$.row.origin.trace', value ->> '$.row.guardrails'
     FROM json_each(?1)
     WHERE true
     ON CONFLICT (id) DO UPDATE SET
@@ -68,7 +68,7 @@ pub const FLUSH: &str = "
         own_key = excluded.own_key, list_cost = excluded.list_cost, member = excluded.member, app = excluded.app,
         preset = excluded.preset, router = excluded.router, service_tier = excluded.service_tier,
         data_region = excluded.data_region, surface = excluded.surface, media = excluded.media,
-        web_search_engine = excluded.web_search_engine, trace = excluded.trace
+        web_search_engine = excluded.web_search_engine, trace = excluded.trace, guardrails = excluded.guardrails
     WHERE usage.status = 'expired' AND excluded.status <> 'expired' AND usage.account = excluded.account";
 
 /// Keeps a correction that the ledger has entered. Parameters: account, generation, reason, change of the cost, time. A repeat changes nothing.
@@ -94,7 +94,7 @@ macro_rules! select_generations {
                 'provider', provider, 'endpoint', endpoint, 'streamed', json(IIF(streamed, 'true', 'false')),
                 'cancelled', json(IIF(cancelled, 'true', 'false')), 'upstream_id', upstream_id,
                 'finish_reason', finish_reason, 'native_finish_reason', native_finish_reason,
-                'latency_ms', latency_ms, 'generation_ms', generation_ms, 'error', error
+                'latency_ms', latency_ms, 'generation_ms', generation_ms, 'error', error, 'guardrails', json(guardrails)
             ),
             json_object(
                 'usage', json_object(

@@ -5,7 +5,7 @@
 //! A row never carries prompts, answers or secrets.
 
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 
 use super::measured::Measured;
 use crate::chat::Usage;
@@ -180,6 +180,9 @@ pub struct UsageRow {
     /// Who searched the web for it: `native`, or an engine's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub web_search_engine: Option<String>,
+    /// What guardrails did to the request: by the id of each, how often it flagged and redacted.
+    #[serde(skip_serializing_if = "Value::is_null")]
+    pub guardrails: Value,
 }
 
 impl UsageRow {

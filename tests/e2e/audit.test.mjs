@@ -108,6 +108,9 @@ test("each change is in the audit log, with who made it", async () => {
     await change(`POST /api/v1/guardrails/{id}/assignments/${kind}/remove`, [guardrail.id], body);
   }
   await change("DELETE /api/v1/guardrails/{id}", [guardrail.id]);
+  await change("POST /api/v1/external-users", [], { user: "employee_1" });
+  await change("PATCH /api/v1/external-users/{user}", ["employee_1"], { is_active: false });
+  await change("DELETE /api/v1/external-users/{user}", ["employee_1"]);
   await change("PATCH /api/v1/account/privacy", [], { ignored_providers: ["two-openai"] });
   await change("PATCH /api/v1/account/settings", [], { io_logging_retention_days: 7 });
   await change("PATCH /api/v1/workspaces/{id}", ["default"], { io_logging_retention_days: 8 });

@@ -20,7 +20,8 @@ export function call(gateway, path, { key, method, headers = {}, body, signal } 
 /** A JSON answer: `{status, headers, body}`. */
 export async function callJson(gateway, path, options) {
   const response = await call(gateway, path, options);
-  return { status: response.status, headers: response.headers, body: await response.json() };
+  const body = response.status === 204 ? null : await response.json();
+  return { status: response.status, headers: response.headers, body };
 }
 
 /**

@@ -2,7 +2,7 @@
 // anything leaves the gateway, on every surface.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { call, callJson, chat, providerOf, user } from "./client.mjs";
+import { call, callJson, chat, eventually, providerOf, user } from "./client.mjs";
 import { startGateway } from "./gateway.mjs";
 
 let gateway;
@@ -216,6 +216,17 @@ describe("content filters", () => {
     const [step] = answer.body.openrouter_metadata.pipeline;
     assert.deepEqual([step.type, step.name, step.guardrail_id, step.guardrail_scope], ["guardrail", "email", id, "api_key"]);
     assert.ok(!JSON.stringify(step).includes(SECRET));
+  });
+
+  test("the record says how often each guardrail acted", async () => {
+    const { key, id } = await guarded({ content_filter_builtins: [{ slug: "email", action: "redact" }, { slug: "phone", action: "flag" }] });
+    const record = async (messages) => {
+      const { body } = await chat(gateway, key, { model: "test/openai", messages });
+      const shown = await eventually(() => callJson(gateway, `generation?id=${body.id}`, { key }), ({ status }) => status === 200);
+      return shown.body.data.guardrails;
+    };
+    assert.deepEqual(await record([user(TEXT), user("Call +1 415 555 2671 or write to me@example.org.")]), { [id]: { redact: 2, flag: 1 } });
+    assert.deepEqual(await record([user("Hello!")]), {});
   });
 
   test("a scope of users leaves instructions, answers and tools alone; the other reads them too", async () => {

@@ -62,6 +62,44 @@ test("a management key calls no model, and an API key administers nothing", asyn
   assert.equal((await ask(manager, "GET", "credits")).body.data.total_credits, 5);
 });
 
+test("external users are registered, listed, switched off and on, also by the keys that are made for them", async () => {
+  const [own, other] = [await administered(), await administered()];
+  const on = (who, method, path = "", body = undefined) => ask(who.manager, method, `external-users${path}`, body);
+  const names = async (query = "") => (await on(own, "GET", query)).body.data.map((each) => each.user);
+  // A name is any text: slashes, blanks and signs within it stay.
+  const odd = "team/ü & co+1%";
+  const at = `/${encodeURIComponent(odd)}`;
+  const made = await on(own, "POST", "", { user: odd });
+  assert.deepEqual([made.status, made.body.data.user, made.body.data.is_active], [201, odd, true]);
+  assert.deepEqual([(await on(own, "POST", "", { user: odd })).status, (await on(other, "POST", "", { user: odd })).status], [409, 201]);
+  const key = { name: "k", external: { user: "employee_1" } };
+  assert.equal((await ask(own.manager, "POST", "keys", key)).body.data.external_user, "employee_1");
+  assert.equal((await ask(own.manager, "POST", "keys", key)).status, 201, "once registered they stay");
+  assert.deepEqual(await names(), ["employee_1", odd]);
+  assert.deepEqual([await names("?limit=1&offset=1"), await names(`?user=${encodeURIComponent(odd)}`)], [[odd], [odd]]);
+  assert.deepEqual((await on(own, "GET", at)).body, made.body);
+
+  assert.deepEqual([(await on(own, "DELETE", at)).status, (await on(own, "DELETE", at)).status], [204, 204]);
+  assert.deepEqual([await names(), await names("?include_inactive=true")], [["employee_1"], ["employee_1", odd]]);
+  assert.equal((await on(own, "GET", at)).body.data.is_active, false);
+  assert.equal((await on(other, "GET", at)).body.data.is_active, true, "another account's is another");
+  assert.equal((await on(own, "PATCH", at, { is_active: true })).body.data.is_active, true);
+  assert.deepEqual(await names(), ["employee_1", odd]);
+
+  for (const [method, path, body, status] of [
+    ["GET", "/nobody", undefined, 404], ["PATCH", "/nobody", { is_active: true }, 404], ["DELETE", "/nobody", undefined, 404], ["POST", "", { user: " a" }, 400],
+    ["POST", "", { user: "x".repeat(513) }, 400], ["POST", "", {}, 400], ["PATCH", at, { is_active: 1 }, 400], ["GET", "?limit=0", undefined, 400],
+    ["GET", "?offset=9007199254740992", undefined, 400], ["GET", "?include_inactive=perhaps", undefined, 400],
+  ]) {
+    assert.equal((await on(own, method, path, body)).status, status, `${method} ${path}`);
+  }
+  assert.equal((await ask(own.key, "GET", "external-users")).status, 403);
+  const deeds = await gateway.d1("SELECT action, detail FROM audit_log WHERE account = ? AND target = ? ORDER BY seq", own.account, odd);
+  assert.deepEqual(deeds.map(({ action, detail }) => `${action} ${detail}`), [
+    "external_user.create ", "external_user.change off", "external_user.change off", "external_user.change on",
+  ]);
+});
+
 test("the keys of another account are not there", async () => {
   const [own, other] = [await administered(), await administered()];
   for (const [method, body] of [["GET"], ["PATCH", { disabled: true }], ["DELETE"]]) {

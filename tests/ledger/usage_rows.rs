@@ -93,6 +93,7 @@ fn full_row() -> UsageRow {
             completion: 3,
         },
         web_search_engine: Some("exa".to_owned()),
+        guardrails: serde_json::json!({"g_1": {"flag": 2, "redact": 1}}),
     }
 }
 

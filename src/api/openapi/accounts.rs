@@ -6,7 +6,7 @@ use super::document::{Operation, Who, operation};
 
 const PAGE: &str = "{
     // How many to skip.
-    offset?: int(0..),
+    offset?: int(0..9007199254740991),
     include_disabled?: boolean,
     include_expired?: boolean
 }";
@@ -24,6 +24,8 @@ pub fn operations() -> Vec<Operation> {
         operation("GET", path, Who::AnyKey, "Keys", "Show the key that asks")
             .answers(200, "{data: KeyState}")
     };
+    let external =
+        |method, path, summary| operation(method, path, Who::Manager, "External users", summary);
     vec![
         key("/key"),
         key("/auth/key"),
@@ -46,6 +48,22 @@ pub fn operations() -> Vec<Operation> {
         .query("{id: string(1..)}")
         .answers(200, "{data: Generation}")
         .fails(&[404]),
+        external("GET", "/external-users", "List external users")
+            .query("{offset?: int(0..9007199254740991), limit?: int(1..9007199254740991), user?: string(1..512), include_inactive?: boolean}")
+            .answers(200, "{data: ExternalUser[], total_count: int(0..)}"),
+        external("POST", "/external-users", "Register an external user")
+            .says("What clients send as `user`, and what keys are made for. Making a key for somebody registers them too.")
+            .takes("{user: string(1..512)}!")
+            .example(json!({"user": "employee_123"}))
+            .answers(201, "{data: ExternalUser}")
+            .fails(&[409]),
+        external("GET", "/external-users/{user}", "Show an external user")
+            .answers(200, "{data: ExternalUser}"),
+        external("PATCH", "/external-users/{user}", "Switch an external user on or off")
+            .says("It is listed or not; nobody is kept from calling models.")
+            .takes("{is_active: boolean}!")
+            .answers(200, "{data: ExternalUser}"),
+        external("DELETE", "/external-users/{user}", "Switch an external user off").done(),
         operation("GET", "/keys", Who::Manager, "Keys", "List keys")
             .query(PAGE)
             .answers(200, "{data: Key[]}"),
@@ -81,7 +99,7 @@ pub fn operations() -> Vec<Operation> {
             "Provider keys",
             "List provider keys",
         )
-        .query("{offset?: int(0..), limit?: int(0..)}")
+        .query("{offset?: int(0..9007199254740991), limit?: int(0..9007199254740991)}")
         .answers(200, "{data: OwnKey[], total_count: int(0..)}")
         .fails(&[404]),
         operation(

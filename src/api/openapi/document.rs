@@ -152,6 +152,12 @@ impl Operation {
         self
     }
 
+    /// An answer that says nothing.
+    pub fn done(mut self) -> Self {
+        self.answers.push((204, "", Value::Null));
+        self
+    }
+
     /// An answer of another type of content.
     pub fn answers_as(mut self, status: u16, content: &'static str, schema: &str) -> Self {
         self.answers
@@ -217,7 +223,9 @@ impl Operation {
             let response = responses.entry(status.to_string()).or_insert_with(
                 || json!({"description": phrase(*status), "headers": headers(self), "content": {}}),
             );
-            response["content"][*content] = json!({"schema": schema});
+            if !content.is_empty() {
+                response["content"][*content] = json!({"schema": schema});
+            }
         }
         if let Some(event) = self.events {
             let response = responses
@@ -227,7 +235,8 @@ impl Operation {
                 "Server-sent events, where the request says `stream: true`. The data of each is a {event}."
             );
             response["content"]["text/event-stream"] = json!({
-                "schema": {"type": "string", "description": told},
+                // Programs that check each event by itself see an object here, others the whole text.
+                "schema": {"description": told},
                 "x-event-schema": {"$ref": format!("#/components/schemas/{event}")},
             });
         }

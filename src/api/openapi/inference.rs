@@ -11,7 +11,8 @@ pub fn operations() -> Vec<Operation> {
     let message = json!({"model": "anthropic/claude-sonnet-4.5", "max_tokens": 256, "messages": [{"role": "user", "content": "Hello!"}]});
     let headers = "{
         // A name of the client's own for the request; it comes back.
-        X-Request-Id?: string(1..128),
+        // Up to 128 characters are honoured.
+        X-Request-Id?: string,
         // The page of the app that asks, for its ranking.
         HTTP-Referer?: string,
         // The app's name.

@@ -94,7 +94,7 @@ pub fn operations() -> Vec<Operation> {
             "/admin/accounts/{account}/keys",
             "List an account's keys",
         )
-        .query("{offset?: int(0..), include_disabled?: boolean, include_expired?: boolean}")
+        .query("{offset?: int(0..9007199254740991), include_disabled?: boolean, include_expired?: boolean}")
         .answers(200, "{data: Key[]}"),
         of(
             "POST",
@@ -108,7 +108,7 @@ pub fn operations() -> Vec<Operation> {
             "/admin/accounts/{account}/byok",
             "List an account's provider keys",
         )
-        .query("{offset?: int(0..), limit?: int(0..)}")
+        .query("{offset?: int(0..9007199254740991), limit?: int(0..9007199254740991)}")
         .answers(200, "{data: OwnKey[], total_count: int(0..)}"),
         of(
             "POST",
@@ -166,7 +166,7 @@ pub fn operations() -> Vec<Operation> {
         of(
             "POST",
             "/admin/byok/rotate",
-            "Seal provider keys anew with the current master key",
+            "Seal all secrets of accounts anew with the current master key",
         )
         .takes("Rotate")
         .answers(200, "{data: Rotation}")

@@ -23,6 +23,11 @@ impl Form {
     }
 }
 
+/// A component of a URL, as [`encoded`] writes it.
+pub fn decoded_component(text: &str) -> String {
+    decoded(&text.replace('+', "%2B"))
+}
+
 fn decoded(text: &str) -> String {
     let digit = |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16));
     let mut bytes = Vec::with_capacity(text.len());

@@ -108,6 +108,7 @@ pub(super) const TABLES: &[Table] = &[
     table("billing_jobs", Key::Text("id"), &["payload"]),
     table("coupon_misses", Key::Text("account || ':' || day"), NONE),
     ending(table("coupon_uses", Key::Text("coupon"), NONE), End::Keep),
+    table("external_users", Key::Text("user"), NONE),
     table("corrections", Key::Number("seq"), NONE),
     table("usage", Key::Number("seq"), NONE),
     table("usage_rollups", Key::Text(ROLLUP), NONE),
