@@ -5,7 +5,7 @@ import process from "node:process";
 import { text } from "node:stream/consumers";
 import { parseArgs } from "node:util";
 import { Operator } from "./lib/operator.mjs";
-import { deleteAccount, exportAccount, health, providerKeys, reconcile } from "./lib/books.mjs";
+import { deleteAccount, exportAccount, health, providerKeys, reconcile, toolProviders } from "./lib/books.mjs";
 import { devFile, local, readJson } from "./lib/project.mjs";
 import { main, Stop } from "./lib/terminal.mjs";
 
@@ -58,7 +58,8 @@ const HELP = `npm run operator -- <command> [options]
   audit                               who changed what: --account <account> --since 2026-11-01 --action keys. --limit <n>
   health                              D1, KV, objects, the catalog's age, the cron, what waits; exit code 1 where something is wrong
   providers [catalog.json]            which providers' keys are set, which are missing (never the keys)
-  catalog                             the version in force
+  tools                               the providers of tools: whose keys are set, how many operations can be called with what is there
+  catalog                             the versions in force
   catalog publish [file]              publish .patchbay/catalog.json, or another snapshot
 
   --url <address>     the gateway (PATCHBAY_URL, else that of npm start)
@@ -141,6 +142,7 @@ const COMMANDS = {
   "audit": [0, (to, _, { account, since, action, limit, before }) => to.call("GET", `audit?${query({ account, since, action, limit, before })}`)],
   "health": [0, health],
   "providers": [[0, 1], (to, [file = local("catalog.json")]) => providerKeys(to, JSON.parse(snapshot(file)))],
+  "tools": [0, toolProviders],
   "grant": [2, (to, [id, amount], { id: grant = randomUUID(), note, expires }) =>
     to.call("POST", `accounts/${segment(id)}/grants`, { id: grant, amount_usd: amount, note, expires_at: expires })],
   "purchases": [1, (to, [id]) => to.call("GET", `accounts/${segment(id)}/credits/purchases`)],
@@ -248,7 +250,7 @@ const shown = (value) => (value === null || value === undefined ? "–" : typeof
 /** The columns that tell one row from another, as wide as their widest value. */
 function table(rows) {
   if (rows.length === 0) return console.log("none");
-  const all = ["seq", "at", "actor", "action", "part", "ok", "account", "target", "detail", "id", "kind", "subject", "expected", "found", "difference", "slug", "secret", "status", "what", "entries", "matched", "pending", "rows", "differences", "first_seen_at", "closed_at", "amount", "fee", "total", "refunded", "disputed", "uses", "max_uses", "expires_at", "balance", "held", "hash", "provider", "email", "name", "account_role", "label", "disabled", "is_fallback", "is_required", "limit", "limit_remaining", "limit_reset", "usage", "created_at", "note"];
+  const all = ["seq", "at", "actor", "action", "part", "ok", "account", "target", "detail", "id", "kind", "subject", "expected", "found", "difference", "slug", "secret", "status", "callable", "operations", "pooling", "what", "entries", "matched", "pending", "rows", "differences", "first_seen_at", "closed_at", "amount", "fee", "total", "refunded", "disputed", "uses", "max_uses", "expires_at", "balance", "held", "hash", "provider", "email", "name", "account_role", "label", "disabled", "is_fallback", "is_required", "limit", "limit_remaining", "limit_reset", "usage", "created_at", "note"];
   const columns = all.filter((name) => rows.some((row) => name in row));
   const lines = [columns, ...rows.map((row) => columns.map((name) => shown(row[name])))];
   const widths = columns.map((_, at) => Math.max(...lines.map((line) => line[at].length)));

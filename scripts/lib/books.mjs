@@ -75,3 +75,11 @@ export async function providerKeys(to, { providers }) {
   const status = ({ key, reachable }) => (key ? "set" : reachable ? "missing" : "missing, and so are variables of its address");
   return { data: data.map((row) => ({ slug: row.slug, secret: secrets.get(row.slug) ?? null, status: status(row) })) };
 }
+
+/** The providers of tools: which secret each takes, whether it is set, and what works without it. */
+export async function toolProviders(to) {
+  const { data } = await to.call("GET", "tools");
+  const status = ({ key, callable, operations }) =>
+    key ? "set" : callable === operations ? "works without" : callable ? "missing; a part works without" : "missing";
+  return { data: data.map((row) => ({ slug: row.slug, secret: row.secret, status: status(row), callable: row.callable, operations: row.operations, pooling: row.pooling })) };
+}

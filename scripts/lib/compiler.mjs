@@ -123,7 +123,7 @@ export async function ensurePassThrough() {
  */
 export async function ensureCatalog(out, have) {
   const names = have && [...have].sort().join(",");
-  const inputs = digest(["catalog", "src/catalog", "Cargo.lock"], out, names ?? "*");
+  const inputs = digest(["catalog", "src/catalog", "src/tools/catalog", "Cargo.lock"], out, names ?? "*");
   await step("catalog", async () => {
     if (isFresh("catalog", inputs, [out])) return "unchanged";
     mkdirSync(dirname(at(out)), { recursive: true });

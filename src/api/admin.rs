@@ -6,6 +6,7 @@ mod data;
 mod entries;
 mod health;
 mod limits;
+mod tool_catalog;
 
 pub(super) use books::{dated, number};
 pub use catalog::select_catalog;
@@ -108,6 +109,7 @@ pub async fn handle<W: World>(
         ("DELETE", ["accounts", id]) => data::delete(world, actor, id).await,
         ("GET", ["accounts", id, "export"]) => data::export(world, actor, id, &request).await,
         ("GET", ["health"]) => Ok(health::show(world).await),
+        ("GET", ["tools"]) => tool_catalog::show(world).await,
         ("POST", ["providers"]) => Ok(health::providers(world, &request.json().await?)),
         ("POST", ["reconcile"]) => books::go(world, actor, request.json().await?).await,
         ("GET", ["reconcile"]) => books::walks(world, &request).await,

@@ -71,7 +71,7 @@ use crate::{
         statistics,
         sticky::{HintStore, Hints},
     },
-    tools::execute::ToolWire,
+    tools::{catalog::ToolCache, execute::ToolWire},
     usage::{
         measured::Verdict,
         rankings::RankingStore,
@@ -92,6 +92,8 @@ pub struct Memory {
     pub issuers: Issuers,
     /// The catalog.
     pub catalog: CatalogCache,
+    /// The catalog of tools.
+    pub tools: ToolCache,
     /// Presets.
     pub presets: PresetCache,
     /// Patterns of content filters, compiled.

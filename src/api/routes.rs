@@ -172,6 +172,7 @@ pub const ROUTES: &[(&str, &[&str])] = &[
     ("admin/coupons/{id}", DELETE),
     ("admin/catalog", LIST_AND_MAKE),
     ("admin/providers", POST),
+    ("admin/tools", GET),
     ("admin/health", GET),
     ("admin/reconcile", LIST_AND_MAKE),
     ("admin/reconcile/findings", GET),

@@ -127,8 +127,9 @@ pub(super) fn execution_id<W: World>(world: &W) -> Result<String> {
 ///
 /// # Errors
 /// 503 where it cannot be read.
-pub(super) async fn catalog<W: World>(_world: &W) -> Result<Rc<ToolCatalog>> {
-    Ok(Rc::default())
+pub(super) async fn catalog<W: World>(world: &W) -> Result<Rc<ToolCatalog>> {
+    let memory = world.memory();
+    memory.tools.catalog(world, world.now_ms()).await
 }
 
 /// What the key's guardrails say of tools.

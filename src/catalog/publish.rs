@@ -135,6 +135,9 @@ pub struct Snapshot {
     /// Slug → what the model is good at, where that is known.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub skills: BTreeMap<String, Skills>,
+    /// The catalog of tools, which has a version of its own (`tools::catalog::publish`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tools: Option<serde_json::Value>,
 }
 
 /// Why a snapshot was refused.
@@ -191,6 +194,7 @@ impl Snapshot {
             endpoints,
             aliases,
             skills,
+            tools: None,
         };
         snapshot.version = snapshot.hash()?;
         Ok(snapshot)

@@ -147,3 +147,7 @@ fn characters(value: &Value) -> i128 {
         _ => 0,
     }
 }
+
+#[cfg(test)]
+#[path = "price_tests.rs"]
+mod tests;

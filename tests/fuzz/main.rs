@@ -3,7 +3,7 @@
 //! Mutated exchanges (recorded ones where they are, our own everywhere) go through every dialect: whole and in pieces with the same
 //! events, to errors that say whose they are, through the writers of every surface. Seeded: a failure names its round and
 //! leaves its input in the target folder. Beside the dialects: framings, forms, operations, documents, pages, broken JSON and schemas
-//! (`documents.rs`). `FUZZ_ROUNDS` (rounds per target) makes it longer: `npm run fuzz`. A dialect joins
+//! (`documents.rs`), answers and inputs of tools (`tools.rs`). `FUZZ_ROUNDS` (rounds per target) makes it longer: `npm run fuzz`. A dialect joins
 //! with a line in `targets.rs`.
 
 #[cfg(test)]
@@ -20,3 +20,5 @@ mod mutate;
 mod requests;
 #[cfg(test)]
 mod targets;
+#[cfg(test)]
+mod tools;

@@ -12,6 +12,7 @@ use patchbay::credits::pricing::PriceTable;
 use crate::overlay::ProviderRow;
 use crate::rows::{Fault, Place, Row};
 use crate::skills::{self, Quality};
+use crate::tools::Tools;
 
 /// Suffix of models that cost nothing.
 const FREE: &str = ":free";
@@ -29,6 +30,8 @@ pub struct Rows {
     pub aliases: Vec<Row<Alias>>,
     /// Public figures of models.
     pub quality: Vec<Row<Quality>>,
+    /// Tools.
+    pub tools: Tools,
 }
 
 /// Another name of a model.

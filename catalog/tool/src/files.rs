@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::rc::Rc;
 
 use patchbay::catalog::Snapshot;
+use patchbay::tools::catalog::ToolSnapshot;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -16,6 +18,7 @@ use crate::rows::{self, Fault};
 use crate::skills;
 use crate::source::Document;
 use crate::tiers;
+use crate::tools::{self, Tools};
 
 /// Hand-kept: providers.
 pub const PROVIDERS: &str = "providers.toml";
@@ -87,6 +90,7 @@ fn read(dir: &Path, faults: &mut Vec<Fault>) -> Result<Rows, Fault> {
         endpoints: rows::read(&dir.join(ENDPOINTS), faults)?,
         aliases: rows::read(&dir.join(ALIASES), faults)?,
         quality: Vec::new(),
+        tools: tools::load(dir, faults)?,
     };
     rows.models.extend(rows::read(&local.join(MODELS), faults)?);
     rows.endpoints
@@ -129,6 +133,22 @@ pub fn snapshot(rows: Rows) -> Result<Snapshot, serde_json::Error> {
             .collect(),
         skills,
     )
+}
+
+/// The tools as what is published.
+///
+/// # Errors
+/// When a row cannot be written as JSON.
+pub fn tools(tools: &Tools) -> Result<ToolSnapshot, serde_json::Error> {
+    let providers = tools
+        .providers
+        .iter()
+        .map(|(row, _)| Rc::new(row.value.clone()));
+    let capabilities = tools
+        .capabilities
+        .iter()
+        .map(|row| Rc::new(row.value.clone()));
+    ToolSnapshot::new(providers.collect(), capabilities.collect())
 }
 
 /// What an import would write: file name → content, and what it left out.

@@ -29,6 +29,10 @@ mod tests;
 #[cfg(test)]
 mod tier_tests;
 mod tiers;
+mod tools;
+mod tools_check;
+#[cfg(test)]
+mod tools_tests;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -90,17 +94,27 @@ fn run(mut arguments: impl Iterator<Item = String>) -> Result<String, Vec<String
         "check" => {
             let rows = files::load(&dir).map_err(told)?;
             Ok(format!(
-                "{} providers, {} models, {} endpoints, {} aliases: all good",
+                "{} providers, {} models, {} endpoints, {} aliases; {} operations of {} providers of tools: all good",
                 rows.providers.len(),
                 rows.models.len(),
                 rows.endpoints.len(),
-                rows.aliases.len()
+                rows.aliases.len(),
+                rows.tools
+                    .providers
+                    .iter()
+                    .map(|(row, _)| row.value.operation.len())
+                    .sum::<usize>(),
+                rows.tools.providers.len(),
             ))
         }
         "compile" => {
             let rows = files::load(&dir).map_err(told)?;
+            let tools = files::tools(&rows.tools).map_err(one_line)?;
             let snapshot = files::snapshot(rows).and_then(|s| restrict(s, options.get("have")));
-            compile(&snapshot.map_err(one_line)?, &options)
+            let mut snapshot = snapshot.map_err(one_line)?;
+            // Who may call which tool is decided when it is called: all are published.
+            snapshot.tools = Some(serde_json::to_value(&tools).map_err(one_line)?);
+            compile(&snapshot, &options)
         }
         _ => Err(vec![USAGE.to_owned()]),
     }

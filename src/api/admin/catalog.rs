@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::audit;
+use super::{audit, tool_catalog};
 use crate::{
     api::{World, http::Response},
     catalog::{
@@ -16,7 +16,9 @@ use crate::{
 
 /// The statement that reads a published text from D1 where KV is out.
 pub fn select_catalog(key: &str) -> (&'static str, Vec<SqlValue>) {
-    if key == POINTER {
+    if key.starts_with("tools:") {
+        tool_catalog::select(key)
+    } else if key == POINTER {
         let newest = "SELECT version AS json FROM catalog_versions WHERE published_at IS NOT NULL ORDER BY published_at DESC LIMIT 1";
         (newest, Vec::new())
     } else {
@@ -42,8 +44,10 @@ pub(super) async fn publish<W: World>(world: &W, actor: &Actor, body: Vec<u8>) -
     let accounts_bring_keys = world.var("BYOK_MASTER_KEY").is_some();
     let text =
         String::from_utf8(body).map_err(|error| Error::invalid("body", error.to_string()))?;
-    let snapshot = Snapshot::parse(&text)
-        .map_err(|error| Error::invalid("body", error.to_string()))?
+    let mut snapshot =
+        Snapshot::parse(&text).map_err(|error| Error::invalid("body", error.to_string()))?;
+    let tools = tool_catalog::read(snapshot.tools.take())?;
+    let snapshot = snapshot
         .restricted(|provider| {
             world.can_call(provider) || (accounts_bring_keys && world.can_reach(provider))
         })
@@ -83,6 +87,9 @@ pub(super) async fn publish<W: World>(world: &W, actor: &Actor, body: Vec<u8>) -
     world.put_kv(std::slice::from_ref(pointer)).await?;
     prune(world).await?;
     world.memory().catalog.forget();
+    if let Some(tools) = &tools {
+        tool_catalog::publish(world, tools).await?;
+    }
     let counts = format!(
         "{} models, {} endpoints",
         snapshot.models.len(),
@@ -96,6 +103,7 @@ pub(super) async fn publish<W: World>(world: &W, actor: &Actor, body: Vec<u8>) -
             "models": snapshot.models.len(),
             "endpoints": snapshot.endpoints.len(),
             "providers": snapshot.providers.len(),
+            "tools": tools.as_ref().map(tool_catalog::told),
         }}),
     ))
 }

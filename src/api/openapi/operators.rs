@@ -67,6 +67,15 @@ pub fn operations() -> Vec<Operation> {
             200,
             "{data: {slug: string, name: string, reachable: boolean, key: boolean}[]}",
         ),
+        of(
+            "GET",
+            "/admin/tools",
+            "Show which tools the deployment can call with its own keys",
+        )
+        .answers(
+            200,
+            "{data: {slug: string, name: string, category: string, secret: string | null, key: boolean, pooling: 'allowed' | 'forbidden', operations: int, callable: int}[], version: string}",
+        ),
         of("POST", "/admin/accounts/{account}/grants", "Grant credits")
             .says("A repeat with the same id changes nothing.")
             .takes("NewGrant")

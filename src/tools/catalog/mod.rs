@@ -3,12 +3,15 @@
 //! Form of the rows: `catalog/tools/README.md`. What stands here is the canonical form that the catalog's tool makes of them: JSON
 //! texts are JSON, and what may be written in several ways is written in one. Out of scope: checking rows (`catalog/tool`).
 
+pub mod cache;
 pub mod index;
 pub mod json;
 pub mod operation;
 pub mod provider;
+pub mod publish;
 pub mod view;
 
+pub use cache::ToolCache;
 pub use index::{Capability, Tool, ToolCatalog};
 pub use json::Json;
 pub use operation::{
@@ -18,6 +21,7 @@ pub use operation::{
 pub use provider::{
     Auth, AuthKind, BaseUrl, Class, Condition, ErrorRule, Keyless, Pooling, ToolProvider,
 };
+pub use publish::ToolSnapshot;
 pub use view::{Means, Offer, Refused, ToolPolicy, ToolView};
 
 /// Makes a part of a row: every field may be left out, and is left out where it says nothing.

@@ -161,7 +161,8 @@ fn message(rule: &ErrorRule, answer: &Answer, body: &Value) -> String {
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect();
     line.truncate(line.floor_char_boundary(MAX_MESSAGE));
-    let line = line.trim();
+    // A heading of a page, read as text, begins with its mark.
+    let line = line.trim_start_matches('#').trim();
     if line.is_empty() {
         format!("the provider answered with status {}", answer.status)
     } else {

@@ -21,6 +21,19 @@ pub mod template;
 mod undo;
 mod xml;
 
+#[cfg(test)]
+mod job_tests;
+#[cfg(test)]
+mod property_tests;
+#[cfg(test)]
+mod request_tests;
+#[cfg(test)]
+mod response_tests;
+#[cfg(test)]
+mod template_tests;
+#[cfg(test)]
+pub(super) mod test_rows;
+
 use std::fmt;
 
 pub use auth::Credentials;

@@ -6,10 +6,19 @@ use super::{
     Answer,
     template::{at, plain},
 };
-use crate::{identity::people::form::Form, tools::catalog::Page};
+use crate::{
+    identity::people::form::Form,
+    tools::catalog::{Operation, Page},
+};
 
 /// The input of the next page, if there is one.
-pub(super) fn next(page: &Page, input: &Value, data: &Value, answer: &Answer) -> Option<Value> {
+pub(super) fn next(
+    operation: &Operation,
+    input: &Value,
+    data: &Value,
+    answer: &Answer,
+) -> Option<Value> {
+    let page = operation.response.page.as_ref()?;
     let goes_on = |pointer: &Option<String>| {
         let told = pointer.as_deref().and_then(|pointer| at(data, pointer));
         pointer.is_none() || told.is_some_and(|more| plain(more) == "true")
@@ -18,6 +27,7 @@ pub(super) fn next(page: &Page, input: &Value, data: &Value, answer: &Answer) ->
         return None;
     }
     let (name, value) = cursor(page, data, answer).or_else(|| counted(page, input, data))?;
+    let value = typed(operation, name, value);
     let mut next: Map<String, Value> = input.as_object().cloned().unwrap_or_default();
     // A cursor that stands still would go on for ever.
     if next.get(name) == Some(&value) {
@@ -25,6 +35,18 @@ pub(super) fn next(page: &Page, input: &Value, data: &Value, answer: &Answer) ->
     }
     next.insert(name.to_owned(), value);
     Some(next.into())
+}
+
+/// What came as text goes back as a number where the input has one.
+fn typed(operation: &Operation, name: &str, value: Value) -> Value {
+    let known = operation.input.value().get("properties");
+    let schema = known.and_then(|known| known.get(name)?.get("type")?.as_str());
+    let number = value.as_str().and_then(|text| text.parse::<i64>().ok());
+    match (schema, number) {
+        (Some("integer" | "number"), Some(number)) => number.into(),
+        (Some("string"), _) if value.is_number() => plain(&value).into(),
+        _ => value,
+    }
 }
 
 /// The cursor: told, a parameter of an address that is told, or the last item's id.

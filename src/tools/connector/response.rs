@@ -102,7 +102,11 @@ pub(super) fn clear(outcome: &mut Outcome, secrets: &[String]) {
                 scrub_text(text, secrets);
             }
         }
-        Outcome::Running(_) => {}
+        Outcome::Running(running) => {
+            if let Some(progress) = &mut running.progress {
+                scrub::scrub(progress, secrets);
+            }
+        }
     }
 }
 
@@ -155,10 +159,7 @@ pub(super) fn success(tool: &Tool, input: &Value, answer: &Answer, body: Body) -
         id,
         units: units.or_else(|| price::counted(operation, input, &data)),
         stated: stated(operation, answer),
-        next: response
-            .page
-            .as_ref()
-            .and_then(|row| page::next(row, input, &data, answer)),
+        next: page::next(operation, input, &data, answer),
         share,
         missed,
         data,

@@ -160,7 +160,7 @@ fn placeholder(text: &str) -> Option<(Piece<'_>, &str)> {
         "." => Piece::This,
         "key" => Piece::Key(""),
         _ if name.starts_with('/') => Piece::Here(name),
-        _ => match name.strip_prefix("key.") {
+        _ => match name.strip_prefix("key.").filter(|part| !part.is_empty()) {
             Some(part) => Piece::Key(part),
             None => Piece::Root(name.strip_prefix('$')?),
         },
@@ -288,9 +288,10 @@ impl Run {
 
     /// One item of a list.
     fn item(&self, fields: &Map<String, Value>, scope: Scope<'_>) -> Option<Value> {
-        match fields.get("$value").or_else(|| fields.get("of")) {
-            Some(template) if !template.is_null() => self.value(template, scope),
-            _ => self.fields(fields, scope),
+        let of = fields.get("of").filter(|_| fields.contains_key("$slice"));
+        match fields.get("$value").or(of) {
+            Some(template) => self.value(template, scope),
+            None => self.fields(fields, scope),
         }
     }
 

@@ -65,10 +65,7 @@ pub fn beyond<'a>(tool: &Tool, input: &'a Value) -> Vec<&'a str> {
         .collect()
 }
 
-/// A template with nothing missing in it: an undo of the wrong thing is worse than none.
+/// What a template makes of what was seen.
 fn filled(template: &Json, seen: &Value) -> Option<Value> {
-    let made = template::fill(template.value(), Scope::of(seen))?;
-    let wanted = template.value().as_object().map_or(0, serde_json::Map::len);
-    let has = made.as_object().map_or(0, serde_json::Map::len);
-    (wanted == has).then_some(made)
+    template::fill(template.value(), Scope::of(seen))
 }
