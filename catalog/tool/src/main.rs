@@ -10,6 +10,10 @@
 
 mod check;
 mod describe;
+#[cfg(test)]
+mod exchange_tests;
+#[cfg(test)]
+mod exchanges;
 mod facts;
 mod files;
 mod identity;
@@ -29,6 +33,8 @@ mod tests;
 #[cfg(test)]
 mod tier_tests;
 mod tiers;
+#[cfg(test)]
+mod tool_row_tests;
 mod tools;
 mod tools_check;
 #[cfg(test)]

@@ -77,6 +77,11 @@ impl Credentials {
         self.is_own
     }
 
+    /// Whether the provider is called as those are who have no key, where others do: that costs nobody anything.
+    pub fn is_keyless(&self, provider: &ToolProvider) -> bool {
+        self.is_keyless && provider.keyless.is_some()
+    }
+
     /// The key, or a part of it.
     pub fn part(&self, provider: &ToolProvider, name: &str) -> Option<String> {
         let key = self.key.as_deref()?;

@@ -220,6 +220,9 @@ fn listed(told: &Told<'_>, margin: Margin, success: &Success, envelope: &mut Env
     let (operation, input) = (&told.way.tool.operation, &told.way.input);
     let counted = price::counted(operation, input, &success.data);
     envelope.usage.units = success.units.or(counted);
+    if told.way.credentials.is_keyless(&told.way.tool.provider) {
+        return Nanos::ZERO;
+    }
     margin.on(price::charge(operation, input, success))
 }
 

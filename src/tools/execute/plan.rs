@@ -239,14 +239,18 @@ fn ways<P: ToolPort>(
     let mut problem = None;
     for key in keys {
         match Credentials::of(tool, key.map(|key| key.secret.as_str()), &var) {
-            Ok(credentials) => ways.push(Candidate {
-                tool: Rc::clone(tool),
-                input: input.clone(),
-                credentials,
-                own: key.cloned(),
-                ceiling: if key.is_some() { Nanos::ZERO } else { list },
-                list,
-            }),
+            Ok(credentials) => {
+                let is_free = credentials.is_keyless(&tool.provider);
+                let list = if is_free { Nanos::ZERO } else { list };
+                ways.push(Candidate {
+                    tool: Rc::clone(tool),
+                    input: input.clone(),
+                    credentials,
+                    own: key.cloned(),
+                    ceiling: if key.is_some() { Nanos::ZERO } else { list },
+                    list,
+                });
+            }
             Err(error) => problem = Some(error.to_string()),
         }
     }
