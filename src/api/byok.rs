@@ -15,6 +15,7 @@ use super::{
     admin::{audit, missing},
     caller::manager,
     http::{Request, Response},
+    toolbox,
 };
 use crate::{
     access::key::KeyForm,
@@ -28,6 +29,7 @@ use crate::{
     },
     routing::{OwnCandidate, Plan},
     time::rfc3339,
+    tools::catalog::{AuthKind, ToolProvider},
 };
 use fields::Change;
 pub(super) use rotate::rotate;
@@ -258,29 +260,81 @@ async fn stored<W: World>(world: &W, account: &str, id: &str) -> Result<OwnKeyRe
     record.ok_or_else(|| missing("provider key", id))
 }
 
-/// The provider of this name, if the published catalog has it and it can be reached.
-async fn provider<W: World>(world: &W, named: &str) -> Result<Provider> {
+/// Whom a key is for.
+enum Keyed {
+    /// A provider of models; of tools too, where one has the same slug.
+    Models(Box<Provider>),
+    /// A provider of tools.
+    Tools(Rc<ToolProvider>),
+}
+
+impl Keyed {
+    /// The name under which its keys are kept.
+    fn family(&self) -> &str {
+        match self {
+            Self::Models(provider) => provider.family(),
+            Self::Tools(provider) => &provider.slug,
+        }
+    }
+}
+
+/// The provider of this name, if a published catalog has it and it can be reached.
+async fn provider<W: World>(world: &W, named: &str) -> Result<Keyed> {
     let memory = world.memory();
     let providers = memory.catalog.providers(world, world.now_ms()).await?;
     let found = providers.iter().find(|one| one.answers_to(named));
-    found
-        .filter(|provider| world.can_reach(provider))
-        .cloned()
-        .ok_or_else(|| {
+    if let Some(provider) = found.filter(|provider| world.can_reach(provider)) {
+        return Ok(Keyed::Models(Box::new(provider.clone())));
+    }
+    let tools = toolbox::catalog(world).await?;
+    let found = tools.provider(named);
+    let takes_keys = |provider: &&Rc<ToolProvider>| provider.auth.kind != AuthKind::None;
+    match found.filter(takes_keys) {
+        Some(provider) => Ok(Keyed::Tools(Rc::clone(provider))),
+        None => {
             let message = format!(
-                "This deployment's catalog has no provider {named}: see GET /api/v1/providers"
+                "This deployment's catalog has no provider {named}: see GET /api/v1/providers and GET /api/v1/tools"
             );
-            Error::invalid("provider", message)
-        })
+            Err(Error::invalid("provider", message))
+        }
+    }
+}
+
+/// Refuses a key of tools that lacks parts, and what has no meaning for tools.
+fn check_tools(provider: &ToolProvider, change: &Change) -> Result<()> {
+    let parts = provider.key_fields.len();
+    if let Some(key) = &change.key
+        && key
+            .splitn(parts.max(1), ':')
+            .filter(|part| !part.trim().is_empty())
+            .count()
+            < parts
+    {
+        let form = provider.key_fields.join(":");
+        let message = format!("A key for {} has the form {form}", provider.name);
+        return Err(Error::invalid("key", message));
+    }
+    if change.allowed_models.as_ref().is_some_and(Option::is_some) {
+        let message = format!("{} has tools, and no models", provider.name);
+        return Err(Error::invalid("allowed_models", message));
+    }
+    Ok(())
 }
 
 /// Checks what the stores know: the form of the key that the provider takes, models, API keys.
 async fn check<W: World>(
     world: &W,
     account: &str,
-    provider: &Provider,
+    provider: &Keyed,
     change: &mut Change,
 ) -> Result<()> {
+    let provider = match provider {
+        Keyed::Models(provider) => provider,
+        Keyed::Tools(provider) => {
+            check_tools(provider, change)?;
+            return check_hashes(world, account, change).await;
+        }
+    };
     if let Some(key) = &change.key {
         fields::check_secret(key, provider)?;
     }

@@ -1,6 +1,7 @@
 // Executions of tools in real workerd, against a provider that counts what it did: once per name whatever breaks, asked before what moves
 // money, guarded, charged by success, on the books.
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
@@ -89,7 +90,7 @@ describe("one deployment", () => {
   let gateway;
   before(async () => {
     provider = await desk();
-    gateway = await startGateway({ catalog: catalog(), vars: vars(provider) });
+    gateway = await startGateway({ catalog: catalog(), vars: vars(provider, { BYOK_MASTER_KEY: randomBytes(32).toString("base64") }) });
   });
   after(async () => {
     await gateway?.stop();
@@ -185,6 +186,18 @@ describe("one deployment", () => {
     const used = await execute(gateway, key, "pay", { to: "eve" }, { confirmation: token });
     assert.equal(used.body.error.details.reason, "used");
     assert.deepEqual([provider.of("eve"), provider.of("mallory")], [1, 0]);
+  });
+
+  test("a provider key that the account brought serves its tools, free of charge", async () => {
+    const { key, account } = await gateway.createAccount();
+    const start = await balance(gateway, account);
+    const own = "own-desk-secret-987654";
+    await gateway.operator.call("POST", `accounts/${account}/byok`, { provider: "desk", key: own });
+    const { body } = await execute(gateway, key, "look", { to: "own" });
+    assert.deepEqual([body.status, body.usage.byok, body.usage.cost], ["succeeded", true, 0], JSON.stringify(body));
+    assert.equal(provider.seen.at(-1).authorization, `Bearer ${own}`);
+    assert.ok(!JSON.stringify(body).includes(own));
+    assert.equal(await balance(gateway, account), start);
   });
 
   test("guards stop a loop and say until when; a dry run sends nothing; who cannot pay sends nothing", async () => {
