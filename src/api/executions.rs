@@ -11,6 +11,7 @@ use super::{
     Ids, World,
     caller::any_key,
     http::{Request, Response, check_depth},
+    intents::{self, Resolved},
     principal,
     toolbox::{Origin, Toolbox},
 };
@@ -47,19 +48,34 @@ pub(super) async fn execute<W: World>(world: &W, request: Request, ids: &Ids) ->
     let mut origin = Toolbox::<W>::origin(&request, &key);
     origin.request_id.clone_from(&ids.request);
     let name = request.header(IDEMPOTENCY_KEY);
+    let sent = intents::Sent::of(&request);
     let body = request.body.await?;
     let call = check_depth(&body)
         .map_err(|error| ToolError::new("invalid_json", "client", error.message))
         .and_then(|()| read(&body, name.as_deref()));
-    match call {
-        Ok(call) => {
+    let asked = call.and_then(|(call, intent)| {
+        let asked = intents::asked(&call.tool, intent.as_deref(), &call.input)?;
+        Ok((call, asked))
+    });
+    match asked {
+        Ok((call, asked)) => {
             let toolbox = Toolbox::open(world, &key, origin).await?;
             let call = Call {
                 id: toolbox.id()?,
                 surface: "rest",
                 ..call
             };
-            Ok(answer(&toolbox.execute(call).await))
+            let Some(asked) = asked else {
+                return Ok(answer(&toolbox.execute(call).await));
+            };
+            match intents::resolve(world, &key, &toolbox.view, &sent, &asked, call).await {
+                Resolved::Call(call, routing, lesson) => {
+                    let mut envelope = toolbox.execute(*call).await;
+                    intents::conclude(world, &key, lesson, routing, &mut envelope);
+                    Ok(answer(&envelope))
+                }
+                Resolved::Answer(envelope) => Ok(answer(&envelope)),
+            }
         }
         Err(error) => Ok(answer(&Envelope::failed("", "", error))),
     }
@@ -93,8 +109,8 @@ pub(super) fn answer(envelope: &Envelope) -> Response {
     response
 }
 
-/// Reads what is asked.
-fn read(body: &[u8], name: Option<&str>) -> Result<Call, ToolError> {
+/// Reads what is asked: the call, and what is wanted in words.
+fn read(body: &[u8], name: Option<&str>) -> Result<(Call, Option<String>), ToolError> {
     let wrong = |code: &str, message: String| ToolError::new(code, "client", message);
     let body: Value =
         reading::from_slice(body).map_err(|error| wrong("invalid_json", error.to_string()))?;
@@ -125,7 +141,8 @@ fn read(body: &[u8], name: Option<&str>) -> Result<Call, ToolError> {
         Some(name) => Some(unquoted(name)?),
         None => in_body,
     };
-    Ok(Call {
+    let intent = text(&body, "intent")?;
+    let call = Call {
         confirmation: text(&body, "confirmation")?,
         provider: wish(body.get("provider"))?,
         input: body.remove("input").unwrap_or_default(),
@@ -134,7 +151,8 @@ fn read(body: &[u8], name: Option<&str>) -> Result<Call, ToolError> {
         confirm,
         dry_run,
         ..Call::default()
-    })
+    };
+    Ok((call, intent))
 }
 
 /// What is wanted of providers: a slug, or an object.
@@ -291,7 +309,7 @@ mod tests {
     use super::*;
 
     fn call(body: Value, name: Option<&str>) -> Result<Call, ToolError> {
-        read(body.to_string().as_bytes(), name)
+        read(body.to_string().as_bytes(), name).map(|(call, _)| call)
     }
 
     #[test]

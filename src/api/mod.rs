@@ -8,6 +8,7 @@ mod admin;
 mod analytics;
 mod asked;
 mod audit;
+mod beliefs;
 mod billing;
 mod budgets;
 mod byok;
@@ -22,6 +23,7 @@ mod external_users;
 mod generation;
 mod guardrails;
 pub mod http;
+mod intents;
 mod keys;
 mod models;
 mod openapi;
@@ -71,7 +73,12 @@ use crate::{
         statistics,
         sticky::{HintStore, Hints},
     },
-    tools::{catalog::ToolCache, execute::ToolWire},
+    tools::{
+        beliefs::{cache::BeliefCache, gather::BeliefStore},
+        catalog::ToolCache,
+        execute::ToolWire,
+        intent::{cache::IntentCache, memory::IntentCopies},
+    },
     usage::{
         measured::Verdict,
         rankings::RankingStore,
@@ -106,6 +113,12 @@ pub struct Memory {
     pub answers: Answers,
     /// How they did in the last minutes, hours and day.
     pub statistics: StatisticsCache,
+    /// What is believed of the providers of tools.
+    pub beliefs: BeliefCache,
+    /// How they have just done.
+    pub tool_health: Breakers,
+    /// What tools were asked for, in words.
+    pub intents: IntentCache,
     /// Accounts that were just refused.
     pub caution: Caution,
 }
@@ -147,6 +160,8 @@ pub trait World:
     + AnswerStore
     + SnapshotStore
     + RankingStore
+    + BeliefStore
+    + IntentCopies
     + Courier
     + ToolWire
 {
@@ -368,6 +383,9 @@ async fn route<W: World>(world: &W, request: Request, ids: &Ids) -> Result<Respo
         (_, ["activity"]) => analytics::activity(world, &request).await,
         (_, ["analytics", "meta"]) => analytics::meta(world, &request).await,
         (_, ["analytics", "query"]) => analytics::query(world, request).await,
+        (_, ["beliefs"]) => beliefs::show(world, &request).await,
+        (_, ["tools", "route"]) => intents::route(world, request).await,
+        (_, ["tools", "executions", id, "report"]) => beliefs::report(world, request, id).await,
         (_, ["rankings", of @ ..]) => rankings::show(world, &request, of.first().copied()).await,
         (_, ["datasets", "rankings-daily"]) => rankings::daily(world, &request).await,
         (_, ["datasets", "app-rankings"]) => rankings::apps(world, &request).await,

@@ -10,6 +10,8 @@ mod accounts;
 #[cfg(test)]
 mod analytics;
 #[cfg(test)]
+mod beliefs;
+#[cfg(test)]
 mod billing;
 #[cfg(test)]
 mod books;

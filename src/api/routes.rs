@@ -108,6 +108,10 @@ pub const ROUTES: &[(&str, &[&str])] = &[
         "observability/destinations/{id}/dead-letters/{generation}",
         DELETE,
     ),
+    // What is believed of the providers of tools.
+    ("beliefs", GET),
+    ("tools/route", POST),
+    ("tools/executions/{id}/report", POST),
     // Money.
     ("credits", GET),
     ("credits/coinbase", POST),

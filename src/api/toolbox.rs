@@ -6,7 +6,7 @@ mod port;
 
 use std::rc::Rc;
 
-use super::{World, byok, chat, http::Request, word};
+use super::{World, beliefs, byok, chat, http::Request, word};
 use crate::{
     error::Result,
     identity::KeyRecord,
@@ -78,7 +78,7 @@ impl<W: World> Toolbox<W> {
                 member: key.member.clone(),
             },
             own: own.into(),
-            port: Port::new(world, origin, key.member.clone()),
+            port: Port::new(world, origin, key),
         }))
     }
 
@@ -97,6 +97,10 @@ impl<W: World> Toolbox<W> {
 
     /// Runs a call to its end.
     pub(super) async fn execute(&self, call: Call) -> Envelope {
+        // Only a capability leaves a choice.
+        if self.view.catalog().capability(&call.tool).is_some() {
+            beliefs::know(self.world(), &self.payer.account).await;
+        }
         execute::run(&self.port, &self.view, &self.payer, &self.own, call).await
     }
 

@@ -15,6 +15,7 @@ use crate::{
     api::{self, World, deliver, run_billing},
     books::{reconcile_some, rows_since},
     database::Database,
+    tools::beliefs,
     usage::{content, rankings, rollup, statistics::gather},
 };
 
@@ -34,6 +35,14 @@ pub async fn scheduled(event: ScheduledEvent, env: Env, context: ScheduleContext
             }
         }
         Err(error) => console_error!("the statistics wait for the next run: {error}"),
+    }
+    match beliefs::gather::gather(&edge, at).await {
+        Ok(gathered) => {
+            if let Some(book) = gathered.book {
+                edge.memory().beliefs.adopt(book, None, now);
+            }
+        }
+        Err(error) => console_error!("the beliefs wait for the next run: {error}"),
     }
     if let Err(error) = content::d1::purge(&edge, at).await {
         console_error!("content whose time is over waits for the next run: {error}");

@@ -1,4 +1,4 @@
-//! KV as the stores of what may be lost: sticky hints, cached answers, copies of presets.
+//! KV as the stores of what may be lost: sticky hints, cached answers, copies of presets and intents, beliefs.
 
 use super::world::{Edge, KV_CACHE_SECONDS, store_failed};
 use crate::{
@@ -6,6 +6,10 @@ use crate::{
     error::Result,
     presets::PresetStore,
     routing::sticky::HintStore,
+    tools::{
+        beliefs::gather::{BeliefStore, SNAPSHOT_KEY},
+        intent::memory::{COPY_SECONDS, IntentCopies},
+    },
     usage::rankings::{RANKINGS_KEY, RankingStore},
 };
 
@@ -66,5 +70,26 @@ impl RankingStore for Edge {
     async fn keep_rankings(&self, text: &str) -> Result<()> {
         self.put_kv(&[(RANKINGS_KEY.to_owned(), text.to_owned())])
             .await
+    }
+}
+
+impl BeliefStore for Edge {
+    async fn beliefs_text(&self) -> Result<Option<String>> {
+        self.kv_text(SNAPSHOT_KEY).await
+    }
+
+    async fn keep_beliefs(&self, text: &str) -> Result<()> {
+        self.put_kv(&[(SNAPSHOT_KEY.to_owned(), text.to_owned())])
+            .await
+    }
+}
+
+impl IntentCopies for Edge {
+    async fn intents_copy(&self, key: &str) -> Result<Option<String>> {
+        self.kv_text(key).await
+    }
+
+    async fn copy_intents(&self, key: &str, text: &str) -> Result<()> {
+        self.put_kv_text(key, text, COPY_SECONDS).await
     }
 }

@@ -300,8 +300,13 @@ pub struct Breakers {
 impl Breakers {
     /// An attempt at this endpoint begins: where its outage may be over, this one finds out.
     pub fn begin(&self, endpoint: &Endpoint, now_ms: u64) {
+        self.begin_at(&key(endpoint), now_ms);
+    }
+
+    /// The same of what has this name.
+    pub fn begin_at(&self, name: &str, now_ms: u64) {
         let mut records = self.records.borrow_mut();
-        if let Some(record) = records.get_mut(&key(endpoint))
+        if let Some(record) = records.get_mut(name)
             && let Some(open) = &mut record.open
         {
             open.begin(now_ms);
@@ -310,9 +315,13 @@ impl Breakers {
 
     /// An attempt at this endpoint ended, which began at `began_ms`.
     pub fn note(&self, endpoint: &Endpoint, outcome: Outcome, began_ms: u64, now_ms: u64) {
+        self.note_at(&key(endpoint), outcome, began_ms, now_ms);
+    }
+
+    /// The same of what has this name.
+    pub fn note_at(&self, name: &str, outcome: Outcome, began_ms: u64, now_ms: u64) {
         let mut records = self.records.borrow_mut();
-        let key = key(endpoint);
-        if let Some(record) = records.get_mut(&key) {
+        if let Some(record) = records.get_mut(name) {
             return record.note(outcome, began_ms, now_ms);
         }
         if records.len() >= CAPACITY {
@@ -322,7 +331,7 @@ impl Breakers {
             }
         }
         records
-            .entry(key)
+            .entry(name.to_owned())
             .or_default()
             .note(outcome, began_ms, now_ms);
     }
@@ -334,29 +343,41 @@ impl Breakers {
 
     /// What is to be expected of this endpoint. An unknown one is good.
     pub fn state(&self, endpoint: &Endpoint, now_ms: u64) -> State {
+        self.state_at(&key(endpoint), now_ms)
+    }
+
+    fn state_at(&self, name: &str, now_ms: u64) -> State {
         let records = self.records.borrow();
-        let record = records.get(&key(endpoint));
+        let record = records.get(name);
         record.map_or(State::Good, |record| record.state(now_ms))
     }
 
     /// Whether this endpoint had a significant outage within the last [`WINDOW_MS`] that is not proven to be over.
     pub fn had_outage(&self, endpoint: &Endpoint, now_ms: u64) -> bool {
+        self.had_outage_at(&key(endpoint), now_ms)
+    }
+
+    fn had_outage_at(&self, name: &str, now_ms: u64) -> bool {
         let records = self.records.borrow();
-        let record = records.get(&key(endpoint));
+        let record = records.get(name);
         record.is_some_and(|record| record.outage(now_ms))
+    }
+
+    /// How what has this name stands. Trial requests are due before the steady ones' own, or they would come late while others are steady.
+    pub fn standing_at(&self, name: &str, now_ms: u64) -> Standing {
+        match self.state_at(name, now_ms) {
+            State::Open { .. } | State::BackingOff { .. } => Standing::Resting,
+            State::Probing => Standing::Trial,
+            State::Recovering => Standing::Shaky,
+            State::Good if self.had_outage_at(name, now_ms) => Standing::Shaky,
+            State::Good => Standing::Steady,
+        }
     }
 }
 
 impl Health for Breakers {
-    /// Trial requests are due before the steady endpoints' own, or they would come late while others are steady.
     fn standing(&self, endpoint: &Endpoint, now_ms: u64) -> Standing {
-        match self.state(endpoint, now_ms) {
-            State::Open { .. } | State::BackingOff { .. } => Standing::Resting,
-            State::Probing => Standing::Trial,
-            State::Recovering => Standing::Shaky,
-            State::Good if self.had_outage(endpoint, now_ms) => Standing::Shaky,
-            State::Good => Standing::Steady,
-        }
+        self.standing_at(&key(endpoint), now_ms)
     }
 }
 

@@ -8,6 +8,7 @@ pub mod d1;
 mod d1_tests;
 pub mod facts;
 pub mod measured;
+pub mod observed;
 pub mod rankings;
 pub mod rollup;
 mod row;

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
 
-use super::measured::Measured;
+use super::{measured::Measured, observed::Observed};
 use crate::chat::Usage;
 use crate::credits::ledger::MAX_ROW_BYTES;
 use crate::credits::money::{MAX_NANOS, Nanos};
@@ -57,6 +57,9 @@ pub struct Attempt {
     pub route: String,
     /// What it says of the endpoint; absent where it did not end.
     pub measured: Option<Measured>,
+    /// What it says of a tool's provider, where it was an execution's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed: Option<Observed>,
 }
 
 /// One attempt's share of an answer.

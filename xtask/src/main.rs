@@ -22,7 +22,7 @@ use toolchain::Toolchain;
 /// What every fallible step returns: on failure, one line that says what went wrong and what to do.
 type Outcome<T> = Result<T, String>;
 
-const USAGE: &str = "usage: cargo run -p xtask -- build [--profile fast|release] | bench | size | clippy | toolchain";
+const USAGE: &str = "usage: cargo run -p xtask -- build [--profile fast|release] | bench | bench-intent | size | clippy | toolchain";
 
 #[expect(
     clippy::print_stderr,
@@ -47,6 +47,11 @@ fn run(args: &[String]) -> Outcome<()> {
             wasm::build(&repository()?, &wasm::WORKER, profile)
         }
         ["bench"] => wasm::build(&repository()?, &wasm::PASSTHROUGH, "release"),
+        ["bench-intent"] => wasm::module(
+            &repository()?,
+            "intent-bench",
+            ".patchbay/bench/intent.wasm",
+        ),
         ["size"] => size::print(&wasm::compiled(&repository()?, &wasm::WORKER)?),
         ["clippy"] => wasm::clippy(&repository()?),
         ["toolchain"] => {

@@ -91,6 +91,29 @@ pub fn build(root: &Path, worker: &Worker, profile: &str) -> Outcome<()> {
     Ok(())
 }
 
+/// Builds a package that needs nothing of the platform, and puts its module at `out`.
+pub fn module(root: &Path, package: &str, out: &str) -> Outcome<()> {
+    let toolchain = Toolchain::find()?;
+    let target = target_dir(root, &toolchain)?;
+    let mut cargo = toolchain.command("cargo");
+    cargo
+        .current_dir(root)
+        .args(["build", "--package", package, "--lib"])
+        .args(["--profile", "release", "--target", TARGET])
+        .args(BUILD_STD)
+        .arg("--target-dir")
+        .arg(&target);
+    succeed(&mut cargo, "the wasm build failed: see the compiler above")?;
+    let artifact = format!("{}.wasm", package.replace('-', "_"));
+    let out = root.join(out);
+    if let Some(folder) = out.parent() {
+        fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    }
+    let built = target.join(TARGET).join("release").join(artifact);
+    fs::copy(&built, &out).map_err(|error| format!("{}: {error}", built.display()))?;
+    Ok(())
+}
+
 /// What the compiler left of the last release.
 pub fn compiled(root: &Path, worker: &Worker) -> Outcome<PathBuf> {
     let target = target_dir(root, &Toolchain::find()?)?;

@@ -8,7 +8,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{
-    accounts, analytics, billing, books, catalog, destinations,
+    accounts, analytics, beliefs, billing, books, catalog, destinations,
     document::{Operation, Types, Who, document, operation},
     executions, guardrails, inference, limits, operators, people,
     samples::{Chance, paths, sample},
@@ -56,6 +56,7 @@ fn operations() -> Vec<Operation> {
         analytics::operations,
         destinations::operations,
         books::operations,
+        beliefs::operations,
         operators::operations,
         executions::operations,
     ] {
@@ -83,6 +84,7 @@ fn types() -> Types {
         "destinations",
         "books",
         "executions",
+        "beliefs",
     ] {
         let path = format!("src/api/openapi/types/{family}.types");
         types.write(&fs::read_to_string(path).unwrap());

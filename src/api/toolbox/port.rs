@@ -8,20 +8,22 @@ use serde_json::value::RawValue;
 use super::Origin;
 use crate::{
     access::token::{TokenPort, Tokens},
-    api::World,
+    api::{World, beliefs},
     credits::{
         money::Nanos,
         ops,
         pricing::{Charge, Line, Part},
     },
     error::{Error, Result},
+    identity::KeyRecord,
     relay::limits,
     tools::{
+        catalog::Tool,
         connector::{Answer, Outgoing},
         envelope::Status,
-        execute::{Record, SendError, ToolPort},
+        execute::{Attempt, Choosing, Chosen, Record, SendError, ToolPort},
     },
-    usage::{self, UsageRow},
+    usage::{self, UsageRow, observed::Observed},
 };
 
 /// The kind of usage rows that executions of tools leave.
@@ -33,6 +35,7 @@ pub(in crate::api) struct Port<W>(Rc<Inner<W>>);
 struct Inner<W> {
     world: W,
     origin: Origin,
+    account: String,
     member: Option<String>,
 }
 
@@ -44,11 +47,12 @@ impl<W> Clone for Port<W> {
 
 impl<W: World> Port<W> {
     /// The world for requests of this origin.
-    pub(in crate::api) fn new(world: &W, origin: Origin, member: Option<String>) -> Self {
+    pub(in crate::api) fn new(world: &W, origin: Origin, key: &KeyRecord) -> Self {
         Self(Rc::new(Inner {
             world: world.clone(),
             origin,
-            member,
+            account: key.account.clone(),
+            member: key.member.clone(),
         }))
     }
 
@@ -67,6 +71,15 @@ impl<W: World> Port<W> {
             latency_ms: signed(attempt.latency_ms),
             error: attempt.error.clone(),
             own_key: record.own_key.map(str::to_owned),
+            observed: Some(Observed {
+                // Only what succeeded is charged.
+                cost: if attempt.class.is_none() {
+                    record.charge.get()
+                } else {
+                    0
+                },
+                ..attempt.observed.clone()
+            }),
             ..usage::Attempt::default()
         });
         let finish = match record.status {
@@ -157,6 +170,14 @@ impl<W: World> ToolPort for Port<W> {
 
     fn issuer(&self) -> impl TokenPort + 'static {
         self.0.world.issuer()
+    }
+
+    fn choose(&self, choosing: &Choosing<'_>) -> Chosen {
+        beliefs::choose(&self.0.world, &self.0.account, choosing)
+    }
+
+    fn attempted(&self, tool: &Tool, _is_own: bool, attempt: &Attempt) {
+        beliefs::attempted(&self.0.world, &self.0.account, tool, attempt);
     }
 
     fn usage_row(&self, record: &Record<'_>) -> Result<Box<RawValue>> {

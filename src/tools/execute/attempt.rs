@@ -10,6 +10,7 @@ use crate::{
         catalog::{Class, Effect, RetryKind},
         connector::{self, Acted, Answer, Context, Failure, Outcome, Outgoing, Problem},
     },
+    usage::observed::Observed,
 };
 
 /// What a request is made for.
@@ -53,10 +54,21 @@ pub(super) async fn attempt<P: ToolPort>(
         ),
         Did::Outcome(_) => (200, None, None),
     };
+    let (ended_ms, latency_ms) = (port.now_ms(), port.now_ms().saturating_sub(began_ms));
+    let ended_at = i64::try_from(ended_ms).unwrap_or(i64::MAX);
+    let (id, category) = (way.tool.id.as_str(), way.tool.category());
+    let observed = match class {
+        Some(class) => {
+            let own_key = way.own.is_some();
+            Observed::failed(id, category, ended_at, latency_ms, class.as_str(), own_key)
+        }
+        None => Observed::succeeded(id, category, ended_at, latency_ms, 0),
+    };
     let noted = Attempt {
         tool: way.tool.id.clone(),
         status,
-        latency_ms: port.now_ms().saturating_sub(began_ms),
+        latency_ms,
+        observed,
         error: error.map(|text| scrubbed(way, &text)),
         class,
     };

@@ -15,6 +15,7 @@ use crate::{
         connector::{Answer, Outgoing},
         envelope::Status,
     },
+    usage::observed::Observed,
 };
 
 /// Why there is no answer.
@@ -74,6 +75,8 @@ pub struct Attempt {
     pub error: Option<String>,
     /// The class of the failure; absent for a success.
     pub class: Option<Class>,
+    /// What it says of the provider.
+    pub observed: Observed,
 }
 
 /// A choice among the tools of a capability.

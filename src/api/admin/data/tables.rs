@@ -119,6 +119,10 @@ pub(super) const TABLES: &[Table] = &[
     ),
     table("app_titles", Key::Text("app || ':' || title"), NONE),
     table("generation_feedback", Key::Text("generation"), NONE),
+    table("tool_beliefs", Key::Text("tool"), NONE),
+    table("tool_belief_shares", Key::Text("hour || ':' || tool"), NONE),
+    table("tool_reports", Key::Number("seq"), NONE),
+    table("tool_intents", Key::Text("digest"), NONE),
     table("reconcile_findings", Key::Number("seq"), NONE),
     table("reconcile_walks", Key::Text("account"), &["state"]),
     ending(table("closed_books", Key::Text("account"), NONE), End::Keep),
@@ -173,6 +177,8 @@ pub(super) const OF_NOBODY: &[&str] = &[
     "reconcile_progress",
     "rollup_progress",
     "statistics_progress",
+    "tool_belief_progress",
+    "tool_texts",
     // Names events and purchases, not whose they were.
     "stripe_events",
 ];
