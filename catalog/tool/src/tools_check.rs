@@ -760,7 +760,7 @@ impl Checked<'_> {
                 });
                 self.places(&call.path, "job", true, report);
             }
-            report.unless(!job.done.is_empty() == job.status.is_some(), || {
+            report.unless(job.done.is_empty() != job.status.is_some(), || {
                 "job: status and done go together".to_owned()
             });
         }
