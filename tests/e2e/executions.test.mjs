@@ -109,8 +109,11 @@ describe("one deployment", () => {
     assert.equal(await balance(gateway, account), start - 2_000_003n);
     const row = await generation(gateway, key, body.id);
     assert.deepEqual([row.model, row.provider_name, row.api_type, row.surface], ["desk/look", "desk", "tool", "rest"]);
-    const books = (await gateway.operator.call("POST", "reconcile", { account, restart: true })).data;
-    assert.deepEqual([books.done, books.findings?.length ?? 0], [true, 0], JSON.stringify(books));
+    for (let restart = true; ; restart = false) {
+      const { data } = await gateway.operator.call("POST", "reconcile", { account, restart });
+      if (data.done) break;
+    }
+    assert.deepEqual((await gateway.operator.call("GET", `reconcile/findings?account=${account}`)).data, []);
     const list = await callJson(gateway, "tools/executions", { key });
     assert.deepEqual(list.body.data.map((one) => [one.id, one.status]), [[body.id, "succeeded"]]);
     const kept = await callJson(gateway, `tools/executions/${body.id}`, { key });
