@@ -18,6 +18,7 @@ mod content;
 mod conversation;
 mod count_tokens;
 mod destinations;
+mod discovery;
 mod executions;
 mod external_users;
 mod generation;
@@ -37,6 +38,7 @@ mod route;
 mod routes;
 mod settings;
 mod toolbox;
+mod tools;
 
 pub use admin::select_catalog;
 pub use billing::{keep as keep_notices, run_due as run_billing};
@@ -290,6 +292,9 @@ async fn route<W: World>(world: &W, request: Request, ids: &Ids) -> Result<Respo
             _ => wrong_method(&path, &["GET"]),
         });
     }
+    if discovery::is_place(&path) {
+        return Ok(discovery::place(world, &request, &path));
+    }
     if people::is_page(&path) {
         return Ok(people::page(world, request, &path).await);
     }
@@ -337,6 +342,14 @@ async fn route<W: World>(world: &W, request: Request, ids: &Ids) -> Result<Respo
         (_, ["tools", "executions"]) => executions::list(world, &request).await,
         (method, ["tools", "executions", id]) => executions::one(world, &request, method, id).await,
         (method, ["tools", "guards"]) => executions::guards(world, request, method).await,
+        (_, ["tools"]) => tools::list(world, &request).await,
+        (_, ["tools", "categories"]) => tools::categories(world, &request).await,
+        (_, ["tools", "run"]) => tools::run(world, request, ids).await,
+        (_, ["tools", provider, operation]) => {
+            tools::one(world, &request, provider, operation).await
+        }
+        (_, ["usage"]) => tools::usage(world, &request).await,
+        (_, ["agent", "manifest"]) => Ok(discovery::show(world, &request)),
         (_, ["openapi.json"]) => Ok(openapi::show()),
         (_, ["models"]) => models::list(world, &request, None).await,
         (_, ["embeddings", "models"]) => {

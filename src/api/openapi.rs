@@ -40,6 +40,8 @@ mod samples;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tools;
+#[cfg(test)]
 mod usage;
 
 use super::http::Response;

@@ -4,12 +4,15 @@
 
 use std::rc::Rc;
 
-use futures::future::join3;
+use futures::{
+    FutureExt,
+    future::{join3, ready},
+};
 
 use super::{
     World, asked, byok, conversation,
     http::{Request, check_depth},
-    know_statistics, presets,
+    know_statistics, presets, tools,
 };
 use crate::{
     catalog::{Dialect, Endpoint},
@@ -86,7 +89,7 @@ pub type Region = Option<String>;
 /// 400 with the path of what is wrong; 503 where the stores are out.
 pub async fn prepare<W: World>(
     world: &W,
-    request: Request,
+    mut request: Request,
     surface: Surface,
     key: &KeyRecord,
     generation: &str,
@@ -99,7 +102,8 @@ pub async fn prepare<W: World>(
         .header("anthropic-beta")
         .or_else(|| request.header("x-anthropic-beta"));
     let known = know_statistics(world, statistics::MAX_AGE_MS);
-    let (raw, (), own) = join3(request.body, known, byok::usable(world, key)).await;
+    let body = std::mem::replace(&mut request.body, ready(Ok(Vec::new())).boxed_local());
+    let (raw, (), own) = join3(body, known, byok::usable(world, key)).await;
     let (raw, own) = (raw?, own?);
     check_depth(&raw)?;
     let mut screening = screening(world, key);
@@ -122,6 +126,9 @@ pub async fn prepare<W: World>(
     // The tools that the gateway runs are functions like the client's own for everybody who looks at the request from here on.
     chat.tools
         .extend(wanted.functions().map(server_tools::function));
+    let hosted = tools::hosted(world, key, &wanted, &chat, &request, generation).await?;
+    let functions = hosted.iter().flat_map(|hosted| hosted.functions.iter());
+    chat.tools.extend(functions.map(|one| one.tool.clone()));
     let size = PromptSize::of(&chat);
     let seed = routing::seed(generation);
     let account = &key.account;
@@ -172,7 +179,7 @@ pub async fn prepare<W: World>(
         plugins,
         prompt_tokens,
         tools: wanted,
-        hosted: None,
+        hosted,
         left_out: Vec::new(),
         policy,
         screened: screened.unwrap_or_default(),

@@ -29,12 +29,19 @@ pub const ROUTES: &[(&str, &[&str])] = &[
     ("messages/count_tokens", POST),
     ("route", POST),
     // Tools.
+    ("tools", GET),
+    ("tools/categories", GET),
+    ("tools/run", POST),
     ("tools/execute", POST),
     // Where clients of others send the same.
     ("execute", POST),
     ("tools/executions", GET),
     ("tools/executions/{id}", SHOW_AND_DELETE),
     ("tools/guards", SHOW_AND_PUT),
+    // Whatever is not one of those above.
+    ("tools/{provider}/{operation}", GET),
+    ("usage", GET),
+    ("agent/manifest", GET),
     // The catalog, and this table for programs.
     ("models", GET),
     ("models/count", GET),

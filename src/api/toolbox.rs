@@ -18,7 +18,7 @@ use crate::{
     },
     usage,
 };
-pub(super) use port::Port;
+pub(super) use port::{API_TYPE, Port};
 
 /// The tools of a key.
 pub(super) struct Toolbox<W> {
@@ -134,6 +134,19 @@ pub(super) fn execution_id<W: World>(world: &W) -> Result<String> {
 pub(super) async fn catalog<W: World>(world: &W) -> Result<Rc<ToolCatalog>> {
     let memory = world.memory();
     memory.tools.catalog(world, world.now_ms()).await
+}
+
+/// What a key sees; without one, what every key sees.
+///
+/// # Errors
+/// As [`Toolbox::open`].
+pub(super) async fn seen<W: World>(world: &W, key: Option<&KeyRecord>) -> Result<Rc<ToolView>> {
+    let catalog = catalog(world).await?;
+    let (own, policy) = match key {
+        Some(key) => (byok::usable(world, key).await?, policy(key)),
+        None => (Vec::new(), ToolPolicy::default()),
+    };
+    Ok(Rc::new(view(world, &catalog, &own, &policy)))
 }
 
 /// What the key's guardrails say of tools.

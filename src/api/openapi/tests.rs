@@ -12,7 +12,7 @@ use super::{
     document::{Operation, Types, Who, document, operation},
     executions, guardrails, inference, limits, operators, people,
     samples::{Chance, paths, sample},
-    usage,
+    tools, usage,
 };
 use crate::{
     api::routes::ROUTES,
@@ -59,6 +59,7 @@ fn operations() -> Vec<Operation> {
         beliefs::operations,
         operators::operations,
         executions::operations,
+        tools::operations,
     ] {
         all.extend(family());
     }
@@ -85,6 +86,7 @@ fn types() -> Types {
         "books",
         "executions",
         "beliefs",
+        "tools",
     ] {
         let path = format!("src/api/openapi/types/{family}.types");
         types.write(&fs::read_to_string(path).unwrap());
