@@ -45,6 +45,7 @@ export async function ensureClients() {
   await step("test clients", () => ensurePackages("npm-clients", join("tests", "sdk")), "installing …");
   await step("driver of the browser", () => ensurePackages("npm-browser", join("tests", "browser")), "installing …");
   await step("readers of OpenAPI", () => ensurePackages("npm-openapi", join("tests", "openapi")), "installing …");
+  await step("MCP suites", () => ensurePackages("npm-mcp", join("tests", "mcp")), "installing …");
 }
 
 /** The coding agents that `npm run test:agents` runs unmodified. */

@@ -26,6 +26,7 @@ mod guardrails;
 pub mod http;
 mod intents;
 mod keys;
+mod mcp;
 mod models;
 mod openapi;
 mod operations;
@@ -297,6 +298,9 @@ async fn route<W: World>(world: &W, request: Request, ids: &Ids) -> Result<Respo
     }
     if people::is_page(&path) {
         return Ok(people::page(world, request, &path).await);
+    }
+    if mcp::is_mcp(&path) {
+        return mcp::handle(world, request, &path).await;
     }
     let under = path
         .strip_prefix("/api/v1/")

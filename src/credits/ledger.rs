@@ -58,6 +58,7 @@ mod guards;
 mod hold;
 mod keys;
 mod lots;
+mod notes;
 mod outbox;
 mod pace;
 mod rules;
@@ -79,6 +80,7 @@ use super::ops::{
     Snapshot, SpendGet, SumUp, ToolBegin, ToolDue, ToolEnd, ToolGet, ToolGuardsGet, ToolGuardsPut,
     ToolList, ToolPrune, TopUpFailed, Void, Watch,
 };
+use super::ops::{NotePut, NoteTake};
 use super::sql::{Columns, Row, Sql, SqlValue};
 use super::terms::Terms;
 use rules::Memory;
@@ -89,6 +91,7 @@ pub use executions::{CONFIRMATION_LIFE_MS, EXECUTION_LIFE_MS, MAX_ANSWER_BYTES};
 pub use finish::EXPIRE_BATCH;
 pub use hold::{MAX_HOLD_TTL_MS, MAX_TOKENS};
 pub use lots::LAPSE_RETRY_MS;
+pub use notes::MAX_NOTE_BYTES;
 pub use outbox::{FLUSH_DELAY_MS, MAX_FLUSH_BYTES, MAX_FLUSH_ROWS, MAX_RETRY_DELAY_MS};
 pub use pace::WINDOW_MS;
 pub use rules::{MAX_BUDGETS, MAX_PACE};
@@ -161,6 +164,8 @@ impl<S: Sql> Ledger<S> {
             Empty::OP => answer(json, |_: &Empty| self.empty()),
             Ended::OP => answer(json, |request: &Ended| self.ended(request)),
             ReadFunds::OP => answer(json, |request: &ReadFunds| self.read_funds(request)),
+            NotePut::OP => answer(json, |request| self.note_put(request, now_ms)),
+            NoteTake::OP => answer(json, |request| self.note_take(request, now_ms)),
             NextAlarm::OP => answer(json, |_: &NextAlarm| self.next_alarm()),
             _ => self.call_funds(op, json, now_ms),
         }

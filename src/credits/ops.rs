@@ -7,6 +7,7 @@
 mod books;
 mod executions;
 mod funds;
+mod notes;
 mod rules;
 
 use std::fmt;
@@ -33,6 +34,7 @@ pub use funds::{
     NoticeKind, NoticesLeft, NoticesTaken, RefundCredits, Reversal, Reverse, Reversed, TopUpFailed,
     Watch,
 };
+pub use notes::{NotePut, NoteTake};
 pub use rules::{
     ACCOUNT_BUDGETS, Budget, BudgetState, BudgetsGet, BudgetsPut, KeyState, KeyStateGet, Limits,
     LimitsGet, LimitsPut, LimitsView, Pace, Scope, SecretsEnd, SecretsEnded, SetBudget, SpendGet,
@@ -206,6 +208,8 @@ calls! {
     "ended": Ended => Vec<String>;
     "sum_up": SumUp => SumsUp;
     "empty": Empty => Emptied;
+    "note_put": NotePut => ();
+    "note_take": NoteTake => Option<String>;
     "next_alarm": NextAlarm => Option<i64>;
     "tool_begin": ToolBegin => ToolBegun;
     "tool_end": ToolEnd => ToolEnded;

@@ -13,6 +13,7 @@ pub mod execute;
 pub mod export;
 pub mod intent;
 pub mod listing;
+pub mod mcp;
 pub mod price;
 pub mod schema;
 pub mod told;

@@ -18,6 +18,7 @@ mod executions_properties;
 mod funds;
 mod guards;
 mod model;
+mod notes;
 mod properties;
 mod rules;
 mod rules_properties;

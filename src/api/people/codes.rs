@@ -48,17 +48,27 @@ struct Sent {
     code_challenge_method: Option<String>,
 }
 
-/// A code becomes a key, once. Sent again it ends that key, also while it is being made.
 async fn exchange<W: World>(world: &W, sent: Sent) -> Result<Response> {
     let method = sent
         .code_challenge_method
         .as_deref()
         .map(Method::parse)
         .transpose()?;
+    let verifier = sent.code_verifier.as_deref();
+    let (key, user) = redeem(world, &sent.code, verifier, method).await?;
+    Ok(Response::json(200, &json!({"key": key, "user_id": user})))
+}
+
+/// A code becomes a key, once: the key, and whose it is. Sent again it ends that key, also while it is being made.
+pub(crate) async fn redeem<W: World>(
+    world: &W,
+    sent: &str,
+    verifier: Option<&str>,
+    method: Option<Method>,
+) -> Result<(String, Option<String>)> {
     let minted = MintedKey::new(&world.random()?);
     let (key, hash) = (minted.secret.clone(), minted.hash.clone());
-    let verifier = sent.code_verifier.as_deref();
-    let exchanged = apps::exchange(world, &sent.code, verifier, method, &hash, now(world)).await?;
+    let exchanged = apps::exchange(world, sent, verifier, method, &hash, now(world)).await?;
     let code = match exchanged {
         Exchange::Granted(code) => code,
         Exchange::Replayed(account, hash) => {
@@ -93,14 +103,11 @@ async fn exchange<W: World>(world: &W, sent: Sent) -> Result<Response> {
             error
         }
     })?;
-    if apps::is_revoked(world, &sent.code).await? {
+    if apps::is_revoked(world, sent).await? {
         end_key(world, &actor, &code.account, &hash).await?;
         return Err(apps::replayed());
     }
-    Ok(Response::json(
-        200,
-        &json!({"key": key, "user_id": code.user}),
-    ))
+    Ok((key, code.user))
 }
 
 /// Ends the key of a code that came again.

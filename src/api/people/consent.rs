@@ -34,7 +34,7 @@ use crate::{
 };
 
 /// What an app may say in the address, and the form says again.
-const FIELDS: [&str; 8] = [
+const FIELDS: [&str; 9] = [
     "callback_url",
     "code_challenge",
     "code_challenge_method",
@@ -43,6 +43,7 @@ const FIELDS: [&str; 8] = [
     "expires_at",
     "key_label",
     "state",
+    "iss",
 ];
 /// The longest name that an app may give its key, in characters.
 const MAX_LABEL: usize = 64;
@@ -57,6 +58,8 @@ struct Wish {
     expires_at: Option<i64>,
     label: Option<String>,
     state: Option<String>,
+    /// It wants to be told who answers (RFC 9207).
+    wants_issuer: bool,
 }
 
 impl Wish {
@@ -83,6 +86,7 @@ impl Wish {
             state: get("state")
                 .filter(|state| state.len() <= MAX_STATE)
                 .map(str::to_owned),
+            wants_issuer: get("iss").is_some(),
         })
     }
 
@@ -104,9 +108,10 @@ impl Wish {
     }
 
     /// The app's address with an answer.
-    fn answer(&self, callback: &apps::Callback, name: &str, value: &str) -> Response {
+    fn answer(&self, callback: &apps::Callback, name: &str, value: &str, issuer: &str) -> Response {
         let mut pairs = vec![(name, value)];
         pairs.extend(self.state.as_deref().map(|state| ("state", state)));
+        pairs.extend(self.wants_issuer.then_some(("iss", issuer)));
         redirect(&with_query(&callback.url, &pairs))
     }
 }
@@ -239,7 +244,7 @@ fn asking(wish: &Wish, request: &Request, session: &Session, accounts: &[Members
         .as_deref()
         .map(|label| format!("<dt>calls itself</dt><dd>{}</dd>", escaped(label)));
     let body = format!(
-        "<p>It wants to call models with your credits, as <strong>{who}</strong>. {to} You can end the key at any time. Not you? <a href=\"/login\">Sign out first.</a></p>\
+        "<p>It wants to call models and tools with your credits, as <strong>{who}</strong>. {to} You can end the key at any time. Not you? <a href=\"/login\">Sign out first.</a></p>\
          <dl>{}<dt>key ends</dt><dd>{}</dd></dl><form method=\"post\" action=\"/auth\">{}\
          <label for=\"account\">Account that pays</label><select id=\"account\" name=\"account\">{choices}</select>\
          <label for=\"limit\">Spending limit in dollars (empty: none)</label>\
@@ -277,13 +282,13 @@ pub(super) async fn decide<W: World>(world: &W, request: Request) -> Result<Resp
     let wish = Wish::read(now(world), |name| form.get(name))?;
     if form.get("decision") != Some("allow") {
         return Ok(match &wish.asked.callback {
-            Some(callback) => wish.answer(callback, "error", "access_denied"),
+            Some(callback) => wish.answer(callback, "error", "access_denied", &site.origin),
             None => page(200, "Refused", "<p>The app gets no key.</p>", None),
         });
     }
     let code = grant(world, &session, &wish, &form).await?;
     Ok(match &wish.asked.callback {
-        Some(callback) => wish.answer(callback, "code", &code),
+        Some(callback) => wish.answer(callback, "code", &code, &site.origin),
         None => {
             let body = format!(
                 "<p>Give this code to the app. It works once, for ten minutes.</p><code class=\"code\">{}</code>",
@@ -378,10 +383,23 @@ mod tests {
             ("state", "a&b"),
         ])
         .unwrap();
-        let response = wish.answer(wish.asked.callback.as_ref().unwrap(), "code", "c");
+        let callback = wish.asked.callback.as_ref().unwrap();
+        let response = wish.answer(callback, "code", "c", "https://gw.example");
+        let told = "https://app.example/cb?x=1&code=c&state=a%26b";
+        assert_eq!(response.headers[0].1, told);
+        let wish = Wish {
+            wants_issuer: true,
+            ..wish
+        };
+        let response = wish.answer(
+            wish.asked.callback.as_ref().unwrap(),
+            "code",
+            "c",
+            "https://gw.example",
+        );
         assert_eq!(
             response.headers[0].1,
-            "https://app.example/cb?x=1&code=c&state=a%26b"
+            format!("{told}&iss=https%3A%2F%2Fgw.example")
         );
     }
 }

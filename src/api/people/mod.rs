@@ -21,7 +21,7 @@ mod me;
 mod members;
 mod operators;
 
-pub(super) use codes::app_key;
+pub(super) use codes::{app_key, redeem};
 pub(super) use members::of_account;
 pub(super) use operators::administer;
 

@@ -6,7 +6,7 @@ use super::{Ledger, LedgerError};
 use crate::credits::sql::Sql;
 
 /// What each version adds. A deployed version is never edited: changes are appended.
-const VERSIONS: &[&[&str]] = &[FIRST, CORRECTIONS, FUNDS, LIMITS, EXECUTIONS];
+const VERSIONS: &[&[&str]] = &[FIRST, CORRECTIONS, FUNDS, LIMITS, EXECUTIONS, NOTES];
 
 const FIRST: &[&str] = &[
     "CREATE TABLE account (
@@ -300,6 +300,12 @@ const EXECUTIONS: &[&str] = &[
         guards TEXT NOT NULL
     ) STRICT, WITHOUT ROWID",
 ];
+
+const NOTES: &[&str] = &["CREATE TABLE notes (
+        name TEXT PRIMARY KEY,
+        text TEXT NOT NULL,
+        ends_at INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID"];
 
 impl<S: Sql> Ledger<S> {
     /// Brings the tables up to date; does nothing on all wake-ups but the first after a deployment.

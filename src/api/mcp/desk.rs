@@ -1,0 +1,83 @@
+//! What a key can do with tools, for the time of one request and of the streams that it opens.
+
+use std::rc::Rc;
+
+use futures::{FutureExt, future::LocalBoxFuture};
+
+use super::{
+    super::{
+        World,
+        http::Request,
+        toolbox::{Origin, Toolbox},
+    },
+    stream::Owner,
+};
+use crate::{
+    error::Result,
+    identity::KeyRecord,
+    tools::{catalog::ToolView, envelope::Envelope, execute::Call},
+};
+
+/// The tools of a key.
+pub(super) struct Desk<W> {
+    pub world: W,
+    pub view: Rc<ToolView>,
+    key: KeyRecord,
+    toolbox: Rc<Toolbox<W>>,
+}
+
+impl<W: World> Desk<W> {
+    /// The tools of this key, which sends this request.
+    ///
+    /// # Errors
+    /// Where the catalog or the account's own keys cannot be read.
+    pub(super) async fn open(world: &W, request: &Request, key: KeyRecord) -> Result<Self> {
+        let origin = Toolbox::<W>::origin(request, &key);
+        let toolbox = Toolbox::open(world, &key, origin).await?;
+        Ok(Self {
+            world: world.clone(),
+            view: Rc::clone(&toolbox.view),
+            key,
+            toolbox,
+        })
+    }
+
+    /// Whose streams it has.
+    pub(super) fn owner(&self) -> Owner {
+        Owner {
+            account: self.key.account.clone(),
+            key: self.key.hash.clone(),
+        }
+    }
+
+    /// What is another when the list of tools is another; none where it cannot be read now.
+    pub(super) async fn fingerprint(&self) -> Option<String> {
+        let opened = Toolbox::open(&self.world, &self.key, Origin::default()).await;
+        let view = Rc::clone(&opened.ok()?.view);
+        let names = view.tools().iter().map(|(tool, _)| tool.wire_name.as_str());
+        let names: Vec<&str> = names.collect();
+        Some(format!("{} {}", view.catalog().version(), names.join(" ")))
+    }
+
+    /// A new id for an execution.
+    ///
+    /// # Errors
+    /// Where there is no randomness.
+    pub(super) fn id(&self) -> Result<String> {
+        self.toolbox.id()
+    }
+
+    /// Runs a call to its end.
+    pub(super) fn execute(&self, call: Call) -> LocalBoxFuture<'static, Envelope> {
+        let toolbox = Rc::clone(&self.toolbox);
+        async move { toolbox.execute(call).await }.boxed_local()
+    }
+
+    /// Stops a job that nobody waits for.
+    pub(super) async fn stop(&self, id: &str) {
+        if let Err(error) = self.toolbox.cancel(id).await {
+            self.world
+                .report(&format!("{id} could not be stopped: {}", error.message));
+        }
+    }
+}
