@@ -4,7 +4,7 @@
 
 mod port;
 
-use std::rc::Rc;
+use std::{cell::RefCell, collections::HashMap, rc::Rc};
 
 use super::{World, beliefs, byok, chat, http::Request, word};
 use crate::{
@@ -160,8 +160,18 @@ fn view<W: World>(
     own: &[OwnCandidate],
     policy: &ToolPolicy,
 ) -> ToolView {
+    // Asked once each: tools of one provider share their secret, and the platform is far.
+    let seen = RefCell::new(HashMap::<String, bool>::new());
+    let has = |name: &str| {
+        let known = seen.borrow().get(name).copied();
+        known.unwrap_or_else(|| {
+            let is_set = world.var(name).is_some();
+            seen.borrow_mut().insert(name.to_owned(), is_set);
+            is_set
+        })
+    };
     let means = Means {
-        has: &|name| world.var(name).is_some(),
+        has: &has,
         owns: &|slug| own.iter().any(|key| key.provider == slug),
         accounts_bring_keys: world.var("BYOK_MASTER_KEY").is_some(),
         single_tenant: world

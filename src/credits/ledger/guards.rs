@@ -360,9 +360,7 @@ impl<S: Sql> Ledger<S> {
             request.idempotency_key.as_deref().into(),
         ]);
         let row = self.row(&sql, &params)?;
-        Ok(row.map_or(Ok((0, None)), |mut row| {
-            Ok::<_, LedgerError>((row.take()?, row.take()?))
-        })?)
+        row.map_or(Ok((0, None)), |mut row| Ok((row.take()?, row.take()?)))
     }
 }
 
