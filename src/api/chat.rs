@@ -23,8 +23,18 @@ use crate::{
 
 /// Answers a request for an answer, in one piece or as a stream.
 pub async fn answer<W: World>(world: &W, request: Request, ids: &Ids) -> Result<Response> {
-    let (generation, surface) = (ids.generation.as_str(), ids.surface);
     let key = principal(world, &request).await?;
+    converse(world, request, ids, key).await
+}
+
+/// Answers a request of a key's.
+pub(super) async fn converse<W: World>(
+    world: &W,
+    request: Request,
+    ids: &Ids,
+    key: KeyRecord,
+) -> Result<Response> {
+    let (generation, surface) = (ids.generation.as_str(), ids.surface);
     let mut origin = origin(&request, &key, &ids.request);
     origin.account.clone_from(&key.account);
     let headers = Headers::of(&request);

@@ -11,7 +11,6 @@ use super::{
     Ids, World,
     caller::any_key,
     http::{Request, Response, check_depth},
-    intents::{self, Resolved},
     principal,
     toolbox::{Origin, Toolbox},
 };
@@ -48,34 +47,19 @@ pub(super) async fn execute<W: World>(world: &W, request: Request, ids: &Ids) ->
     let mut origin = Toolbox::<W>::origin(&request, &key);
     origin.request_id.clone_from(&ids.request);
     let name = request.header(IDEMPOTENCY_KEY);
-    let sent = intents::Sent::of(&request);
     let body = request.body.await?;
     let call = check_depth(&body)
         .map_err(|error| ToolError::new("invalid_json", "client", error.message))
         .and_then(|()| read(&body, name.as_deref()));
-    let asked = call.and_then(|(call, intent)| {
-        let asked = intents::asked(&call.tool, intent.as_deref(), &call.input)?;
-        Ok((call, asked))
-    });
-    match asked {
-        Ok((call, asked)) => {
+    match call {
+        Ok((call, intent)) => {
             let toolbox = Toolbox::open(world, &key, origin).await?;
             let call = Call {
                 id: toolbox.id()?,
                 surface: "rest",
                 ..call
             };
-            let Some(asked) = asked else {
-                return Ok(answer(&toolbox.execute(call).await));
-            };
-            match intents::resolve(world, &key, &toolbox.view, &sent, &asked, call).await {
-                Resolved::Call(call, routing, lesson) => {
-                    let mut envelope = toolbox.execute(*call).await;
-                    intents::conclude(world, &key, lesson, routing, &mut envelope);
-                    Ok(answer(&envelope))
-                }
-                Resolved::Answer(envelope) => Ok(answer(&envelope)),
-            }
+            Ok(answer(&toolbox.carry_out(call, intent.as_deref()).await))
         }
         Err(error) => Ok(answer(&Envelope::failed("", "", error))),
     }
@@ -114,10 +98,21 @@ fn read(body: &[u8], name: Option<&str>) -> Result<(Call, Option<String>), ToolE
     let wrong = |code: &str, message: String| ToolError::new(code, "client", message);
     let body: Value =
         reading::from_slice(body).map_err(|error| wrong("invalid_json", error.to_string()))?;
-    let Value::Object(mut body) = body else {
+    let Value::Object(body) = body else {
         let message = "The body is an object: {\"tool\": …, \"input\": {…}}".to_owned();
         return Err(wrong("invalid_json", message));
     };
+    of_fields(body, name)
+}
+
+/// Reads what is asked in the fields of a request.
+///
+/// # Errors
+/// With the field at fault.
+pub(super) fn of_fields(
+    mut body: Map<String, Value>,
+    name: Option<&str>,
+) -> Result<(Call, Option<String>), ToolError> {
     let text = |body: &Map<String, Value>, field: &str| match body.get(field) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.clone())),

@@ -8,9 +8,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    Ids, World, beliefs, chat,
-    http::{Body, Request, Response},
-    principal,
+    World, beliefs,
+    http::{Request, Response},
+    inner_chat, principal,
     toolbox::Toolbox,
 };
 use crate::{
@@ -36,8 +36,6 @@ const MODEL: &str = "TOOLS_INTENT_MODEL";
 const AUTO: &str = "auto/route";
 /// The longest intent, in characters.
 const MOST_CHARS: usize = 4_000;
-/// The headers that say who asks: what a model is asked on somebody's behalf is paid by them.
-const WHO: [&str; 2] = ["authorization", "x-api-key"];
 
 /// What somebody wants.
 #[derive(Debug, Clone, Default)]
@@ -48,20 +46,6 @@ pub(super) struct Asked {
     pub input: Value,
     /// Only these tools or capabilities, where there are any.
     pub tools: Vec<String>,
-}
-
-/// Who asks, as they said it.
-#[derive(Clone)]
-pub(super) struct Sent(Vec<(&'static str, String)>);
-
-impl Sent {
-    /// Of a request.
-    pub(super) fn of(request: &Request) -> Self {
-        let told = WHO
-            .iter()
-            .filter_map(|name| Some((*name, request.header(name)?)));
-        Self(told.collect())
-    }
 }
 
 /// What is to be remembered where it succeeds.
@@ -94,7 +78,6 @@ struct RouteBody {
 pub(super) async fn route<W: World>(world: &W, request: Request) -> Result<Response> {
     let key = principal(world, &request).await?;
     let origin = Toolbox::<W>::origin(&request, &key);
-    let sent = Sent::of(&request);
     let body: RouteBody = request.json().await?;
     let asked = Asked {
         intent: checked(&body.intent).map_err(|error| Error::invalid("intent", error.message))?,
@@ -109,7 +92,7 @@ pub(super) async fn route<W: World>(world: &W, request: Request) -> Result<Respo
         let by_rule = fill::by_rule(&schema, &asked.intent, &asked.input);
         let written = match (by_rule, body.fill) {
             (Some(input), _) => Written::by_rule(input),
-            (None, true) => by_model(world, &sent, chosen, &schema, &asked).await,
+            (None, true) => by_model(world, &key, chosen, &schema, &asked).await,
             (None, false) => Written::default(),
         };
         told.insert(
@@ -195,7 +178,6 @@ pub(super) async fn resolve<W: World>(
     world: &W,
     key: &KeyRecord,
     view: &ToolView,
-    sent: &Sent,
     asked: &Asked,
     call: Call,
 ) -> Resolved {
@@ -213,7 +195,7 @@ pub(super) async fn resolve<W: World>(
     let schema = schema_of(view, chosen);
     let written = match fill::by_rule(&schema, &asked.intent, &asked.input) {
         Some(input) => Written::by_rule(input),
-        None => by_model(world, sent, chosen, &schema, asked).await,
+        None => by_model(world, key, chosen, &schema, asked).await,
     };
     if let Some(routing) = routing.as_object_mut() {
         routing.insert("filled".to_owned(), written.told());
@@ -352,7 +334,7 @@ impl Written {
 /// Has a model write the input, as a chat request of whoever asks.
 async fn by_model<W: World>(
     world: &W,
-    sent: &Sent,
+    key: &KeyRecord,
     chosen: &Candidate,
     schema: &Value,
     asked: &Asked,
@@ -386,8 +368,11 @@ async fn by_model<W: World>(
         &asked.intent,
         &asked.input,
     );
-    let answer = match talk(world, sent, &body, &mut written).await {
-        Ok(answer) => answer,
+    let answer = match inner_chat::ask(world, key, &body).await {
+        Ok(said) => {
+            (written.generation, written.cost) = (Some(said.generation), said.cost);
+            said.text
+        }
         Err(error) => {
             written.problem = format!("The model that fills inputs in failed: {error}");
             return written;
@@ -411,41 +396,4 @@ async fn by_model<W: World>(
         }
     }
     written
-}
-
-/// One answer of a model, charged like any request of the account.
-async fn talk<W: World>(
-    world: &W,
-    sent: &Sent,
-    body: &Value,
-    written: &mut Written,
-) -> Result<String> {
-    const PATH: &str = "/api/v1/chat/completions";
-    let ids = Ids::new(world, None, PATH)?;
-    written.generation = Some(ids.generation.clone());
-    let (bytes, headers) = (body.to_string().into_bytes(), sent.0.clone());
-    let request = Request {
-        method: "POST".to_owned(),
-        origin: String::new(),
-        path: PATH.to_owned(),
-        query: Vec::new(),
-        header: Box::new(move |name| {
-            headers
-                .iter()
-                .find(|(known, _)| *known == name)
-                .map(|(_, value)| value.clone())
-        }),
-        body: async move { Ok(bytes) }.boxed_local(),
-    };
-    let response = Box::pin(chat::answer(world, request, &ids)).await?;
-    let Body::Bytes(bytes) = response.body else {
-        return Err(Error::internal("a model's answer came in pieces"));
-    };
-    let answer: Value =
-        serde_json::from_slice(&bytes).map_err(|error| Error::internal(error.to_string()))?;
-    written.cost = answer.pointer("/usage/cost").cloned();
-    let text = answer
-        .pointer("/choices/0/message/content")
-        .and_then(Value::as_str);
-    Ok(text.unwrap_or_default().to_owned())
 }

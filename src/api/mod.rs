@@ -3,6 +3,7 @@
 //! Paths are under `/api/v1`, with `/v1` as an alias. Spec: OpenRouter's API. Out of scope: the platform, which is reached
 //! through [`World`].
 
+mod a2a;
 mod account;
 mod admin;
 mod analytics;
@@ -24,6 +25,7 @@ mod external_users;
 mod generation;
 mod guardrails;
 pub mod http;
+mod inner_chat;
 mod intents;
 mod keys;
 mod mcp;
@@ -301,6 +303,9 @@ async fn route<W: World>(world: &W, request: Request, ids: &Ids) -> Result<Respo
     }
     if mcp::is_mcp(&path) {
         return mcp::handle(world, request, &path).await;
+    }
+    if a2a::is_path(&path) {
+        return Ok(a2a::answer(world, request, &path, ids).await);
     }
     let under = path
         .strip_prefix("/api/v1/")

@@ -2,11 +2,17 @@
 //!
 //! Out of scope: one execution (`tools::execute`), how protocols ask for it.
 
+mod chain;
 mod port;
 
 use std::{cell::RefCell, collections::HashMap, rc::Rc};
 
-use super::{World, beliefs, byok, chat, http::Request, word};
+use super::{
+    World, beliefs, byok, chat,
+    http::Request,
+    intents::{self, Resolved},
+    word,
+};
 use crate::{
     error::Result,
     identity::KeyRecord,
@@ -24,6 +30,7 @@ pub(super) use port::{API_TYPE, Port};
 pub(super) struct Toolbox<W> {
     /// What it sees of the catalog.
     pub view: Rc<ToolView>,
+    key: KeyRecord,
     payer: Payer,
     own: Rc<[OwnKey]>,
     port: Port<W>,
@@ -71,6 +78,7 @@ impl<W: World> Toolbox<W> {
         let own: Vec<OwnKey> = own.iter().map(own_key).collect();
         Ok(Rc::new(Self {
             view: Rc::new(view),
+            key: key.clone(),
             payer: Payer {
                 account: key.account.clone(),
                 key_hash: key.hash.clone(),
@@ -95,8 +103,40 @@ impl<W: World> Toolbox<W> {
         execution_id(self.world())
     }
 
-    /// Runs a call to its end.
+    /// Whose tools they are.
+    pub(super) fn key(&self) -> &KeyRecord {
+        &self.key
+    }
+
+    /// Runs a call to its end, or what is wanted in words instead.
+    pub(super) async fn carry_out(&self, call: Call, intent: Option<&str>) -> Envelope {
+        let (world, key) = (self.world(), &self.key);
+        let asked = match intents::asked(&call.tool, intent, &call.input) {
+            Ok(Some(asked)) => asked,
+            Ok(None) => return self.execute(call).await,
+            Err(error) => return Envelope::failed(&call.id, &call.tool, error),
+        };
+        match intents::resolve(world, key, &self.view, &asked, call).await {
+            Resolved::Call(call, routing, lesson) => {
+                let mut envelope = self.execute(*call).await;
+                intents::conclude(world, key, lesson, routing, &mut envelope);
+                envelope
+            }
+            Resolved::Answer(envelope) => *envelope,
+        }
+    }
+
+    /// Runs a call to its end: one tool, or a chain of them.
     pub(super) async fn execute(&self, call: Call) -> Envelope {
+        let named = self.view.get(&call.tool).ok();
+        match named.and_then(|(tool, _)| Some((tool, tool.operation.composite.as_ref()?))) {
+            Some((tool, chain)) => chain::run(self, tool, chain.value(), call).await,
+            None => self.single(call).await,
+        }
+    }
+
+    /// Runs a call of one tool.
+    async fn single(&self, call: Call) -> Envelope {
         // Only a capability leaves a choice.
         if self.view.catalog().capability(&call.tool).is_some() {
             beliefs::know(self.world(), &self.payer.account).await;

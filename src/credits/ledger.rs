@@ -64,6 +64,7 @@ mod pace;
 mod rules;
 mod schema;
 mod tally;
+mod tasks;
 mod watch;
 
 use std::{cell::Cell, panic::AssertUnwindSafe};
@@ -77,8 +78,8 @@ use super::ops::{
     FundingGet, FundingPut, GetSnapshot, Grant, Hold, KeyDelete, KeyGet, KeyPut, KeyStateGet, Keys,
     LapseCredits, LedgerError, LimitsGet, LimitsPut, NextAlarm, NoticesTaken, Open, OutboxAck,
     OutboxFailed, OutboxPeek, ReadBooks, ReadFunds, RefundCredits, Reverse, SecretsEnd, Settle,
-    Snapshot, SpendGet, SumUp, ToolBegin, ToolDue, ToolEnd, ToolGet, ToolGuardsGet, ToolGuardsPut,
-    ToolList, ToolPrune, TopUpFailed, Void, Watch,
+    Snapshot, SpendGet, SumUp, TaskGet, TaskList, TaskPut, ToolBegin, ToolDue, ToolEnd, ToolGet,
+    ToolGuardsGet, ToolGuardsPut, ToolList, ToolPrune, TopUpFailed, Void, Watch,
 };
 use super::ops::{NotePut, NoteTake};
 use super::sql::{Columns, Row, Sql, SqlValue};
@@ -95,6 +96,7 @@ pub use notes::MAX_NOTE_BYTES;
 pub use outbox::{FLUSH_DELAY_MS, MAX_FLUSH_BYTES, MAX_FLUSH_ROWS, MAX_RETRY_DELAY_MS};
 pub use pace::WINDOW_MS;
 pub use rules::{MAX_BUDGETS, MAX_PACE};
+pub use tasks::{MAX_TASK_BYTES, MAX_TASK_PAGE, MAX_TASKS, TASK_MS};
 
 /// Longest id, hash or name.
 const MAX_WORD: usize = 256;
@@ -187,7 +189,7 @@ impl<S: Sql> Ledger<S> {
         }
     }
 
-    /// The operations on executions of tools.
+    /// The operations on executions of tools, and on tasks.
     fn call_tools(&self, op: &str, json: &str, now_ms: i64) -> String {
         match op {
             ToolBegin::OP => answer(json, |request| self.tool_begin(request, now_ms)),
@@ -198,6 +200,9 @@ impl<S: Sql> Ledger<S> {
             ToolGuardsGet::OP => answer(json, |request| self.tool_guards(request)),
             ToolDue::OP => answer(json, |_: &ToolDue| self.tool_due(now_ms)),
             ToolPrune::OP => answer(json, |_: &ToolPrune| self.tool_prune(now_ms)),
+            TaskPut::OP => answer(json, |request| self.task_put(request, now_ms)),
+            TaskGet::OP => answer(json, |request| self.task_get(request)),
+            TaskList::OP => answer(json, |request| self.task_list(request)),
             _ => render::<()>(Err(LedgerError::UnknownOp(op.to_owned()))),
         }
     }

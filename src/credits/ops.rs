@@ -9,6 +9,7 @@ mod executions;
 mod funds;
 mod notes;
 mod rules;
+mod tasks;
 
 use std::fmt;
 
@@ -40,6 +41,7 @@ pub use rules::{
     LimitsGet, LimitsPut, LimitsView, Pace, Scope, SecretsEnd, SecretsEnded, SetBudget, SpendGet,
     SpendView, TooSoon,
 };
+pub use tasks::{TaskGet, TaskKept, TaskList, TaskPage, TaskPut};
 
 /// An operation: its name on the wire, its request (the implementing type) and its reply.
 pub trait Call: Serialize + DeserializeOwned {
@@ -210,6 +212,9 @@ calls! {
     "empty": Empty => Emptied;
     "note_put": NotePut => ();
     "note_take": NoteTake => Option<String>;
+    "task_put": TaskPut => TaskKept;
+    "task_get": TaskGet => Option<String>;
+    "task_list": TaskList => TaskPage;
     "next_alarm": NextAlarm => Option<i64>;
     "tool_begin": ToolBegin => ToolBegun;
     "tool_end": ToolEnd => ToolEnded;

@@ -4,9 +4,11 @@
 //! one envelope ([`envelope`]), whoever asked for it. Everything here is pure: requests are made and answers are read, sending them is
 //! another's ([`execute::ToolPort`]). Out of scope: routes (`api`), the account's object (`credits`), the platform (`edge`).
 
+pub mod a2a;
 pub mod beliefs;
 pub mod calls;
 pub mod catalog;
+pub mod composites;
 pub mod connector;
 pub mod envelope;
 pub mod execute;

@@ -24,4 +24,5 @@ mod rules;
 mod rules_properties;
 mod soak;
 mod store;
+mod tasks;
 mod usage_rows;

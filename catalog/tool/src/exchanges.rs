@@ -123,9 +123,13 @@ pub fn vendor(slug: &str) -> Vendor {
 }
 
 /// The tools of the repository.
+///
+/// Chains ask nobody themselves: their steps do.
 pub fn tools() -> ToolCatalog {
     let snapshot = crate::files::tools(&committed().tools).unwrap();
-    ToolCatalog::new("test", snapshot.providers, snapshot.capabilities)
+    let mut providers = snapshot.providers;
+    providers.retain(|one| one.slug != patchbay::tools::composites::PROVIDER);
+    ToolCatalog::new("test", providers, snapshot.capabilities)
 }
 
 /// A tool of the repository.

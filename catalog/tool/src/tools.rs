@@ -211,7 +211,7 @@ fn canonical_provider(provider: &mut Value) -> Result<(), String> {
 }
 
 fn canonical_operation(operation: &mut Value) -> Result<(), String> {
-    for name in ["input", "output", "normal"] {
+    for name in ["input", "output", "normal", "composite"] {
         parsed(operation, name)?;
     }
     for name in ["undo", "before"] {

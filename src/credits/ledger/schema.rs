@@ -6,7 +6,7 @@ use super::{Ledger, LedgerError};
 use crate::credits::sql::Sql;
 
 /// What each version adds. A deployed version is never edited: changes are appended.
-const VERSIONS: &[&[&str]] = &[FIRST, CORRECTIONS, FUNDS, LIMITS, EXECUTIONS, NOTES];
+const VERSIONS: &[&[&str]] = &[FIRST, CORRECTIONS, FUNDS, LIMITS, EXECUTIONS, NOTES, TASKS];
 
 const FIRST: &[&str] = &[
     "CREATE TABLE account (
@@ -306,6 +306,20 @@ const NOTES: &[&str] = &["CREATE TABLE notes (
         text TEXT NOT NULL,
         ends_at INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID"];
+
+const TASKS: &[&str] = &[
+    "CREATE TABLE tasks (
+        id TEXT PRIMARY KEY,
+        key_hash TEXT NOT NULL,
+        context TEXT NOT NULL,
+        state TEXT NOT NULL,
+        is_over INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        text TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID",
+    "CREATE INDEX tasks_of_a_key ON tasks (key_hash, at, id)",
+    "CREATE INDEX tasks_by_age ON tasks (at)",
+];
 
 impl<S: Sql> Ledger<S> {
     /// Brings the tables up to date; does nothing on all wake-ups but the first after a deployment.

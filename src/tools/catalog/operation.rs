@@ -370,6 +370,8 @@ row! {
         recipients: Vec<String>,
         /// What takes it back.
         undo: Option<Undo>,
+        /// The chain that it is (`tools::composites`); it has no request of its own then.
+        composite: Option<Json>,
         /// What is read first.
         before: Option<Before>,
         /// What is charged.

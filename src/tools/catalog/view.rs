@@ -5,6 +5,7 @@
 use std::{fmt, rc::Rc};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{Effect, Pooling, Tool, ToolCatalog};
 use crate::catalog::pattern::matches;
@@ -148,7 +149,8 @@ impl ToolView {
     /// What a key with this policy can call with these means.
     pub fn of(catalog: &Rc<ToolCatalog>, means: &Means<'_>, policy: &ToolPolicy) -> Self {
         let look = |tool: &Rc<Tool>| (means.offer(tool), policy.admits(tool));
-        let offers: Vec<(Offer, bool)> = catalog.tools().iter().map(look).collect();
+        let mut offers: Vec<(Offer, bool)> = catalog.tools().iter().map(look).collect();
+        offer_chains(catalog, &mut offers);
         let tools = catalog.tools().iter().zip(&offers);
         let callable = tools.filter(|(_, (offer, admitted))| offer.is_callable() && *admitted);
         Self {
@@ -202,5 +204,38 @@ impl ToolView {
             is_tool || self.of_capability(near).next().is_some()
         });
         near
+    }
+}
+
+/// A chain can be called where all its steps can that must not fail.
+fn offer_chains(catalog: &ToolCatalog, offers: &mut [(Offer, bool)]) {
+    let is_there = |offers: &[(Offer, bool)], name: &str| {
+        let place = catalog.place(name).and_then(|place| offers.get(place));
+        place.is_some_and(|(offer, admitted)| offer.is_callable() && *admitted)
+    };
+    for (place, tool) in catalog.tools().iter().enumerate() {
+        let Some(chain) = &tool.operation.composite else {
+            continue;
+        };
+        let steps = chain.value().get("steps").and_then(Value::as_array);
+        let must = |step: &&Value| step.get("optional") != Some(&Value::Bool(true));
+        let mut named = steps
+            .into_iter()
+            .flatten()
+            .filter(must)
+            .filter_map(|step| step.get("tool")?.as_str());
+        let is_whole = named.all(|name| {
+            is_there(offers, name)
+                || catalog
+                    .of_capability(name)
+                    .any(|one| is_there(offers, &one.id))
+        });
+        if let Some((offer, _)) = offers.get_mut(place) {
+            *offer = if is_whole {
+                Offer::Native
+            } else {
+                Offer::Unavailable
+            };
+        }
     }
 }

@@ -1,0 +1,155 @@
+//! Chains of tools for a key: each step an execution of its own, the chain's state in the account's object.
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::{
+    super::{World, inner_chat},
+    Toolbox,
+};
+use crate::{
+    credits::{accounts::Accounts, money::Nanos, ops::TaskPut},
+    error::{Error, Result},
+    tools::{
+        catalog::{Effect, Tool},
+        composites::{self, Composite, Deed, Kept, PROVIDER, Runner},
+        envelope::{Envelope, ToolError},
+        execute::Call,
+        schema,
+    },
+};
+
+/// The variable with the model that chains ask where they name none.
+const MODEL: &str = "TOOLS_MODEL";
+/// The model where the deployment names none.
+const USUAL_MODEL: &str = "openrouter/auto";
+/// What chains are among the tasks of a key.
+const CONTEXT: &str = "composite";
+
+/// Carries a chain out.
+pub(super) async fn run<W: World>(
+    toolbox: &Toolbox<W>,
+    tool: &Tool,
+    row: &Value,
+    call: Call,
+) -> Envelope {
+    let failed = |error: ToolError| Envelope::failed(&call.id, &tool.id, error);
+    let chain = match Composite::read(row) {
+        Ok(chain) => chain,
+        Err(why) => return failed(ToolError::new("internal_error", "gateway", why)),
+    };
+    if let Err(wrong) = schema::validate(tool.operation.input.value(), &call.input) {
+        return failed(ToolError::input(wrong.param, wrong.message));
+    }
+    let began_ms = toolbox.world().now_ms();
+    let mut wanted = call.input.clone();
+    wanted.sort_all_objects();
+    let digest = hex(&format!("{}\0{wanted}\0{}", tool.id, call.dry_run));
+    let named = call.idempotency_key.as_deref();
+    // The same name is the same chain, whoever of the account's keys begins it again finds only its own.
+    let id = named.map(|name| {
+        format!(
+            "exec-{}",
+            hex(&format!("chain\0{}\0{name}", toolbox.key.hash))
+                .split_at(32)
+                .0
+        )
+    });
+    let call = Call {
+        id: id.unwrap_or_else(|| call.id.clone()),
+        tool: tool.id.clone(),
+        idempotency_key: None,
+        ..call
+    };
+    let mut envelope = composites::run(toolbox, &chain, call, &digest).await;
+    envelope.usage.latency_ms = toolbox.world().now_ms().saturating_sub(began_ms);
+    envelope
+}
+
+fn hex(text: &str) -> String {
+    Sha256::digest(text)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+impl<W: World> Runner for Toolbox<W> {
+    async fn tool(&self, call: Call) -> Envelope {
+        self.single(call).await
+    }
+
+    async fn chat(&self, mut body: Value) -> Result<(String, Nanos), ToolError> {
+        if body.get("model").is_none() {
+            let model = self.world().var(MODEL);
+            body["model"] = model.as_deref().unwrap_or(USUAL_MODEL).into();
+        }
+        let said = inner_chat::ask(self.world(), &self.key, &body).await;
+        let said = said.map_err(|error| {
+            let code = match error.status {
+                402 => "insufficient_balance",
+                429 => "rate_limit_exceeded",
+                400 | 404 => "invalid_request",
+                403 => "permission_denied",
+                _ => "provider_error",
+            };
+            ToolError::new(code, "model", error.message)
+        })?;
+        let cost = said
+            .cost
+            .and_then(|cost| Nanos::from_dollars(&cost.to_string()).ok());
+        Ok((said.text, cost.unwrap_or_default()))
+    }
+
+    fn deed(&self, name: &str) -> Option<Deed> {
+        let of = |tool: &Tool| Deed {
+            effect: tool.operation.effect,
+            has_undo: tool.operation.undo.is_some(),
+        };
+        if let Some(tool) = self.view.catalog().get(name) {
+            return Some(of(tool));
+        }
+        // Whichever of them serves: the worst that it may be.
+        let all: Vec<Deed> = self
+            .view
+            .catalog()
+            .of_capability(name)
+            .map(|tool| of(tool))
+            .collect();
+        let effect = all
+            .iter()
+            .map(|deed| deed.effect)
+            .max_by_key(|effect| *effect != Effect::Read)?;
+        Some(Deed {
+            effect,
+            has_undo: all.iter().all(|deed| deed.has_undo),
+        })
+    }
+
+    fn id(&self) -> Result<String> {
+        Self::id(self)
+    }
+
+    async fn wait(&self, ms: u64) {
+        self.world().sleep(ms).await;
+    }
+
+    async fn keep(&self, id: &str, kept: &Kept, is_new: bool) -> Result<Kept> {
+        let wrong = |error: serde_json::Error| Error::internal(error.to_string());
+        let put = TaskPut {
+            id: id.to_owned(),
+            key_hash: self.key.hash.clone(),
+            context: CONTEXT.to_owned(),
+            state: PROVIDER.to_owned(),
+            is_over: kept.is_over(),
+            at: i64::try_from(self.world().now_ms()).unwrap_or(i64::MAX),
+            is_new,
+            text: serde_json::to_string(&kept.bounded()).map_err(wrong)?,
+        };
+        let found = Accounts::call(self.world(), &self.key.account, &put).await?;
+        serde_json::from_str(&found.text).map_err(wrong)
+    }
+
+    fn report(&self, message: &str) {
+        self.world().report(message);
+    }
+}

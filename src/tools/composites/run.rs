@@ -1,0 +1,649 @@
+//! Carrying a chain out, and going on after a crash.
+//!
+//! A chain's state is kept before its first step, before the first undo and at its end. Begun again under the same name it goes on: steps that
+//! were carried out answer from their records, and a chain that was being undone is undone to its end. One that ended answers as it ended.
+
+use std::collections::BTreeMap;
+
+use futures::{StreamExt, future::join_all, stream};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::{
+    order::waves,
+    row::{Composite, Deed, Each, MAX_CALLS, MAX_EACH, StepRow},
+    undo::{Done, compensate},
+};
+use crate::{
+    credits::money::Nanos,
+    error::Result,
+    tools::{
+        catalog::Effect,
+        connector::{
+            condition::holds,
+            template::{Scope, at, fill},
+        },
+        envelope::{Envelope, Status, ToolError, Warning},
+        execute::{Call, Step},
+    },
+};
+
+/// How many items of a list a step reads at the same time.
+const BESIDE: usize = 5;
+
+/// The longest answer of a chain that is kept with all its steps, in bytes.
+const MAX_KEPT: usize = 500_000;
+
+/// What a chain needs of the world.
+pub trait Runner {
+    /// Carries out a step.
+    fn tool(&self, call: Call) -> impl Future<Output = Envelope>;
+
+    /// Asks a model, in the words of chat completions, and answers its text and what it cost. The same question of the same chain is charged once
+    /// where its answer is still remembered.
+    fn chat(&self, body: Value) -> impl Future<Output = Result<(String, Nanos), ToolError>>;
+
+    /// What is known of a tool, or of the tools of a capability.
+    fn deed(&self, tool: &str) -> Option<Deed>;
+
+    /// A new id for an execution.
+    ///
+    /// # Errors
+    /// Where there is no randomness.
+    fn id(&self) -> Result<String>;
+
+    /// Ends after so many milliseconds.
+    fn wait(&self, ms: u64) -> impl Future<Output = ()>;
+
+    /// Keeps the state of a chain, unless one that is over is kept; answers what is kept.
+    fn keep(&self, id: &str, kept: &Kept, is_new: bool) -> impl Future<Output = Result<Kept>>;
+
+    /// Reports a failure to the operator's log.
+    fn report(&self, message: &str);
+}
+
+/// The state of a chain.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "phase", rename_all = "snake_case")]
+pub enum Kept {
+    /// Steps are carried out.
+    Running {
+        /// What was asked for: the same name must not mean something else.
+        digest: String,
+    },
+    /// Steps are taken back.
+    Undoing {
+        /// What was asked for.
+        digest: String,
+        /// The deeds.
+        done: Vec<KeptDeed>,
+        /// Why.
+        error: Box<ToolError>,
+    },
+    /// It ended so.
+    Over {
+        /// What was asked for.
+        digest: String,
+        /// The answer.
+        envelope: Box<Envelope>,
+    },
+}
+
+/// A deed of a chain that is being undone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct KeptDeed {
+    /// The step's name.
+    pub index: String,
+    /// What undoes it, and who did it: no data.
+    pub envelope: Envelope,
+}
+
+impl Kept {
+    fn digest(&self) -> &str {
+        match self {
+            Self::Running { digest } | Self::Undoing { digest, .. } | Self::Over { digest, .. } => {
+                digest
+            }
+        }
+    }
+
+    /// The same without the data of its steps, where it would be too long to be kept.
+    #[must_use]
+    pub fn bounded(&self) -> Self {
+        let mut kept = self.clone();
+        if let Self::Over { envelope, .. } = &mut kept
+            && envelope.to_value().to_string().len() > MAX_KEPT
+        {
+            envelope.steps = None;
+            envelope.warnings.push(Warning::new(
+                "steps_left_out",
+                "What the steps answered was too long to be kept",
+            ));
+        }
+        kept
+    }
+
+    /// Nothing more happens.
+    pub fn is_over(&self) -> bool {
+        matches!(self, Self::Over { .. })
+    }
+}
+
+/// How the steps of a chain stand.
+#[derive(Default)]
+struct Progress {
+    /// What templates see of them.
+    seen: Map<String, Value>,
+    /// What is told of them.
+    told: BTreeMap<usize, Value>,
+    done: Vec<Done>,
+    warnings: Vec<Warning>,
+    cost: Nanos,
+    byok: bool,
+    calls: usize,
+}
+
+/// How a step ended.
+enum Ended {
+    /// The chain goes on.
+    Well,
+    /// The chain stops here, as this execution stands: it waits, or runs, or must not go on.
+    Stopped(Box<Envelope>),
+    /// The chain failed.
+    Failed(Box<ToolError>),
+}
+
+/// Carries a chain out. `call.id` names it: the same for every try of what is to happen once. `digest` is that of what is asked for.
+pub async fn run<R: Runner>(runner: &R, chain: &Composite, call: Call, digest: &str) -> Envelope {
+    let failed = |error: ToolError| Envelope::failed(&call.id, &call.tool, error);
+    let begun = Kept::Running {
+        digest: digest.to_owned(),
+    };
+    let kept = match runner.keep(&call.id, &begun, true).await {
+        Ok(kept) => kept,
+        Err(error) => {
+            return failed(ToolError::new(
+                "gateway_unavailable",
+                "gateway",
+                error.message,
+            ));
+        }
+    };
+    if kept.digest() != digest {
+        let message = "This idempotency key was used for another request";
+        return failed(ToolError::new("idempotency_mismatch", "client", message));
+    }
+    match kept {
+        Kept::Over { envelope, .. } => Envelope {
+            replayed: true,
+            ..*envelope
+        },
+        Kept::Undoing { done, error, .. } => {
+            let done = done.into_iter().map(|deed| Done {
+                index: deed.index,
+                envelope: deed.envelope,
+                changes: true,
+            });
+            let progress = Progress {
+                done: done.collect(),
+                ..Progress::default()
+            };
+            take_back(runner, &call, digest, progress, *error).await
+        }
+        Kept::Running { .. } => steps(runner, chain, call, digest).await,
+    }
+}
+
+async fn steps<R: Runner>(runner: &R, chain: &Composite, call: Call, digest: &str) -> Envelope {
+    let changes = |step: &StepRow| {
+        let deed = step.tool.as_deref().and_then(|tool| runner.deed(tool));
+        step.tool.is_some() && deed.is_none_or(|deed| deed.effect != Effect::Read)
+    };
+    let mut progress = Progress::default();
+    for step in chain.irreversible(|tool| runner.deed(tool)) {
+        let message = format!("Step {step} cannot be undone if a later step fails");
+        progress
+            .warnings
+            .push(Warning::new("irreversible_step", message));
+    }
+    for wave in waves(chain, changes) {
+        // What each step sees is what was there before the wave.
+        let root = json!({"input": call.input, "steps": progress.seen});
+        let room = MAX_CALLS.saturating_sub(progress.calls);
+        let running = wave
+            .iter()
+            .map(|step| one(runner, step, &call, &root, changes(step), room));
+        let results = join_all(running).await;
+        let mut end = Ended::Well;
+        for (step, result) in wave.iter().zip(results) {
+            let place = chain
+                .steps
+                .iter()
+                .position(|one| one.id == step.id)
+                .unwrap_or_default();
+            let ended = progress.take(place, step, result);
+            if matches!(end, Ended::Well) {
+                end = ended;
+            }
+        }
+        match end {
+            Ended::Well => {}
+            Ended::Stopped(envelope) => return progress.stopped(&call, *envelope),
+            Ended::Failed(error) => return fail(runner, &call, digest, progress, *error).await,
+        }
+    }
+    let root = json!({"input": call.input, "steps": progress.seen});
+    let result = match &chain.output {
+        Some(output) => fill(output, Scope::of(&root)),
+        None => Some(Value::Object(progress.results())),
+    };
+    let envelope = Envelope {
+        status: Status::Succeeded,
+        result,
+        ..progress.envelope(&call)
+    };
+    over(runner, &call, digest, envelope).await
+}
+
+/// What came of a step: one execution, or one for each item, or none.
+struct Ran {
+    executions: Vec<(String, Envelope)>,
+    /// It ran over items.
+    is_list: bool,
+    /// It was passed over.
+    is_skipped: bool,
+    changes: bool,
+    /// A model's answer.
+    said: Option<Result<(Value, Nanos), ToolError>>,
+    warning: Option<Warning>,
+}
+
+async fn one<R: Runner>(
+    runner: &R,
+    step: &StepRow,
+    chain: &Call,
+    root: &Value,
+    changes: bool,
+    room: usize,
+) -> Ran {
+    let mut ran = Ran {
+        executions: Vec::new(),
+        is_list: step.each.is_some(),
+        is_skipped: false,
+        changes,
+        said: None,
+        warning: None,
+    };
+    if !step.when.iter().all(|when| holds(when, root)) {
+        ran.is_skipped = true;
+        return ran;
+    }
+    if let Some(template) = &step.chat {
+        let body = fill(template, Scope::of(root)).unwrap_or_default();
+        ran.said = Some(runner.chat(body).await.map(|(text, cost)| {
+            let json = serde_json::from_str::<Value>(fenced(&text)).ok();
+            (json!({"text": text, "json": json.filter(|json| json.is_object() || json.is_array())}), cost)
+        }));
+        return ran;
+    }
+    let Some(tool) = &step.tool else { return ran };
+    let input = |here: &Value| {
+        let scope = Scope {
+            root,
+            here,
+            ..Scope::of(root)
+        };
+        fill(&step.input, scope).unwrap_or_else(|| json!({}))
+    };
+    let call = |index: String, input: Value| Call {
+        id: runner
+            .id()
+            .unwrap_or_else(|_| format!("{}-{index}", chain.id)),
+        tool: tool.clone(),
+        input,
+        confirm: chain.confirm,
+        surface: "composite",
+        dry_run: chain.dry_run,
+        step: Some(Step {
+            parent: chain.id.clone(),
+            index,
+        }),
+        ..Call::default()
+    };
+    let Some(each) = &step.each else {
+        let made = confirmed(runner, chain, call(step.id.clone(), input(root))).await;
+        ran.executions.push((step.id.clone(), made));
+        return ran;
+    };
+    let (items, left) = items(root, each, room);
+    if left > 0 {
+        let message = format!(
+            "Step {} left out {left} items: it takes {} at the most",
+            step.id,
+            items.len()
+        );
+        ran.warning = Some(Warning::new("items_left_out", message));
+    }
+    let calls = items.iter().enumerate().map(|(n, item)| {
+        let mut here = root.clone();
+        here["item"] = item.clone();
+        let index = format!("{}.{n}", step.id);
+        (index.clone(), call(index, input(&here)))
+    });
+    let running =
+        calls.map(|(index, call)| async { (index, confirmed(runner, chain, call).await) });
+    let beside = if changes { 1 } else { BESIDE };
+    let mut running = stream::iter(running).buffered(beside);
+    while let Some((index, envelope)) = running.next().await {
+        let goes_on = envelope.status == Status::Succeeded || step.optional;
+        ran.executions.push((index, envelope));
+        // What would change something after a failure is not begun.
+        if changes && !goes_on {
+            break;
+        }
+    }
+    ran
+}
+
+/// The items of a list, and how many are too many.
+fn items(root: &Value, each: &Each, room: usize) -> (Vec<Value>, usize) {
+    let list = at(root, &each.of).and_then(Value::as_array);
+    let list = list.map(Vec::as_slice).unwrap_or_default();
+    let most = each.max.min(MAX_EACH).min(room);
+    (
+        list.iter().take(most).cloned().collect(),
+        list.len().saturating_sub(most),
+    )
+}
+
+/// Carries a step out; the token of the chain's request is for the step that asked for it.
+async fn confirmed<R: Runner>(runner: &R, chain: &Call, call: Call) -> Envelope {
+    let asked = runner.tool(call.clone()).await;
+    let Some(token) = chain
+        .confirmation
+        .clone()
+        .filter(|_| asked.status == Status::ConfirmationRequired)
+    else {
+        return asked;
+    };
+    let answered = runner
+        .tool(Call {
+            confirmation: Some(token),
+            ..call
+        })
+        .await;
+    let is_for_another = answered
+        .error
+        .as_ref()
+        .is_some_and(|error| error.code == "confirmation_invalid");
+    if is_for_another { asked } else { answered }
+}
+
+/// The text within a fence, where a model put one around its JSON.
+fn fenced(text: &str) -> &str {
+    let text = text.trim();
+    let inside = text
+        .strip_prefix("```json")
+        .or_else(|| text.strip_prefix("```"));
+    inside
+        .and_then(|inside| inside.strip_suffix("```"))
+        .unwrap_or(text)
+        .trim()
+}
+
+impl Progress {
+    fn take(&mut self, place: usize, step: &StepRow, ran: Ran) -> Ended {
+        self.warnings.extend(ran.warning);
+        if ran.is_skipped {
+            self.told
+                .insert(place, json!({"id": step.id, "status": "skipped"}));
+            return Ended::Well;
+        }
+        if let Some(said) = ran.said {
+            return self.heard(place, step, said);
+        }
+        let mut end = Ended::Well;
+        let (mut told, mut seen) = (Vec::new(), Vec::new());
+        for (index, envelope) in ran.executions {
+            self.calls += 1;
+            self.cost = self
+                .cost
+                .checked_add(envelope.usage.cost)
+                .unwrap_or(self.cost);
+            self.byok |= envelope.usage.byok;
+            told.push(tell(&index, &envelope));
+            seen.push(view(&envelope));
+            let ended = self.judge(step, &index, &envelope);
+            if matches!(end, Ended::Well) {
+                end = ended;
+            }
+            self.done.push(Done {
+                index,
+                envelope,
+                changes: ran.changes,
+            });
+        }
+        let (told, seen) = if ran.is_list {
+            (
+                json!({"id": step.id, "items": told}),
+                json!({"items": seen}),
+            )
+        } else {
+            (
+                told.pop().unwrap_or_default(),
+                seen.pop().unwrap_or_default(),
+            )
+        };
+        self.told.insert(place, told);
+        self.seen.insert(step.id.clone(), seen);
+        end
+    }
+
+    fn judge(&mut self, step: &StepRow, index: &str, envelope: &Envelope) -> Ended {
+        let code = envelope
+            .error
+            .as_ref()
+            .map_or("", |error| error.code.as_str());
+        match envelope.status {
+            Status::Succeeded => Ended::Well,
+            Status::ConfirmationRequired | Status::Running => {
+                Ended::Stopped(Box::new(envelope.clone()))
+            }
+            // Somebody else carries the same chain out, or the name means something else.
+            _ if matches!(code, "idempotency_in_progress" | "idempotency_mismatch") => {
+                Ended::Stopped(Box::new(envelope.clone()))
+            }
+            _ => {
+                let error = envelope.error.clone().unwrap_or_else(|| {
+                    ToolError::new(
+                        "provider_error",
+                        "provider",
+                        format!("It ended as {}", envelope.status.as_str()),
+                    )
+                });
+                if step.optional && envelope.status == Status::Failed {
+                    let message = format!("Step {index} failed: {}", error.message);
+                    self.warnings.push(Warning::new("step_failed", message));
+                    return Ended::Well;
+                }
+                let message = format!("Step {index} failed: {}", error.message);
+                Ended::Failed(Box::new(ToolError { message, ..error }))
+            }
+        }
+    }
+
+    fn heard(
+        &mut self,
+        place: usize,
+        step: &StepRow,
+        said: Result<(Value, Nanos), ToolError>,
+    ) -> Ended {
+        self.calls += 1;
+        match said {
+            Ok((said, cost)) => {
+                self.cost = self.cost.checked_add(cost).unwrap_or(self.cost);
+                self.told.insert(place, json!({"id": step.id, "status": "succeeded", "result": said, "usage": {"cost": cost.to_json_number()}}));
+                self.seen.insert(
+                    step.id.clone(),
+                    json!({"status": "succeeded", "result": said}),
+                );
+                Ended::Well
+            }
+            Err(error) => {
+                self.told.insert(
+                    place,
+                    json!({"id": step.id, "status": "failed", "error": error}),
+                );
+                let message = format!("Step {} failed: {}", step.id, error.message);
+                if step.optional {
+                    self.warnings.push(Warning::new("step_failed", message));
+                    return Ended::Well;
+                }
+                Ended::Failed(Box::new(ToolError { message, ..error }))
+            }
+        }
+    }
+
+    /// The results of the steps by their names.
+    fn results(&self) -> Map<String, Value> {
+        let result = |seen: &Value| seen.get("result").or_else(|| seen.get("items")).cloned();
+        let results = self
+            .seen
+            .iter()
+            .map(|(id, seen)| (id.clone(), result(seen).unwrap_or_default()));
+        results.collect()
+    }
+
+    fn envelope(&self, call: &Call) -> Envelope {
+        let mut envelope = Envelope {
+            id: call.id.clone(),
+            tool: call.tool.clone(),
+            provider: super::PROVIDER.to_owned(),
+            warnings: self.warnings.clone(),
+            steps: Some(self.told.values().cloned().collect()),
+            ..Envelope::default()
+        };
+        (envelope.usage.cost, envelope.usage.byok) = (self.cost, self.byok);
+        envelope.usage.units = None;
+        let balances = self
+            .done
+            .iter()
+            .filter_map(|done| done.envelope.usage.balance_remaining);
+        envelope.usage.balance_remaining = balances.min();
+        envelope
+    }
+
+    /// The chain waits for what one of its steps waits for.
+    fn stopped(&self, call: &Call, step: Envelope) -> Envelope {
+        Envelope {
+            status: step.status,
+            error: step.error,
+            confirmation: step.confirmation,
+            ..self.envelope(call)
+        }
+    }
+}
+
+/// What is told of an execution: all of its envelope, under the step's name.
+fn tell(index: &str, envelope: &Envelope) -> Value {
+    let mut told = envelope.to_value();
+    if let Some(told) = told.as_object_mut() {
+        let execution = told
+            .insert("id".to_owned(), index.into())
+            .unwrap_or_default();
+        told.insert("execution".to_owned(), execution);
+    }
+    told
+}
+
+/// What templates see of an execution.
+fn view(envelope: &Envelope) -> Value {
+    json!({
+        "status": envelope.status.as_str(),
+        "result": envelope.result,
+        "data": envelope.data,
+        "error": envelope.error,
+    })
+}
+
+/// A chain that failed: what was done is taken back, and that it is being taken back is kept first.
+async fn fail<R: Runner>(
+    runner: &R,
+    call: &Call,
+    digest: &str,
+    progress: Progress,
+    error: ToolError,
+) -> Envelope {
+    let deeds = progress
+        .done
+        .iter()
+        .filter(|done| done.changes && done.envelope.status != Status::Failed);
+    let deeds: Vec<KeptDeed> = deeds
+        .map(|done| KeptDeed {
+            index: done.index.clone(),
+            envelope: Envelope {
+                data: None,
+                result: None,
+                ..done.envelope.clone()
+            },
+        })
+        .collect();
+    if !deeds.is_empty() {
+        let kept = Kept::Undoing {
+            digest: digest.to_owned(),
+            done: deeds,
+            error: Box::new(error.clone()),
+        };
+        if let Err(failure) = runner.keep(&call.id, &kept, false).await {
+            runner.report(&format!(
+                "that chain {} is being undone was not kept: {failure}",
+                call.id
+            ));
+        }
+    }
+    take_back(runner, call, digest, progress, error).await
+}
+
+async fn take_back<R: Runner>(
+    runner: &R,
+    call: &Call,
+    digest: &str,
+    mut progress: Progress,
+    error: ToolError,
+) -> Envelope {
+    let undone = compensate(runner, call, &progress.done).await;
+    for envelope in &undone.envelopes {
+        progress.cost = progress
+            .cost
+            .checked_add(envelope.usage.cost)
+            .unwrap_or(progress.cost);
+    }
+    let mut error = error;
+    if let Some(told) = undone.told() {
+        error.details = Some(json!({"compensation": told, "cause": error.details}));
+    }
+    let envelope = Envelope {
+        status: undone.status(),
+        error: Some(error),
+        ..progress.envelope(call)
+    };
+    over(runner, call, digest, envelope).await
+}
+
+/// Keeps how a chain ended. One whose steps can be tried again without harm is not over: the same name goes on with it.
+async fn over<R: Runner>(runner: &R, call: &Call, digest: &str, envelope: Envelope) -> Envelope {
+    if envelope.status == Status::Failed || call.dry_run {
+        return envelope;
+    }
+    let kept = Kept::Over {
+        digest: digest.to_owned(),
+        envelope: Box::new(envelope.clone()),
+    };
+    if let Err(failure) = runner.keep(&call.id, &kept, false).await {
+        runner.report(&format!(
+            "how chain {} ended was not kept: {failure}",
+            call.id
+        ));
+    }
+    envelope
+}

@@ -1,0 +1,212 @@
+//! Tasks: kept for a day, seen by the key that began them, and as they ended once they ended.
+
+use patchbay::credits::ledger::{MAX_TASK_BYTES, MAX_TASK_PAGE, MAX_TASKS, TASK_MS};
+use patchbay::credits::ops::{LedgerError, TaskGet, TaskKept, TaskList, TaskPut};
+
+use crate::store::{Account, MINUTE, NOON};
+
+fn task(id: &str, state: &str, at: i64) -> TaskPut {
+    TaskPut {
+        id: id.to_owned(),
+        key_hash: "k".to_owned(),
+        context: "c".to_owned(),
+        state: state.to_owned(),
+        is_over: state == "completed",
+        at,
+        is_new: false,
+        text: format!("{id} {state} {at}"),
+    }
+}
+
+fn new(id: &str, at: i64) -> TaskPut {
+    TaskPut {
+        is_new: true,
+        ..task(id, "working", at)
+    }
+}
+
+fn get(account: &Account, id: &str) -> Option<String> {
+    account.ok(&TaskGet {
+        id: id.to_owned(),
+        key_hash: "k".to_owned(),
+    })
+}
+
+fn list(account: &Account, wanted: TaskList) -> (Vec<String>, i64, Option<(i64, String)>) {
+    let page = account.ok(&TaskList {
+        key_hash: "k".to_owned(),
+        ..wanted
+    });
+    let ids = page
+        .texts
+        .iter()
+        .map(|text| text.split(' ').next().unwrap().to_owned());
+    (ids.collect(), page.total, page.last)
+}
+
+#[test]
+fn a_task_begins_once_and_stays_as_it_ended() {
+    let account = Account::empty();
+    assert!(account.ok(&new("t", NOON)).is_put);
+    let again = account.ok(&TaskPut {
+        text: "another".into(),
+        ..new("t", NOON + 1)
+    });
+    assert_eq!(
+        again,
+        TaskKept {
+            is_put: false,
+            text: format!("t working {NOON}")
+        }
+    );
+
+    assert!(account.ok(&task("t", "completed", NOON + 2)).is_put);
+    let late = account.ok(&task("t", "canceled", NOON + 3));
+    assert_eq!(
+        late,
+        TaskKept {
+            is_put: false,
+            text: format!("t completed {}", NOON + 2)
+        }
+    );
+    assert_eq!(
+        get(&account, "t"),
+        Some(format!("t completed {}", NOON + 2))
+    );
+}
+
+#[test]
+fn another_key_of_the_account_finds_nothing_and_changes_nothing() {
+    let account = Account::empty();
+    account.ok(&new("t", NOON));
+    let of_another = |put: TaskPut| TaskPut {
+        key_hash: "other".into(),
+        ..put
+    };
+    assert_eq!(
+        account.ok(&TaskGet {
+            id: "t".into(),
+            key_hash: "other".into()
+        }),
+        None
+    );
+    assert_eq!(
+        account.call(&of_another(task("t", "completed", NOON))),
+        Err(LedgerError::IdReused)
+    );
+    assert_eq!(
+        account.call(&of_another(new("t", NOON))),
+        Err(LedgerError::IdReused)
+    );
+    assert_eq!(
+        account
+            .ok(&TaskList {
+                key_hash: "other".into(),
+                limit: 10,
+                ..TaskList::default()
+            })
+            .total,
+        0
+    );
+    assert_eq!(get(&account, "t"), Some(format!("t working {NOON}")));
+}
+
+#[test]
+fn pages_lead_through_all_tasks_of_a_kind_the_latest_first() {
+    let account = Account::empty();
+    for (n, state) in [
+        "working",
+        "completed",
+        "working",
+        "input-required",
+        "working",
+    ]
+    .iter()
+    .enumerate()
+    {
+        let n = i64::try_from(n).unwrap();
+        let context = if n == 4 { "d" } else { "c" };
+        // Two at the same time are told apart by their ids.
+        account.ok(&TaskPut {
+            context: context.into(),
+            ..task(&format!("t{n}"), state, NOON + n / 2)
+        });
+    }
+    let mut seen = Vec::new();
+    let mut behind = None;
+    loop {
+        let (ids, total, last) = list(
+            &account,
+            TaskList {
+                behind,
+                limit: 2,
+                ..TaskList::default()
+            },
+        );
+        assert_eq!(total, 5);
+        seen.extend(ids);
+        behind = last;
+        if behind.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen, ["t4", "t3", "t2", "t1", "t0"]);
+    let working = TaskList {
+        state: Some("working".into()),
+        context: Some("c".into()),
+        limit: 10,
+        ..TaskList::default()
+    };
+    assert_eq!(
+        list(&account, working),
+        (vec!["t2".into(), "t0".into()], 2, None)
+    );
+    let late = TaskList {
+        after: Some(NOON),
+        limit: 10,
+        ..TaskList::default()
+    };
+    assert_eq!(list(&account, late).0, ["t4", "t3", "t2"]);
+}
+
+#[test]
+fn old_tasks_go_when_a_new_one_begins() {
+    let account = Account::empty();
+    account.ok(&new("old", NOON));
+    account.later(TASK_MS);
+    account.ok(&new("t", NOON + TASK_MS));
+    assert!(get(&account, "old").is_some(), "kept for a day");
+    account.later(MINUTE);
+    account.ok(&new("u", NOON + TASK_MS + MINUTE));
+    assert_eq!(get(&account, "old"), None);
+    assert!(get(&account, "t").is_some());
+}
+
+#[test]
+fn size_number_and_pages_are_limited() {
+    let account = Account::empty();
+    let long = |bytes: usize| TaskPut {
+        text: "x".repeat(bytes),
+        ..new("long", NOON)
+    };
+    assert!(matches!(
+        account.call(&long(MAX_TASK_BYTES + 1)),
+        Err(LedgerError::Invalid(_))
+    ));
+    assert!(account.ok(&long(MAX_TASK_BYTES)).is_put);
+    for n in 0..MAX_TASKS {
+        account.ok(&new(&format!("t{n:05}"), NOON + 1 + n));
+    }
+    assert_eq!(get(&account, "long"), None, "the oldest gives way");
+    let (ids, total, _) = list(
+        &account,
+        TaskList {
+            limit: 1_000_000,
+            ..TaskList::default()
+        },
+    );
+    assert_eq!(
+        (ids.len(), total),
+        (usize::try_from(MAX_TASK_PAGE).unwrap(), MAX_TASKS)
+    );
+}
