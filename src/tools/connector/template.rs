@@ -17,6 +17,9 @@ const MAX_DEPTH: u32 = 24;
 /// The most bytes of a text out of HTML.
 const MAX_PLAIN: usize = 64 * 1024;
 
+/// The key's whole text, or the part of it that has this name.
+pub type KeyText<'a> = &'a dyn Fn(&str) -> Option<String>;
+
 /// What a template sees.
 #[derive(Clone, Copy)]
 pub struct Scope<'a> {
@@ -25,7 +28,7 @@ pub struct Scope<'a> {
     /// What pointers begin at.
     pub here: &'a Value,
     /// The key, where the template may have it: its whole text, or one of its parts.
-    pub key: Option<&'a dyn Fn(&str) -> Option<String>>,
+    pub key: Option<KeyText<'a>>,
     /// What `$rest` stands for.
     pub rest: Option<&'a Map<String, Value>>,
 }

@@ -1,0 +1,214 @@
+//! What a key sees: by the deployment's secrets, the account's keys and its policy.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::tools::catalog::ToolProvider;
+
+fn catalog() -> Rc<ToolCatalog> {
+    let operations = json!([
+        {"name": "search", "effect": "read", "capability": "web_search"},
+        {"name": "send", "effect": "write"},
+    ]);
+    let provider = |slug: &str, more: Value| {
+        let mut row = json!({
+            "slug": slug, "name": slug.to_uppercase(), "base_url": "https://x.example", "secret": format!("{}_KEY", slug.to_uppercase()),
+            "auth": {"kind": "bearer"}, "operation": operations,
+        });
+        for (name, value) in more.as_object().unwrap() {
+            row[name] = value.clone();
+        }
+        Rc::new(serde_json::from_value::<ToolProvider>(row).unwrap())
+    };
+    let providers = vec![
+        provider("plain", json!({})),
+        provider("keyless", json!({"keyless": {"operations": ["search"]}})),
+        provider("own", json!({"pooling": "forbidden"})),
+        provider("open", json!({"auth": {"kind": "none"}, "secret": null})),
+        provider(
+            "regional",
+            json!({"base_url": "https://${REGION}.x.example"}),
+        ),
+    ];
+    Rc::new(ToolCatalog::new("1", providers, Vec::new()))
+}
+
+/// The ids that can be called, and by whose key where that is the account's.
+fn seen(
+    variables: &[&str],
+    keys: &[&str],
+    [accounts_bring_keys, single_tenant]: [bool; 2],
+    policy: &ToolPolicy,
+) -> (ToolView, Vec<String>) {
+    let means = Means {
+        has: &|name| variables.contains(&name),
+        owns: &|slug| keys.contains(&slug),
+        accounts_bring_keys,
+        single_tenant,
+    };
+    let view = ToolView::of(&catalog(), &means, policy);
+    let told = view.tools().iter().map(|(tool, offer)| match offer {
+        Offer::CustomerByok => format!("{} own", tool.id),
+        _ => tool.id.clone(),
+    });
+    let told = told.collect();
+    (view, told)
+}
+
+const OPEN: [&str; 3] = ["keyless/search", "open/search", "open/send"];
+
+#[test]
+fn only_what_can_be_called_is_listed_in_a_fixed_order() {
+    let all = ToolPolicy::default();
+    let secrets = ["PLAIN_KEY", "OWN_KEY"];
+    assert_eq!(seen(&[], &[], [true, false], &all).1, OPEN);
+    let (view, told) = seen(&secrets, &[], [true, false], &all);
+    assert_eq!(
+        told,
+        [
+            "keyless/search",
+            "open/search",
+            "open/send",
+            "plain/search",
+            "plain/send"
+        ]
+    );
+    assert_eq!(
+        view.get("own/send").unwrap_err(),
+        Refused::ByokRequired("OWN".into())
+    );
+    assert_eq!(view.get("plain__send").unwrap().1, Offer::Native);
+    let with_own = seen(&secrets, &["own", "keyless", "plain"], [true, false], &all).1;
+    assert_eq!(
+        with_own,
+        [
+            "keyless/search own",
+            "keyless/send own",
+            "open/search",
+            "open/send",
+            "own/search own",
+            "own/send own",
+            "plain/search own",
+            "plain/send own",
+        ]
+    );
+    assert!(
+        seen(&secrets, &[], [true, true], &all)
+            .1
+            .contains(&"own/send".to_owned()),
+        "one tenant, one key"
+    );
+    // A key alone does not say where a regional provider is.
+    assert!(
+        !seen(&["REGIONAL_KEY"], &["regional"], [true, true], &all)
+            .1
+            .iter()
+            .any(|id| id.starts_with("regional"))
+    );
+    assert!(
+        seen(&["REGIONAL_KEY", "REGION"], &[], [true, true], &all)
+            .1
+            .contains(&"regional/send".to_owned())
+    );
+}
+
+#[test]
+fn why_something_cannot_be_called_is_told() {
+    let all = ToolPolicy::default();
+    let (view, _) = seen(&[], &[], [false, false], &all);
+    assert_eq!(view.get("plain/send").unwrap_err(), Refused::Unavailable);
+    assert_eq!(view.get("own/send").unwrap_err(), Refused::Unavailable);
+    let (view, _) = seen(&["OWN_KEY"], &[], [true, false], &all);
+    assert_eq!(
+        view.get("plain/send").unwrap_err(),
+        Refused::ByokRequired("PLAIN".into())
+    );
+    // Names that are near, of what can be called.
+    let Refused::Unknown(near) = view.get("open/sarch").unwrap_err() else {
+        panic!("a name of nothing is known");
+    };
+    assert!(near.contains(&"open/search".to_owned()), "{near:?}");
+    assert!(!near.contains(&"plain/search".to_owned()), "{near:?}");
+    assert_eq!(view.get("").unwrap_err(), Refused::Unknown(Vec::new()));
+    let told = view.get("zzzzqqqqxx").unwrap_err().to_string();
+    assert!(told.contains("GET /api/v1/tools"), "{told}");
+    assert_eq!(view.of_capability("web_search").count(), 2);
+}
+
+#[test]
+fn a_policy_takes_away_and_never_adds() {
+    let list = |names: &[&str]| {
+        names
+            .iter()
+            .map(|name| (*name).to_owned())
+            .collect::<Vec<_>>()
+    };
+    for (policy, wanted) in [
+        (
+            ToolPolicy {
+                killed: true,
+                ..ToolPolicy::default()
+            },
+            vec![],
+        ),
+        (
+            ToolPolicy {
+                read_only: true,
+                ..ToolPolicy::default()
+            },
+            vec!["keyless/search", "open/search"],
+        ),
+        (
+            ToolPolicy {
+                denied_tools: list(&["*/send"]),
+                ..ToolPolicy::default()
+            },
+            vec!["keyless/search", "open/search"],
+        ),
+        (
+            ToolPolicy {
+                denied_providers: list(&["open"]),
+                ..ToolPolicy::default()
+            },
+            vec!["keyless/search"],
+        ),
+        (
+            ToolPolicy {
+                allowed_tools: Some(list(&["open/*", "plain/*"])),
+                ..ToolPolicy::default()
+            },
+            vec!["open/search", "open/send"],
+        ),
+        (
+            ToolPolicy {
+                allowed_providers: Some(list(&["keyless"])),
+                ..ToolPolicy::default()
+            },
+            vec!["keyless/search"],
+        ),
+        (
+            ToolPolicy {
+                allowed_providers: Some(Vec::new()),
+                ..ToolPolicy::default()
+            },
+            vec![],
+        ),
+    ] {
+        let (view, told) = seen(&[], &[], [true, false], &policy);
+        assert_eq!(told, wanted, "{policy:?}");
+        assert!(view.get("plain/send").is_err());
+        if !told.contains(&"open/send".to_owned()) {
+            assert_eq!(view.get("open/send").unwrap_err(), Refused::Denied);
+        }
+    }
+}
+
+#[test]
+fn what_an_account_brings_stands_beside_the_rest_and_never_in_its_place() {
+    let brought = json!({"slug": "open", "operation": [{"name": "search", "title": "mine"}, {"name": "mine"}]});
+    let brought: ToolProvider = serde_json::from_value(brought).unwrap();
+    let both = catalog().with([Rc::new(brought)]);
+    assert_eq!(both.get("open/search").unwrap().operation.title, "");
+    assert!(both.get("open__mine").is_some());
+    assert_eq!(both.tools().len(), catalog().tools().len() + 1);
+}
