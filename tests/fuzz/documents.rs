@@ -15,8 +15,7 @@ use patchbay::{
     server_tools::html,
     transforms::{
         heal::{self, Expect, Outcome},
-        pdf,
-        schema,
+        pdf, schema,
     },
 };
 use serde::de::IgnoredAny;

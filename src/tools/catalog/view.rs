@@ -207,7 +207,6 @@ impl ToolView {
     }
 }
 
-<<<<<<< HEAD
 /// A chain can be called where all its steps can that must not fail.
 fn offer_chains(catalog: &ToolCatalog, offers: &mut [(Offer, bool)]) {
     let is_there = |offers: &[(Offer, bool)], name: &str| {
@@ -240,8 +239,7 @@ fn offer_chains(catalog: &ToolCatalog, offers: &mut [(Offer, bool)]) {
         }
     }
 }
-=======
+
 #[cfg(test)]
 #[path = "view_tests.rs"]
 mod tests;
->>>>>>> c2112f8 (What a key sees of the tools, shown)
