@@ -1,9 +1,10 @@
-//! Reading JSON from bytes: checked once for UTF-8, then read as text; and moving over text that was read before.
+//! Reading JSON from bytes: checked once for UTF-8, then read as text; moving over text that was read before; setting fields.
 //!
 //! `serde_json` compiles the reading of every type once for bytes and once for text. One of the two is enough, and text is the one
 //! whose strings are not checked again one by one.
 
 use serde::{Deserialize, de::Error as _};
+use serde_json::Value;
 
 /// Reads one JSON value.
 ///
@@ -52,6 +53,13 @@ fn ends_or_escapes(word: u64) -> bool {
     let quotes = word ^ u64::from_ne_bytes([b'"'; 8]);
     let backslashes = word ^ u64::from_ne_bytes([b'\\'; 8]);
     zeroes(quotes) | zeroes(backslashes) != 0
+}
+
+/// Sets a field of an object; anything else has none.
+pub fn set(object: &mut Value, field: &str, value: impl Into<Value>) {
+    if let Some(fields) = object.as_object_mut() {
+        fields.insert(field.to_owned(), value.into());
+    }
 }
 
 #[cfg(test)]

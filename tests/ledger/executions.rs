@@ -356,7 +356,8 @@ fn a_confirmation_is_used_once_for_what_was_shown() {
         other => panic!("{other:?}"),
     }
     let token = Some("offer-e1");
-    let cases: [(&str, fn(&mut ToolBegin)); 4] = [
+    type Change = fn(&mut ToolBegin);
+    let cases: [(&str, Change); 4] = [
         ("other_arguments", |it| it.fingerprint = "g".to_owned()),
         ("price", |it| it.hold.amount = nanos(PRICE + 1)),
         ("unknown", |it| it.confirmation = Some("made up".to_owned())),

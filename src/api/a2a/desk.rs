@@ -224,7 +224,7 @@ impl<W: World> Desk<W> {
         if task
             .history
             .iter()
-            .any(|sent| sent["messageId"] == asked.id.as_str())
+            .any(|sent| sent.get("messageId").and_then(Value::as_str) == Some(asked.id.as_str()))
         {
             return Ok((task, None));
         }

@@ -69,6 +69,9 @@ enum Server<W> {
     Fixtures(Rc<Fixtures>),
 }
 
+/// Looks a header up by its lower-case name.
+type Lookup = Rc<dyn Fn(&str) -> Option<String>>;
+
 /// A request, and what was sent around it.
 #[derive(Clone)]
 struct Ask {
@@ -76,7 +79,7 @@ struct Ask {
     request: message::Request,
     /// What a client of the legacy era said when it began.
     session: Option<Session>,
-    header: Rc<dyn Fn(&str) -> Option<String>>,
+    header: Lookup,
     /// Which tools the client wants to see.
     selection: Selection,
     /// How many on a page.
@@ -109,7 +112,7 @@ enum Reply {
 
 /// What came with the messages of a request.
 struct Around {
-    header: Rc<dyn Fn(&str) -> Option<String>>,
+    header: Lookup,
     accepts: Accepts,
     selection: Selection,
     page_size: Option<usize>,

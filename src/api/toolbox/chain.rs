@@ -10,6 +10,7 @@ use super::{
 use crate::{
     credits::{accounts::Accounts, money::Nanos, ops::TaskPut},
     error::{Error, Result},
+    json::set,
     tools::{
         catalog::{Effect, Tool},
         composites::{self, Composite, Deed, Kept, PROVIDER, Runner},
@@ -81,7 +82,7 @@ impl<W: World> Runner for Toolbox<W> {
     async fn chat(&self, mut body: Value) -> Result<(String, Nanos), ToolError> {
         if body.get("model").is_none() {
             let model = self.world().var(MODEL);
-            body["model"] = model.as_deref().unwrap_or(USUAL_MODEL).into();
+            set(&mut body, "model", model.as_deref().unwrap_or(USUAL_MODEL));
         }
         let said = inner_chat::ask(self.world(), &self.key, &body).await;
         let said = said.map_err(|error| {

@@ -6,6 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{Fault, Kind, Version, fault::shown};
+use crate::json::set;
 
 /// The longest id that a client may choose.
 const MAX_ID: usize = 255;
@@ -90,7 +91,7 @@ pub fn read(params: &Value, version: Version) -> Result<Asked, Fault> {
     }
     let mut message = json!({"messageId": id, "role": "ROLE_USER", "parts": parts});
     if let Some(metadata) = sent.get("metadata").filter(|metadata| metadata.is_object()) {
-        message["metadata"] = metadata.clone();
+        set(&mut message, "metadata", metadata.clone());
     }
     Ok(Asked {
         wish: wish(&parts, task.is_some())?,

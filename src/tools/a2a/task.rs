@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::Version;
 use crate::{
+    json::set,
     time::rfc3339,
     tools::envelope::{Envelope, Status},
 };
@@ -180,13 +181,13 @@ impl Task {
         });
         if artifacts {
             let all = self.artifacts.iter().map(|each| artifact(each, version));
-            told["artifacts"] = all.collect();
+            set(&mut told, "artifacts", all.collect::<Value>());
         }
         if history != Some(0) {
-            told["history"] = messages.into();
+            set(&mut told, "history", messages);
         }
         if version == Version::V03 {
-            told["kind"] = "task".into();
+            set(&mut told, "kind", "task");
         }
         told
     }
@@ -199,8 +200,12 @@ impl Task {
             Version::V1 => json!({"statusUpdate": update}),
             Version::V03 => {
                 let mut update = update;
-                update["kind"] = "status-update".into();
-                update["final"] = (self.state.is_over() || self.state.is_waiting()).into();
+                set(&mut update, "kind", "status-update");
+                set(
+                    &mut update,
+                    "final",
+                    self.state.is_over() || self.state.is_waiting(),
+                );
                 update
             }
         }
@@ -216,7 +221,7 @@ impl Task {
             match version {
                 Version::V1 => json!({"artifactUpdate": update}),
                 Version::V03 => {
-                    update["kind"] = "artifact-update".into();
+                    set(&mut update, "kind", "artifact-update");
                     update
                 }
             }
@@ -232,7 +237,7 @@ impl Task {
                 "role": "ROLE_AGENT",
                 "parts": self.said,
             });
-            status["message"] = self.message(&message, version);
+            set(&mut status, "message", self.message(&message, version));
         }
         status
     }
@@ -240,17 +245,17 @@ impl Task {
     /// A message of this task, from the words of 1.0.
     fn message(&self, kept: &Value, version: Version) -> Value {
         let mut message = kept.clone();
-        message["contextId"] = self.context.as_str().into();
-        message["taskId"] = self.id.as_str().into();
+        set(&mut message, "contextId", self.context.as_str());
+        set(&mut message, "taskId", self.id.as_str());
         if version == Version::V03 {
-            let role = if kept["role"] == "ROLE_AGENT" {
+            let role = if kept.get("role").is_some_and(|role| *role == "ROLE_AGENT") {
                 "agent"
             } else {
                 "user"
             };
-            message["role"] = role.into();
-            message["kind"] = "message".into();
-            message["parts"] = parts(&kept["parts"], version);
+            set(&mut message, "role", role);
+            set(&mut message, "kind", "message");
+            set(&mut message, "parts", parts(kept.get("parts"), version));
         }
         message
     }
@@ -333,16 +338,19 @@ fn artifacts(envelope: &Envelope) -> Vec<Value> {
 
 fn artifact(kept: &Value, version: Version) -> Value {
     let mut artifact = kept.clone();
-    artifact["parts"] = parts(&kept["parts"], version);
+    set(&mut artifact, "parts", parts(kept.get("parts"), version));
     artifact
 }
 
 /// Parts from the words of 1.0.
-fn parts(kept: &Value, version: Version) -> Value {
+fn parts(kept: Option<&Value>, version: Version) -> Value {
     if version == Version::V1 {
-        return kept.clone();
+        return kept.cloned().unwrap_or_default();
     }
-    let all = kept.as_array().map(Vec::as_slice).unwrap_or_default();
+    let all = kept
+        .and_then(Value::as_array)
+        .map(Vec::as_slice)
+        .unwrap_or_default();
     let told = |part: &Value| match (part.get("text"), part.get("data"), part.get("raw")) {
         (Some(text), _, _) => json!({"kind": "text", "text": text}),
         (_, Some(data), _) => json!({"kind": "data", "data": data}),

@@ -7,10 +7,7 @@ use super::row::{Composite, StepRow};
 /// The steps in waves: those of a wave run at the same time. A step comes behind all that it needs; one that changes something is alone in its
 /// wave, behind everything that stands before it and before everything that stands behind it, so what cannot be undone comes as late as its
 /// author put it.
-pub fn waves<'a>(
-    chain: &'a Composite,
-    changes: impl Fn(&StepRow) -> bool,
-) -> Vec<Vec<&'a StepRow>> {
+pub fn waves(chain: &Composite, changes: impl Fn(&StepRow) -> bool) -> Vec<Vec<&StepRow>> {
     let mut waves: Vec<Vec<&StepRow>> = Vec::new();
     let mut places: HashMap<&str, usize> = HashMap::new();
     let mut floor = 0;

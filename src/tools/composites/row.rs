@@ -109,7 +109,7 @@ impl Composite {
                 return Err(format!("steps.{id}: there are two of this name"));
             }
         }
-        let output = self.output.iter().flat_map(|output| named(output));
+        let output = self.output.iter().flat_map(named);
         let lost = output.into_iter().find(|name| !known.contains(name));
         lost.map_or(Ok(()), |name| {
             Err(format!("output: there is no step {name:?}"))

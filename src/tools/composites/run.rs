@@ -17,6 +17,7 @@ use super::{
 use crate::{
     credits::money::Nanos,
     error::Result,
+    json::set,
     tools::{
         catalog::Effect,
         connector::{
@@ -326,7 +327,7 @@ async fn one<R: Runner>(
     }
     let calls = items.iter().enumerate().map(|(n, item)| {
         let mut here = root.clone();
-        here["item"] = item.clone();
+        set(&mut here, "item", item.clone());
         let index = format!("{}.{n}", step.id);
         (index.clone(), call(index, input(&here)))
     });

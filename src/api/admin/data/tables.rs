@@ -179,6 +179,7 @@ pub(super) const OF_NOBODY: &[&str] = &[
     "statistics_progress",
     "tool_belief_progress",
     "tool_texts",
+    "tool_versions",
     // Names events and purchases, not whose they were.
     "stripe_events",
 ];
