@@ -8,6 +8,7 @@
     reason = "a command line talks to its user"
 )]
 
+mod chains;
 mod check;
 mod describe;
 #[cfg(test)]

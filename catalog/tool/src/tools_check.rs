@@ -6,10 +6,10 @@ use patchbay::tools::catalog::{
     AuthKind, BodyKind, Capability, Effect, Json, Method, Operation, RetryKind, ToolProvider,
     index::{MAX_WIRE_NAME, WIRE},
 };
-use patchbay::tools::composites::{Composite, PROVIDER};
 use patchbay::tools::connector::template::mentions;
 use serde_json::{Map, Value};
 
+use crate::chains;
 use crate::rows::{Fault, Place};
 use crate::tools::Tools;
 
@@ -97,7 +97,7 @@ pub fn check(tools: &Tools, faults: &mut Vec<Fault>) {
         });
         schema(&row.value.input, report);
     }
-    steps(tools, &capabilities, faults);
+    chains::check(tools, &capabilities, faults);
     let mut slugs = BTreeSet::new();
     for (row, places) in &tools.providers {
         let one = &row.value;
@@ -126,31 +126,6 @@ pub fn check(tools: &Tools, faults: &mut Vec<Fault>) {
                 operation,
             }
             .check(&capabilities, report);
-        }
-    }
-}
-
-/// The tools that chains name are there.
-fn steps(tools: &Tools, capabilities: &BTreeMap<&str, &Capability>, faults: &mut Vec<Fault>) {
-    let ids = tools.providers.iter().flat_map(|(row, _)| {
-        let (slug, operations) = (&row.value.slug, &row.value.operation);
-        operations
-            .iter()
-            .map(move |one| format!("{slug}/{}", one.name))
-    });
-    let ids: BTreeSet<String> = ids.collect();
-    for (row, places) in &tools.providers {
-        for (operation, place) in row.value.operation.iter().zip(places) {
-            let chain = operation.composite.as_ref().map(Json::value);
-            let Some(Ok(chain)) = chain.map(Composite::read) else {
-                continue;
-            };
-            let of = format!("{}: ", operation.name);
-            let report = &mut Report { place, of, faults };
-            for name in chain.steps.iter().filter_map(|step| step.tool.as_deref()) {
-                let is_known = ids.contains(name) || capabilities.contains_key(name);
-                report.unless(is_known, || format!("composite: there is no tool {name}"));
-            }
         }
     }
 }
@@ -434,32 +409,12 @@ impl Checked<'_> {
         rules(&one.errors, report);
         self.effects(report);
         self.price(report);
-        if let Some(chain) = &one.composite {
-            return self.chain(chain, report);
+        if one.composite.is_some() {
+            return;
         }
         self.capability(capabilities, report);
         self.request(report);
         self.response(report);
-    }
-
-    /// A chain has no request of its own, and its steps are tools of providers.
-    fn chain(&self, row: &Json, report: &mut Report<'_>) {
-        match Composite::read(row.value()) {
-            Err(why) => report.unless(false, || format!("composite: {why}")),
-            Ok(chain) => {
-                let mut tools = chain.steps.iter().filter_map(|step| step.tool.as_deref());
-                let is_one = |name: &str| {
-                    name.split_once('/')
-                        .is_some_and(|(slug, _)| slug == PROVIDER)
-                };
-                report.unless(!tools.any(is_one), || {
-                    "composite: a step is a chain".to_owned()
-                });
-            }
-        }
-        report.unless(self.operation.request.path.is_empty(), || {
-            "a chain has no request of its own".to_owned()
-        });
     }
 
     fn has(&self, name: &str) -> bool {

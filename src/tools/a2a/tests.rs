@@ -1,3 +1,5 @@
+//! The protocol without any transport: what is read, what is told, in both versions.
+
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};

@@ -1,3 +1,5 @@
+//! Chains in a world of the test's making, which carries each name out once.
+
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
 use futures::executor::block_on;
