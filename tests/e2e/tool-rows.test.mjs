@@ -16,7 +16,7 @@ const rows = () => {
 };
 
 /** Whether an exchange needs no key. */
-const isOpen = (vendor, exchange) => vendor.key === undefined || vendor.keyless === true || vendor.keyless?.includes(exchange.operation);
+const isOpen = (vendor, exchange) => vendor.key === undefined || vendor.keyless === true || (vendor.keyless?.includes(exchange.operation) ?? false);
 
 async function started(secrets, run) {
   const vendors = await startVendors();

@@ -40,7 +40,7 @@ describe("the catalog", () => {
     assert.equal(search.price_per_call, 0.008);
     for (const field of ["operations", "health_status", "super_category", "sub_category", "protocols", "status", "cost", "rating"]) assert.ok(field in search, field);
     const ids = async (query) => (await get(`tools?${query}`)).data.map((tool) => tool.id);
-    assert.ok((await ids("category=weather")).every((id) => /open_meteo|met_norway/.test(id)));
+    assert.ok((await ids("category=weather")).every((id) => /open_meteo|met_norway|composite/.test(id)));
     assert.ok((await ids("capability=web_search")).includes("tavily/search"));
     assert.ok((await ids("effect=write")).includes("resend/send_email"));
     assert.equal((await ids("q=send+an+email"))[0], "resend/send_email");

@@ -248,6 +248,7 @@ fn the_tables_of_the_version_before_are_brought_up_to_date_whenever_they_die() {
             "DROP TABLE confirmations",
             "DROP TABLE tool_guards",
             "DROP TABLE notes",
+            "DROP TABLE tasks",
             "DELETE FROM schema_version WHERE version > 1",
         ] {
             store.exec(statement, &[]).unwrap();

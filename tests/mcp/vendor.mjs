@@ -19,6 +19,7 @@ description = "Finds things on the shelves by words."
 effect = "read"
 retry = "safe"
 price = { call = 8_000_000 }
+price_source = "of these tests"
 intents = ["find a lamp", "look for books about tea", "search the shelves for a kettle"]
 input = '''{"type": "object", "additionalProperties": false, "required": ["query"], "properties": {"query": {"type": "string", "minLength": 1, "description": "What to look for"}}}'''
 [operation.request]
@@ -35,6 +36,7 @@ description = "Finds things in the cellar, which takes a while."
 effect = "read"
 retry = "safe"
 price = { call = 0 }
+price_source = "of these tests"
 intents = ["find a lamp in the cellar", "look for wine", "search the cellar"]
 input = '''{"type": "object", "additionalProperties": false, "properties": {}}'''
 [operation.request]
@@ -48,6 +50,7 @@ description = "Speaks a text."
 effect = "read"
 retry = "safe"
 price = { call = 0 }
+price_source = "of these tests"
 intents = ["say hello", "speak this text", "read this aloud"]
 input = '''{"type": "object", "additionalProperties": false, "required": ["text"], "properties": {"text": {"type": "string", "description": "What to say"}}}'''
 [operation.request]
@@ -63,6 +66,7 @@ description = "Takes a thing off the shelves for ever."
 effect = "destructive"
 retry = "none"
 price = { call = 1_000_000 }
+price_source = "of these tests"
 intents = ["throw the lamp away", "get rid of the kettle", "remove this thing"]
 input = '''{"type": "object", "additionalProperties": false, "required": ["thing"], "properties": {"thing": {"type": "string", "description": "Which thing"}}}'''
 [operation.request]

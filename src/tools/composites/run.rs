@@ -22,7 +22,7 @@ use crate::{
         catalog::Effect,
         connector::{
             condition::holds,
-            template::{Scope, at, fill},
+            template::{Piece, Scope, at, fill, pieces, plain},
         },
         envelope::{Envelope, Status, ToolError, Warning},
         execute::{Call, Step},
@@ -65,7 +65,7 @@ pub trait Runner {
 
 /// The state of a chain.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "phase", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Kept {
     /// Steps are carried out.
     Running {
@@ -235,7 +235,7 @@ async fn steps<R: Runner>(runner: &R, chain: &Composite, call: Call, digest: &st
     }
     let root = json!({"input": call.input, "steps": progress.seen});
     let result = match &chain.output {
-        Some(output) => fill(output, Scope::of(&root)),
+        Some(output) => made(output, Scope::of(&root)),
         None => Some(Value::Object(progress.results())),
     };
     let envelope = Envelope {
@@ -280,7 +280,7 @@ async fn one<R: Runner>(
         return ran;
     }
     if let Some(template) = &step.chat {
-        let body = fill(template, Scope::of(root)).unwrap_or_default();
+        let body = spoken(template, root);
         ran.said = Some(runner.chat(body).await.map(|(text, cost)| {
             let json = serde_json::from_str::<Value>(fenced(&text)).ok();
             (json!({"text": text, "json": json.filter(|json| json.is_object() || json.is_array())}), cost)
@@ -294,7 +294,7 @@ async fn one<R: Runner>(
             here,
             ..Scope::of(root)
         };
-        fill(&step.input, scope).unwrap_or_else(|| json!({}))
+        made(&step.input, scope).unwrap_or_else(|| json!({}))
     };
     let call = |index: String, input: Value| Call {
         id: runner
@@ -344,6 +344,51 @@ async fn one<R: Runner>(
         }
     }
     ran
+}
+
+/// What a template makes. Other than in rows of providers, a sentence stays where a part of it is missing.
+fn made(template: &Value, scope: Scope<'_>) -> Option<Value> {
+    match template {
+        Value::String(text) if is_sentence(text) => Some(sentence(text, scope).into()),
+        Value::Array(items) => {
+            let items = items.iter().filter_map(|item| made(item, scope));
+            Some(items.collect())
+        }
+        Value::Object(fields) if !fields.keys().any(|name| name.starts_with('$')) => {
+            let fields = fields.iter();
+            let fields =
+                fields.filter_map(|(name, value)| Some((name.clone(), made(value, scope)?)));
+            Some(Value::Object(fields.collect()))
+        }
+        other => fill(other, scope),
+    }
+}
+
+/// More than one placeholder alone, which stands for a value of any kind.
+fn is_sentence(text: &str) -> bool {
+    pieces(text).nth(1).is_some()
+}
+
+fn sentence(text: &str, scope: Scope<'_>) -> String {
+    let said = pieces(text).map(|piece| match piece {
+        Piece::Literal(text) => text.to_owned(),
+        Piece::Here(pointer) => at(scope.here, pointer).map(plain).unwrap_or_default(),
+        Piece::Root(pointer) => at(scope.root, pointer).map(plain).unwrap_or_default(),
+        Piece::This => plain(scope.here),
+        Piece::Key(_) => String::new(),
+    });
+    said.collect()
+}
+
+/// A conversation: what is said in it is text, whatever was found.
+fn spoken(template: &Value, root: &Value) -> Value {
+    let mut body = made(template, Scope::of(root)).unwrap_or_default();
+    let messages = body.get_mut("messages").and_then(Value::as_array_mut);
+    for message in messages.into_iter().flatten() {
+        let text = message.get("content").map(plain).unwrap_or_default();
+        set(message, "content", text);
+    }
+    body
 }
 
 /// The items of a list, and how many are too many.

@@ -226,9 +226,9 @@ fn a_step_reads_what_the_steps_before_it_found() {
     let world = plain();
     let chain = json!({
         "steps": [
-            {"id": "search", "tool": "read/list", "input": {"query": "{/input/topic} news"}},
+            {"id": "search", "tool": "read/list", "input": {"query": "{/input/topic} news {/input/country}"}},
             {"id": "pages", "tool": "read/page", "each": {"of": "/steps/search/result/items", "max": 2}, "input": {"n": "{/item/n}", "of": "{$/input/topic}"}},
-            {"id": "sum", "chat": {"messages": [{"role": "user", "content": "page {/steps/pages/items/1/result/echo/n}"}]}},
+            {"id": "sum", "chat": {"messages": [{"role": "user", "content": "{/steps/pages/items/1/result/echo/n}"}]}},
         ],
         "output": {"first": "{/steps/pages/items/0/result/echo}", "said": "{/steps/sum/result/json/asked}"},
     });
@@ -236,7 +236,7 @@ fn a_step_reads_what_the_steps_before_it_found() {
     assert_eq!(answer.status, Status::Succeeded, "{answer:?}");
     assert_eq!(
         answer.result,
-        Some(json!({"first": {"n": 1, "of": "edge"}, "said": "page 2"}))
+        Some(json!({"first": {"n": 1, "of": "edge"}, "said": "2"}))
     );
     assert_eq!(answer.usage.cost, nanos(35), "three executions and a model");
     assert_eq!(answer.warnings[0].code, "items_left_out");
@@ -526,4 +526,36 @@ fn a_model_that_fails_fails_the_chain_unless_its_step_is_optional() {
         plain().run(&chain(true), json!({})).status,
         Status::Succeeded
     );
+}
+
+#[test]
+fn the_state_of_a_chain_reads_back_as_it_was_kept() {
+    let envelope = Envelope {
+        usage: Usage {
+            cost: nanos(1_500_000),
+            balance_remaining: Some(nanos(7)),
+            ..Usage::default()
+        },
+        steps: Some(vec![json!({"id": "a", "usage": {"cost": 0.0015}})]),
+        ..good(json!({"n": 1.5}))
+    };
+    for kept in [
+        Kept::Running { digest: "d".into() },
+        Kept::Undoing {
+            digest: "d".into(),
+            done: vec![super::run::KeptDeed {
+                index: "a.0".into(),
+                envelope: made("a", "clean"),
+            }],
+            error: Box::new(ToolError::new("refused", "refused", "no")),
+        },
+        Kept::Over {
+            digest: "d".into(),
+            envelope: Box::new(envelope),
+        },
+    ] {
+        let text = serde_json::to_string(&kept).unwrap();
+        assert_eq!(serde_json::from_str::<Kept>(&text).unwrap(), kept);
+        assert_eq!(kept.bounded(), kept);
+    }
 }

@@ -6,7 +6,10 @@ use super::{
     condition::holds,
     template::{self, Scope},
 };
-use crate::tools::catalog::{Json, Tool, UndoClass};
+use crate::tools::{
+    catalog::{Json, Tool, UndoClass},
+    schema::validate,
+};
 
 /// A call that takes an effect back.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,9 +31,16 @@ pub fn undo(tool: &Tool, input: &Value, data: &Value, before: Option<&Value>) ->
     if !row.when.as_ref().is_none_or(|when| holds(when, &seen)) {
         return None;
     }
+    let input = filled(&row.input, &seen)?;
+    // Where something is missing that it needs, the wrong thing would be undone.
+    let mut siblings = tool.provider.operation.iter();
+    let undoes = siblings.find(|one| one.name == row.operation);
+    if undoes.is_some_and(|one| validate(one.input.value(), &input).is_err()) {
+        return None;
+    }
     Some(UndoCall {
         operation: row.operation.clone(),
-        input: filled(&row.input, &seen)?,
+        input,
         class: row.class,
         note: row.note.clone(),
     })
