@@ -13,7 +13,11 @@ const MODEL = { model: "test/openai" };
 describe("in a browser", { skip: !program && "there is no chromium on this machine" }, () => {
   let browser, front, app, issuer, gateway, plain;
   before(async () => {
-    [browser, front, app, issuer] = await Promise.all([startBrowser(), startTls(), startApp(), startIssuer({ host: "localhost" })]);
+    // One by one: what was started is known, and ended, where the next does not start.
+    browser = await startBrowser();
+    front = await startTls();
+    app = await startApp();
+    issuer = await startIssuer({ host: "localhost" });
     issuer.asks = true;
     const vars = peopleVars({
       PUBLIC_URL: front.url,
@@ -23,7 +27,8 @@ describe("in a browser", { skip: !program && "there is no chromium on this machi
       OIDC_CLIENT_ID: issuer.clientId,
       OIDC_CLIENT_SECRET: issuer.clientSecret,
     });
-    [gateway, plain] = await Promise.all([startGateway({ vars }), startGateway({ vars: peopleVars() })]);
+    gateway = await startGateway({ vars });
+    plain = await startGateway({ vars: peopleVars() });
     front.to = gateway.port;
     issuer.serve({ base: front.url });
   });
