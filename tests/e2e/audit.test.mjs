@@ -150,6 +150,7 @@ test("each change is in the audit log, with who made it", async () => {
   const rows = testCatalog();
   rows.models.push(model("test/more"));
   rows.endpoints.push(endpoint({ model: "test/more", provider: "one-openai", dialect: "openai" }));
+  await change("PUT /api/v1/tools/guards", [], { confirm: "writes", rules: [] });
   await change("POST /api/v1/external-users", [], { user: "u" });
   await change("PATCH /api/v1/external-users/{user}", ["u"], { is_active: false });
   await change("DELETE /api/v1/external-users/{user}", ["u"]);
