@@ -4,19 +4,20 @@ import { after, before, test } from "node:test";
 import { document, operations } from "../openapi/checker.mjs";
 import { startReceiver } from "../receiver/receiver.mjs";
 import { call } from "./client.mjs";
-import { startGateway } from "./gateway.mjs";
 import { peopleVars } from "./people.mjs";
+import { startToolGateway } from "./tools.mjs";
 
 const MASTER = Buffer.from("0123456789abcdef0123456789abcdef").toString("base64");
 
-let gateway, receiver;
+let tooled, gateway, receiver;
 before(async () => {
   receiver = await startReceiver();
   const destinations = { DESTINATION_TRUSTED_HOSTS: receiver.host, DESTINATION_RESOLVER: `${receiver.url}/dns-query` };
-  gateway = await startGateway({ vars: peopleVars({ BYOK_MASTER_KEY: MASTER, ...destinations }) });
+  tooled = await startToolGateway({ vars: peopleVars({ BYOK_MASTER_KEY: MASTER, ...destinations }) });
+  ({ gateway } = tooled);
 });
 after(async () => {
-  await gateway?.stop();
+  await tooled?.stop();
   await receiver?.close();
 });
 
@@ -119,6 +120,21 @@ const FAMILIES = {
     },
     nobody: [UUID, "gen-1-nobody"],
     bodies: { PATCH: { name: "mine" } },
+  },
+  "/api/v1/external-users/": {
+    there: async (other) => [(await made(other.manager, "external-users", { user: "theirs" })).user],
+    nobody: ["nobodys"],
+    bodies: { PATCH: { is_active: false } },
+  },
+  "/api/v1/tools/executions/": {
+    there: async (other) => {
+      const input = { latitude: 52.52, longitude: 13.41 };
+      const { status, body } = await ask(other.key, "POST", "tools/execute", { tool: "open_meteo/current", input });
+      assert.equal(status, 200, JSON.stringify(body));
+      return [body.id];
+    },
+    nobody: ["exec-1-nobody"],
+    bodies: { POST: { outcome: "success" } },
   },
   // Each account has budgets of these names.
   "/api/v1/budgets/": { there: async () => ["daily"], isOwn: true, nobody: ["daily"], bodies: { PUT: { limit_usd: 5 } }, skips: ({ method }) => method === "PUT" },
