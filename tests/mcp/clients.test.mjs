@@ -141,7 +141,7 @@ for (const { name, connect } of CLIENTS) {
   test(`${name}: the same idempotency key is one deed`, async () => {
     const { client, call } = await connect();
     const before = gateway.vendor.calls.length;
-    const params = { name: "demo__search", arguments: { query: "tea" }, _meta: { "io.patchbay/idempotencyKey": `${name} once` } };
+    const params = { name: "demo__search", arguments: { query: "tea" }, _meta: { "io.patchbay/idempotencyKey": `${name} once`.replaceAll(" ", "-") } };
     const first = await call(params);
     const second = await call(params);
     assert.deepEqual([first.structuredContent.id, second.structuredContent.replayed], [second.structuredContent.id, true]);
@@ -157,7 +157,7 @@ for (const { name, connect } of CLIENTS) {
     assert.ok(progress.length >= 2 && progress.every((step, i) => i === 0 || step > progress[i - 1]), String(progress));
     const before = gateway.vendor.calls.length;
     const controller = new AbortController();
-    const once = { "io.patchbay/idempotencyKey": `${name} given up` };
+    const once = { "io.patchbay/idempotencyKey": `${name} given up`.replaceAll(" ", "-") };
     const given = call({ name: "demo__slow_search", arguments: {}, _meta: once }, { signal: controller.signal, onprogress: () => {} });
     given.catch(() => {});
     while (gateway.vendor.calls.length === before) await sleep(20);
