@@ -55,7 +55,8 @@ enum Proof {
 /// A way to a token.
 pub struct Grant {
     provider: String,
-    url: String,
+    /// Where the token is asked for.
+    pub url: String,
     proof: Proof,
     memory_key: [u8; 32],
 }

@@ -50,7 +50,7 @@ pub use executions::ask_about_job;
 pub use people::tidy;
 pub use response_cache::{AnswerStore, Answers};
 
-use std::rc::Rc;
+use std::{cell::RefCell, collections::HashMap, rc::Rc};
 
 use caller::{any_key, principal};
 use futures::FutureExt;
@@ -106,6 +106,8 @@ pub struct Memory {
     pub catalog: CatalogCache,
     /// The catalog of tools.
     pub tools: ToolCache,
+    /// Hosts that resolved to public addresses alone, and when.
+    pub public_hosts: RefCell<HashMap<String, u64>>,
     /// Presets.
     pub presets: PresetCache,
     /// Patterns of content filters, compiled.

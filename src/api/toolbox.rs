@@ -3,6 +3,7 @@
 //! Out of scope: one execution (`tools::execute`), how protocols ask for it.
 
 mod chain;
+mod guard;
 mod port;
 
 use std::{cell::RefCell, collections::HashMap, rc::Rc};

@@ -13,6 +13,7 @@ pub mod connector;
 pub mod envelope;
 pub mod execute;
 pub mod export;
+pub mod imports;
 pub mod intent;
 pub mod listing;
 pub mod mcp;

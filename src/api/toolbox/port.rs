@@ -2,10 +2,10 @@
 
 use std::rc::Rc;
 
-use futures::future::LocalBoxFuture;
+use futures::{FutureExt, future::LocalBoxFuture};
 use serde_json::value::RawValue;
 
-use super::Origin;
+use super::{Origin, guard};
 use crate::{
     access::token::{TokenPort, Tokens},
     api::{World, beliefs},
@@ -153,7 +153,20 @@ impl<W: World> ToolPort for Port<W> {
     }
 
     fn send(&self, request: Outgoing) -> LocalBoxFuture<'static, Result<Answer, SendError>> {
-        self.0.world.exchange(request)
+        if !request.is_guarded {
+            return self.0.world.exchange(request);
+        }
+        let world = self.0.world.clone();
+        async move {
+            let admitted = guard::admits(&world, &request.url).await;
+            admitted.map_err(SendError::NotSent)?;
+            world.exchange(request).await
+        }
+        .boxed_local()
+    }
+
+    async fn admits(&self, url: &str) -> Result<(), String> {
+        guard::admits(&self.0.world, url).await
     }
 
     async fn ledger<C: ops::Call>(&self, account: &str, call: &C) -> Result<C::Reply> {

@@ -114,12 +114,14 @@ impl ToolCatalog {
         }
     }
 
-    /// The same catalog and more: what an account brought.
+    /// The same catalog and more: what an account brought, which `stamp` names. What is here already is not replaced.
     #[must_use]
-    pub fn with(&self, more: impl IntoIterator<Item = Rc<ToolProvider>>) -> Self {
-        let providers = self.providers.iter().map(Rc::clone).chain(more).collect();
+    pub fn with(&self, stamp: &str, more: &[Rc<ToolProvider>]) -> Self {
+        let is_new = |one: &&Rc<ToolProvider>| self.provider(&one.slug).is_none();
+        let more = more.iter().filter(is_new);
+        let providers = self.providers.iter().chain(more).map(Rc::clone).collect();
         let capabilities = self.capabilities.values().map(Rc::clone).collect();
-        Self::new(self.version.clone(), providers, capabilities)
+        Self::new(format!("{}+{stamp}", self.version), providers, capabilities)
     }
 
     /// The version that was published.

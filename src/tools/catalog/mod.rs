@@ -19,7 +19,8 @@ pub use operation::{
     Partial, Price, PriceCase, Request, Response, Retry, RetryKind, Undo, UndoClass, Xml,
 };
 pub use provider::{
-    Auth, AuthKind, BaseUrl, Class, Condition, ErrorRule, Keyless, Pooling, ToolProvider,
+    Auth, AuthKind, BaseUrl, Class, Condition, ErrorRule, Keyless, Pooling, Remote, Source,
+    ToolProvider,
 };
 pub use publish::ToolSnapshot;
 pub use view::{Means, Offer, Refused, ToolPolicy, ToolView};

@@ -372,6 +372,8 @@ row! {
         undo: Option<Undo>,
         /// The chain that it is (`tools::composites`); it has no request of its own then.
         composite: Option<Json>,
+        /// Its name at the MCP server that it is a tool of, as that server writes it.
+        remote: Option<String>,
         /// What is read first.
         before: Option<Before>,
         /// What is charged.

@@ -181,6 +181,35 @@ row! {
     }
 }
 
+words! {
+    /// Where a provider's rows come from.
+    Source {
+        /// The catalog that is published.
+        Shipped "shipped",
+        /// An OpenAPI document that somebody imported.
+        Openapi "openapi",
+        /// An MCP server that somebody imported.
+        Mcp "mcp",
+    }
+}
+
+impl Source {
+    /// Whether somebody else wrote the rows' texts and addresses: neither is trusted.
+    pub fn is_imported(self) -> bool {
+        self != Self::Shipped
+    }
+}
+
+row! {
+    /// An MCP server whose tools the operations are.
+    Remote {
+        /// The address of its endpoint.
+        url: String,
+        /// The revision of the protocol that it spoke when it was imported.
+        protocol: Option<String>,
+    }
+}
+
 row! {
     /// A provider with its operations.
     ToolProvider {
@@ -192,6 +221,12 @@ row! {
         website: Option<String>,
         /// Where its API is described.
         docs: Option<String>,
+        /// Where its rows come from.
+        source: Source,
+        /// The account that imported it; the operator where absent.
+        owner: Option<String>,
+        /// The MCP server that it is; operations have no request then.
+        remote: Option<Remote>,
         /// What it is for.
         category: String,
         /// Everything before the operation's path.

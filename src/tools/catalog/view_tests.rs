@@ -207,8 +207,9 @@ fn a_policy_takes_away_and_never_adds() {
 fn what_an_account_brings_stands_beside_the_rest_and_never_in_its_place() {
     let brought = json!({"slug": "open", "operation": [{"name": "search", "title": "mine"}, {"name": "mine"}]});
     let brought: ToolProvider = serde_json::from_value(brought).unwrap();
-    let both = catalog().with([Rc::new(brought)]);
+    let both = catalog().with("mine", &[Rc::new(brought)]);
     assert_eq!(both.get("open/search").unwrap().operation.title, "");
     assert!(both.get("open__mine").is_some());
     assert_eq!(both.tools().len(), catalog().tools().len() + 1);
+    assert_ne!(both.version(), catalog().version());
 }

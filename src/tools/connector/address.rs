@@ -148,7 +148,11 @@ pub(super) fn redirected(
     url: String,
     var: &dyn Fn(&str) -> Option<String>,
 ) -> String {
-    let Some((_, rest)) = url.split_once("://") else {
+    // What was imported is called where it says, and nowhere else.
+    let Some((_, rest)) = url
+        .split_once("://")
+        .filter(|_| !provider.source.is_imported())
+    else {
         return url;
     };
     let (host, path) = rest

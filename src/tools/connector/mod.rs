@@ -62,6 +62,8 @@ pub struct Outgoing {
     pub max_bytes: usize,
     /// How long the answer may take, its body included.
     pub timeout_ms: u64,
+    /// Whether the address is somebody else's choice: then it is sent to the public web alone, whatever its name resolves to.
+    pub is_guarded: bool,
 }
 
 /// A provider's answer.

@@ -125,6 +125,7 @@ pub(super) fn bare(tool: &Tool, method: Method, url: String, cx: &Context<'_>) -
         url,
         max_bytes: usize::try_from(max_bytes).unwrap_or(usize::MAX),
         timeout_ms: operation.timeout_ms(provider),
+        is_guarded: provider.source.is_imported(),
         ..Outgoing::default()
     };
     let agent = concat!("patchbay/", env!("CARGO_PKG_VERSION"));

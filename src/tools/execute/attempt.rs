@@ -94,6 +94,12 @@ async fn sent<P: ToolPort>(
     let Some(grant) = grant else {
         return exchanged(port, way, ask, upstream_key, None, deadline_ms).await;
     };
+    if way.tool.provider.source.is_imported()
+        && let Err(why) = port.admits(&grant.url).await
+    {
+        let why = format!("Nothing was sent: where its tokens are issued: {why}");
+        return Did::Outcome(failed(Class::Unavailable, &why, Acted::No));
+    }
     with_token(port, way, ask, upstream_key, &grant, deadline_ms).await
 }
 

@@ -117,8 +117,16 @@ pub trait ToolPort: Clone + 'static {
     /// Where there is no randomness.
     fn random(&self) -> Result<[u8; 32]>;
 
-    /// Asks a provider, with any method; follows no redirect.
+    /// Asks a provider, with any method; follows no redirect. What [is guarded](Outgoing::is_guarded) goes to the public web alone.
     fn send(&self, request: Outgoing) -> LocalBoxFuture<'static, Result<Answer, SendError>>;
+
+    /// Whether an address that somebody else chose may be sent to.
+    ///
+    /// # Errors
+    /// Why not: a sentence.
+    fn admits(&self, _url: &str) -> impl Future<Output = Result<(), String>> {
+        std::future::ready(Ok(()))
+    }
 
     /// Calls the account's object. An error means that it could not be asked, or that it failed.
     fn ledger<C: ops::Call>(

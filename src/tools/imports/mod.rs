@@ -1,0 +1,49 @@
+//! Tools that somebody brings: an OpenAPI document, or an MCP server, as a provider with operations like those of the catalog.
+//!
+//! What is read here was written by strangers. Names are made portable ([`name`]), texts lose what cannot be seen and are bounded
+//! ([`text`]), schemas keep what every client understands ([`shape`]); what cannot be carried over is left out and told. Nothing of
+//! a document reaches a template, a variable or a secret of the deployment. Pure: fetching, keeping and listing are another's
+//! (`api::sources`).
+
+pub mod mcp;
+pub mod name;
+pub mod text;
+
+use serde::{Deserialize, Serialize};
+
+use super::catalog::ToolProvider;
+
+/// The most bytes of a document, and of the tools that an MCP server lists.
+pub const MAX_BYTES: usize = 4 * 1024 * 1024;
+/// The most operations of one source.
+pub const MAX_OPERATIONS: usize = 200;
+
+/// Something that was not carried over as it stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// What: an operation by its method and path, or a tool by its name; empty for the whole.
+    pub what: String,
+    /// Why, and what became of it.
+    pub why: String,
+}
+
+impl Told {
+    /// This of that.
+    pub fn new(what: impl Into<String>, why: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            why: why.into(),
+        }
+    }
+}
+
+/// What a document or server came to.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Imported {
+    /// The provider with its operations.
+    pub provider: ToolProvider,
+    /// What was left out.
+    pub left_out: Vec<Told>,
+    /// What was carried over with less than it said.
+    pub weakened: Vec<Told>,
+}
