@@ -75,20 +75,25 @@ async fn exchange(request: Outgoing, faults: &Faults) -> Result<Answer, SendErro
     while let (Some(name), Some(value)) = (words.next(), words.next()) {
         headers.push((name, value));
     }
+    let mut answered = Answer {
+        status,
+        headers,
+        body: Vec::new(),
+    };
+    let watch = request.watch.filter(|_| answered.is_stream());
     let mut pieces = UpstreamBody::in_pieces(&answer, abort).map_err(|_| broken())?;
-    let mut body = Vec::new();
     while let Some(piece) = pieces.next().await {
-        body.extend_from_slice(&piece.map_err(|_| broken())?);
-        if body.len() > request.max_bytes {
+        let piece = piece.map_err(|_| broken())?;
+        answered.body.extend_from_slice(&piece);
+        if watch.as_ref().is_some_and(|watch| watch.sees(&piece)) {
+            break;
+        }
+        if answered.body.len() > request.max_bytes {
             return Err(SendError::TooLarge(status));
         }
     }
     if faults.has(LOST) {
         return Err(SendError::Unknown("injected".to_owned()));
     }
-    Ok(Answer {
-        status,
-        headers,
-        body,
-    })
+    Ok(answered)
 }

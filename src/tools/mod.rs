@@ -17,6 +17,7 @@ pub mod imports;
 pub mod intent;
 pub mod listing;
 pub mod mcp;
+pub mod mcp_client;
 pub mod price;
 pub mod schema;
 pub mod told;

@@ -13,6 +13,7 @@ mod answers;
 mod jobs;
 mod money;
 mod names;
+mod remote;
 mod rows;
 #[path = "../ledger/store.rs"]
 #[expect(dead_code, reason = "the tests of the ledger use the rest of it")]

@@ -102,7 +102,23 @@ fn crawl() -> Value {
     })
 }
 
-/// Tools of five providers, as a key sees them that has these own keys.
+/// The tools of an MCP server that spoke this revision.
+fn remote(slug: &str, protocol: &str) -> Value {
+    let tool = |name: &str, effect: &str, retry: &str| {
+        json!({
+            "name": name, "title": name, "description": "Does it there.", "effect": effect, "retry": {"kind": retry}, "remote": format!("{name}-there"),
+            "price": {"call": 1_000_000}, "input": text_schema(&["what", "how"], &["what"]), "request": {"rename": {"what": "the what"}},
+        })
+    };
+    json!({
+        "slug": slug, "name": slug.to_uppercase(), "category": "imported", "source": "mcp", "base_url": format!("https://{slug}.test/mcp"),
+        "remote": {"url": format!("https://{slug}.test/mcp"), "protocol": protocol},
+        "secret": "SHOP_KEY", "auth": {"kind": "bearer"}, "timeout_ms": 10_000,
+        "operation": [tool("look", "read", "safe"), tool("put", "write", "none"), tool("wreck", "destructive", "none")],
+    })
+}
+
+/// Tools of seven providers, as a key sees them that has these own keys.
 pub fn view(own: &[&str]) -> ToolView {
     let rows = [
         mail(),
@@ -110,6 +126,8 @@ pub fn view(own: &[&str]) -> ToolView {
         search("first", 5_000_000, "allowed"),
         search("second", 8_000_000, "allowed"),
         search("third", 1_000_000, "forbidden"),
+        remote("shop", "2026-07-28"),
+        remote("oldshop", "2025-06-18"),
     ];
     let read = |row: Value| -> Rc<ToolProvider> {
         serde_json::from_str(&row.to_string()).unwrap_or_else(|error| panic!("{error}: {row}"))

@@ -98,6 +98,7 @@ impl World {
             ("FIRST_KEY", "operator-first-key"),
             ("SECOND_KEY", "operator-second-key"),
             ("THIRD_KEY", "operator-third-key"),
+            ("SHOP_KEY", "operator-shop-key"),
         ];
         Self(Rc::new(Inner {
             account: Account::with(balance),
@@ -223,6 +224,12 @@ impl World {
         let request = &sent[at];
         let headers = request.headers.iter().cloned().collect();
         (request.method.clone(), request.url.clone(), headers)
+    }
+
+    /// The body of the request in this place.
+    pub fn body(&self, at: usize) -> Value {
+        let sent = self.0.sent.borrow();
+        serde_json::from_slice(sent[at].body.as_deref().unwrap_or(b"null")).unwrap()
     }
 
     pub fn attempts(&self) -> Vec<(String, bool, Option<Class>)> {

@@ -86,6 +86,22 @@ pub(super) fn judge(tool: &Tool, answer: &Answer, body: &Value, now_ms: u64) -> 
     })
 }
 
+/// The failure that an answer of 4xx or 5xx is by its status, where no row says more.
+pub fn refusal(answer: &Answer) -> Failure {
+    let body: Value = crate::json::from_slice(&answer.body).unwrap_or_default();
+    let rule = ErrorRule::default();
+    let class = by_status(answer.status);
+    Failure {
+        class,
+        message: message(&rule, answer, &body),
+        code: None,
+        param: None,
+        status: answer.status,
+        retry_after: answer.header("retry-after").and_then(rounded_up),
+        acted: acted(class, answer.status),
+    }
+}
+
 /// A rule that knows classes by their codes alone is about the codes that it knows, or about any failure of the status.
 fn is_about(rule: &ErrorRule, body: &Value) -> bool {
     let is_by_code = rule.class.is_none() && !rule.classes.is_empty() && rule.when.looks_inside();

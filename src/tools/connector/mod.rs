@@ -34,13 +34,14 @@ mod template_tests;
 #[cfg(test)]
 pub(super) mod test_rows;
 
-use std::fmt;
+use std::{fmt, rc::Rc};
 
 pub use auth::Credentials;
+pub use failure::refusal;
 pub use idempotency::form as idempotency_key;
 pub use job::{JobState, cancel, poll, read_cancel, read_poll};
-pub use request::prepare;
-pub use response::read;
+pub use request::{prepare, remote};
+pub use response::{clear, read};
 pub use scrub::scrub;
 pub use undo::{UndoCall, before, beyond, normal, undo};
 
@@ -64,7 +65,33 @@ pub struct Outgoing {
     pub timeout_ms: u64,
     /// Whether the address is somebody else's choice: then it is sent to the public web alone, whatever its name resolves to.
     pub is_guarded: bool,
+    /// Looks at an event stream while it comes.
+    pub watch: Option<Watch>,
 }
+
+/// Is handed the pieces of an event stream as they come, and says when no more of it is wanted.
+#[derive(Clone)]
+pub struct Watch(Rc<dyn Fn(&[u8]) -> bool>);
+
+impl Watch {
+    /// Whoever answers whether it has seen enough.
+    pub fn new(sees: impl Fn(&[u8]) -> bool + 'static) -> Self {
+        Self(Rc::new(sees))
+    }
+
+    /// Shows it the next piece: whether it has seen enough.
+    pub fn sees(&self, piece: &[u8]) -> bool {
+        (self.0)(piece)
+    }
+}
+
+impl PartialEq for Watch {
+    fn eq(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Watch {}
 
 /// A provider's answer.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -82,6 +109,13 @@ impl Answer {
     pub fn header(&self, name: &str) -> Option<&str> {
         let named = self.headers.iter().find(|(own, _)| own == name);
         named.map(|(_, value)| value.as_str())
+    }
+
+    /// Whether it is a stream of events.
+    pub fn is_stream(&self) -> bool {
+        let kind = self.header("content-type").unwrap_or_default().trim();
+        let kind = kind.split(';').next().unwrap_or_default().trim_end();
+        kind.eq_ignore_ascii_case("text/event-stream")
     }
 }
 

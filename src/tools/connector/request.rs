@@ -15,7 +15,9 @@ use super::{
 };
 use crate::{
     server_tools::Address,
-    tools::catalog::{Arrays, Body, BodyKind, Json, Method, Operation, Request, RetryKind, Tool},
+    tools::catalog::{
+        Arrays, Body, BodyKind, Json, Method, Operation, Remote, Request, RetryKind, Tool,
+    },
 };
 
 /// Who calls, in every request; the variable says whom to write to.
@@ -23,7 +25,7 @@ const CONTACT: &str = "TOOLS_CONTACT";
 
 impl Outgoing {
     /// Sets a header, in the place of one of the same name.
-    pub(super) fn set_header(&mut self, name: &str, value: &str) {
+    pub(in crate::tools) fn set_header(&mut self, name: &str, value: &str) {
         let name = name.to_ascii_lowercase();
         self.headers.retain(|(own, _)| *own != name);
         self.headers.push((name, value.to_owned()));
@@ -114,6 +116,14 @@ pub fn prepare(tool: &Tool, input: &Value, cx: &Context<'_>) -> Result<Outgoing,
         outgoing.set_header(name, &value);
     }
     finish(tool, cx, outgoing)
+}
+
+/// What every request to an MCP server has: its address, and the key. The server's messages go into it.
+///
+/// # Errors
+/// Where the deployment or the key is not as the provider needs it.
+pub fn remote(tool: &Tool, remote: &Remote, cx: &Context<'_>) -> Result<Outgoing, Problem> {
+    finish(tool, cx, bare(tool, Method::Post, remote.url.clone(), cx))
 }
 
 /// A request with what all calls of a provider have but its key.

@@ -76,7 +76,7 @@ pub fn read(
 }
 
 /// Takes the secrets out of all that is told.
-pub(super) fn clear(outcome: &mut Outcome, secrets: &[String]) {
+pub fn clear(outcome: &mut Outcome, secrets: &[String]) {
     match outcome {
         Outcome::Success(success) => {
             scrub::scrub(&mut success.data, secrets);

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Attempt, SendError, ToolPort, plan::Candidate};
+use super::{Attempt, ToolPort, plan::Candidate, remote};
 use crate::{
     access::token::Grant,
     credits::ops::ExecutionState,
@@ -142,6 +142,9 @@ async fn exchanged<P: ToolPort>(
     token: Option<&str>,
     deadline_ms: u64,
 ) -> Did {
+    if let (Ask::Operation, Some(remote)) = (ask, &way.tool.provider.remote) {
+        return remote::exchanged(port, way, remote, upstream_key, token, deadline_ms).await;
+    }
     let var = |name: &str| port.var(name);
     let now_ms = port.now_ms();
     let cx = Context {
@@ -194,30 +197,15 @@ enum Lost {
 }
 
 async fn send<P: ToolPort>(port: &P, request: Outgoing) -> Result<Answer, Lost> {
-    port.send(request).await.map_err(|error| {
-        Lost::Failed(match error {
-            SendError::NotSent(why) => failed(
-                Class::Unavailable,
-                &format!("Nothing was sent: {why}"),
-                Acted::No,
-            ),
-            SendError::Unknown(why) => failed(
-                Class::Unavailable,
-                &format!("No answer came: {why}"),
-                Acted::Maybe,
-            ),
-            SendError::TimedOut => failed(Class::Timeout, "No answer came in time", Acted::Maybe),
-            SendError::TooLarge(status) if (200..300).contains(&status) => return Lost::TooLong,
-            SendError::TooLarge(_) => failed(
-                Class::Provider,
-                "The answer is too long to be read",
-                Acted::Maybe,
-            ),
+    port.send(request)
+        .await
+        .map_err(|error| match error.failure() {
+            Some(failure) => Lost::Failed(Outcome::Failure(Box::new(failure))),
+            None => Lost::TooLong,
         })
-    })
 }
 
-fn failed(class: Class, message: &str, acted: Acted) -> Outcome {
+pub(super) fn failed(class: Class, message: &str, acted: Acted) -> Outcome {
     Outcome::Failure(Box::new(Failure {
         class,
         message: message.to_owned(),

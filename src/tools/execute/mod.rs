@@ -15,6 +15,7 @@ mod margin;
 mod plan;
 mod port;
 mod refusal;
+mod remote;
 mod run;
 mod summary;
 

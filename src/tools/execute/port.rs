@@ -12,7 +12,7 @@ use crate::{
     error::Result,
     tools::{
         catalog::{Class, Effect, Tool},
-        connector::{Answer, Outgoing},
+        connector::{Acted, Answer, Failure, Outgoing},
         envelope::Status,
     },
     usage::observed::Observed,
@@ -29,6 +29,44 @@ pub enum SendError {
     TimedOut,
     /// It was answered with this status, and with more than was to be read.
     TooLarge(u16),
+}
+
+impl SendError {
+    /// What it means for what was asked; nothing where that was carried out and its answer is too long to be read.
+    pub fn failure(&self) -> Option<Failure> {
+        let (class, message, acted) = match self {
+            Self::NotSent(why) => (
+                Class::Unavailable,
+                format!("Nothing was sent: {why}"),
+                Acted::No,
+            ),
+            Self::Unknown(why) => (
+                Class::Unavailable,
+                format!("No answer came: {why}"),
+                Acted::Maybe,
+            ),
+            Self::TimedOut => (
+                Class::Timeout,
+                "No answer came in time".to_owned(),
+                Acted::Maybe,
+            ),
+            Self::TooLarge(200..300) => return None,
+            Self::TooLarge(_) => (
+                Class::Provider,
+                "The answer is too long to be read".to_owned(),
+                Acted::Maybe,
+            ),
+        };
+        Some(Failure {
+            class,
+            message,
+            code: None,
+            param: None,
+            status: 0,
+            retry_after: None,
+            acted,
+        })
+    }
 }
 
 /// What is written down about an execution, beside what the ledger knows.

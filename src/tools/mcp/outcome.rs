@@ -12,6 +12,7 @@ pub fn result(mut envelope: Value) -> Value {
     };
     let is_error = fields.contains_key("error");
     let bytes = fields.get_mut("data").and_then(taken_bytes);
+    let shown = fields.get("data").map(shown).unwrap_or_default();
     if fields.contains_key("result") {
         fields.remove("data");
     } else if let Some(data) = fields.remove("data") {
@@ -28,6 +29,7 @@ pub fn result(mut envelope: Value) -> Value {
         .and_then(Value::as_str)
         .unwrap_or_default();
     content.extend(bytes.map(|bytes| bytes.block(id)));
+    content.extend(shown);
     let mut result = Map::new();
     result.insert("content".to_owned(), Value::Array(content));
     result.insert("structuredContent".to_owned(), envelope);
@@ -62,6 +64,23 @@ pub fn failure(message: &str) -> Value {
 
 fn text(text: &str) -> Value {
     json!({"type": "text", "text": text})
+}
+
+/// Images, sounds and files that another MCP server answered: blocks already.
+fn shown(data: &Value) -> Vec<Value> {
+    let is_shown = |block: &&Value| {
+        let has = |names: &[&str]| names.iter().all(|name| block[*name].is_string());
+        match block["type"].as_str() {
+            Some("image" | "audio") => has(&["data", "mimeType"]),
+            Some("resource") => {
+                block["resource"]["uri"].is_string() && block["resource"]["blob"].is_string()
+            }
+            _ => false,
+        }
+    };
+    let blocks = data.get("content").and_then(Value::as_array);
+    let blocks = blocks.into_iter().flatten().filter(is_shown);
+    blocks.cloned().collect()
 }
 
 /// Bytes that an execution answered.
