@@ -7,6 +7,9 @@ import { productiveCode, withoutCommentsAndStrings } from "./rust.mjs";
 const PLATFORM = /\b(?:js_sys|web_sys|wasm_bindgen|wasm_bindgen_futures)\b|\bworker\s*::|\buse\s+worker\b|\bextern\s+crate\s+worker\b/;
 const mayNamePlatform = (path) => path === "src/lib.rs" || path.startsWith("src/edge/");
 
+/** Reading JSON by any other way than `src/json.rs` compiles every type that is read once more. */
+const OTHER_READING = /\bserde_json\s*::\s*from_(?:str|slice|value|reader)\b/;
+
 const MAX_LINES = 800;
 
 // Written in pieces so that this file keeps its own rule.
@@ -100,6 +103,11 @@ function checkRustFile(path, source) {
     if (named) {
       violations.push(`${path}:${lineOf(code, named.index)}: names ${named[0].trim()}, which only src/edge/ and lib.rs may`);
     }
+  }
+  if (path.startsWith("src/") && path !== "src/json.rs" && !isTestFile(path)) {
+    const code = productiveCode(source);
+    const named = OTHER_READING.exec(code);
+    if (named) violations.push(`${path}:${lineOf(code, named.index)}: JSON is read by crate::json`);
   }
   return violations;
 }

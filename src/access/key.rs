@@ -243,7 +243,7 @@ enum Entries {
 
 fn azure(text: &str) -> Result<Vec<AzureKey>, String> {
     let form = "An Azure key is a JSON list of {api_key, resource_name, resource_type} or {api_key, model_slug, endpoint_url, model_id}";
-    let entries = match serde_json::from_str(text) {
+    let entries = match crate::json::from_str(text) {
         Ok(Entries::Many(entries)) => entries,
         Ok(Entries::One(entry)) => vec![entry],
         Err(_) => return Err(form.to_owned()),

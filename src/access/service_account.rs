@@ -33,7 +33,7 @@ impl ServiceAccount {
     /// # Errors
     /// What is wrong, in words that quote nothing of it.
     pub fn read(text: &str) -> Result<Self, String> {
-        serde_json::from_str(text).map_err(|_| {
+        crate::json::from_str(text).map_err(|_| {
             "expected the JSON of a service account, with project_id, client_email and private_key".to_owned()
         })
     }

@@ -172,7 +172,7 @@ fn wish(value: Option<&Value>) -> Result<ProviderWish, ToolError> {
                 let message = "max_price is a number of dollars";
                 return Err(ToolError::input("provider.max_price", message));
             }
-            serde_json::from_str(&object.to_string())
+            crate::json::from_str(&object.to_string())
                 .map_err(|error| ToolError::input("provider", error.to_string()))
         }
     }

@@ -460,7 +460,7 @@ async fn change<W: World>(
     match change.limit_reset {
         Some(Value::Null) => record.limit_reset = None,
         Some(reset) => {
-            record.limit_reset = serde_json::from_value(reset).map_err(|_| {
+            record.limit_reset = crate::json::from_value(&reset).map_err(|_| {
                 Error::invalid(
                     "limit_reset",
                     "limit_reset is daily, weekly, monthly or null",

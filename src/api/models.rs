@@ -195,7 +195,7 @@ async fn index<W: World>(world: &W) -> Result<Vec<ListEntry>> {
         .catalog
         .text(world, index_key, world.now_ms())
         .await?;
-    serde_json::from_str(&text)
+    crate::json::from_str(&text)
         .map_err(|error| Error::internal(format!("published index: {error}")))
 }
 

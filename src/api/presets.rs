@@ -341,7 +341,7 @@ async fn forget<W: World>(world: &W, account: &str, slug: &str) -> Result<()> {
 fn version_of(preset: &Preset, row: &Row) -> Result<Value> {
     let read = || {
         let config = row.get("config").and_then(Value::as_str)?;
-        let config: Value = serde_json::from_str(config).ok()?;
+        let config: Value = crate::json::from_str(config).ok()?;
         let number = |key: &str| row.get(key).and_then(Value::as_i64);
         let at = (number("version")?, number("created_at")?);
         Some(version(preset, at, row.get("system_prompt"), &config))

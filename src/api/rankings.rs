@@ -22,7 +22,7 @@ const MAX_LIMIT: usize = 100;
 async fn published<W: World>(world: &W) -> Result<Rankings> {
     match world.rankings().await? {
         None => Ok(Rankings::default()),
-        Some(text) => serde_json::from_str(&text)
+        Some(text) => crate::json::from_str(&text)
             .map_err(|error| Error::internal(format!("the rankings in KV: {error}"))),
     }
 }

@@ -329,7 +329,7 @@ impl Audit {
         let charge = row
             .charge
             .as_deref()
-            .map(serde_json::from_str::<Option<Charge>>);
+            .map(crate::json::from_str::<Option<Charge>>);
         let charge = match charge {
             Some(Ok(Some(charge))) => charge,
             Some(Err(error)) => {

@@ -108,7 +108,7 @@ pub async fn step<S: Transactions + Accounts>(
     let revision = known.as_ref().map_or(0, |known| known.revision);
     // A walk that this version cannot read begins anew.
     let resumed = known.filter(|_| !restart).and_then(|known| {
-        let walk: Walk = serde_json::from_str(&known.state?).ok()?;
+        let walk: Walk = crate::json::from_str(&known.state?).ok()?;
         Some((walk, known.started_at))
     });
     let (mut walk, started_at) = resumed.unwrap_or((Walk::default(), now));

@@ -158,7 +158,7 @@ impl CatalogCache {
             .catalog_text(&names_key(&version))
             .await?
             .ok_or_else(cut)?;
-        let names: Names = serde_json::from_str(&text).map_err(unreadable)?;
+        let names: Names = crate::json::from_str(&text).map_err(unreadable)?;
         let names = Rc::new(names);
         *self.names.borrow_mut() = Some(Rc::clone(&names));
         Ok(names)
@@ -197,7 +197,7 @@ impl CatalogCache {
             return Ok(Rc::clone(list));
         }
         let text = store.catalog_text(&key(&version)).await?;
-        let list: Vec<T> = serde_json::from_str(&text.ok_or_else(cut)?).map_err(unreadable)?;
+        let list: Vec<T> = crate::json::from_str(&text.ok_or_else(cut)?).map_err(unreadable)?;
         let list: Rc<[T]> = list.into();
         *kept.borrow_mut() = Some(Rc::clone(&list));
         Ok(list)
@@ -225,7 +225,7 @@ impl CatalogCache {
             .catalog_text(&model_key(&version, slug))
             .await?
             .ok_or_else(cut)?;
-        let entry: ModelEntry = serde_json::from_str(&text).map_err(unreadable)?;
+        let entry: ModelEntry = crate::json::from_str(&text).map_err(unreadable)?;
         let model = Rc::new(ServedModel::from(entry.named(&name.to_lowercase())));
         let mut models = self.models.borrow_mut();
         if models.len() >= CAPACITY {

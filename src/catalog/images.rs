@@ -156,7 +156,7 @@ fn pricing(endpoint: &Endpoint) -> Vec<Value> {
 
 /// A decimal as a JSON number.
 fn number(decimal: &str) -> Option<Number> {
-    serde_json::from_str(decimal).ok()
+    crate::json::from_str(decimal).ok()
 }
 
 #[cfg(test)]

@@ -205,7 +205,7 @@ impl Snapshot {
     /// # Errors
     /// When it is not the JSON of a snapshot, or was changed after it was made.
     pub fn parse(json: &str) -> Result<Self, SnapshotError> {
-        let snapshot: Self = serde_json::from_str(json).map_err(SnapshotError::Syntax)?;
+        let snapshot: Self = crate::json::from_str(json).map_err(SnapshotError::Syntax)?;
         let hash = snapshot.hash().map_err(SnapshotError::Syntax)?;
         if hash == snapshot.version {
             Ok(snapshot)

@@ -349,7 +349,7 @@ struct Facts {
 }
 
 fn answer<C: Call>(json: &str, run: impl FnOnce(&C) -> Result<C::Reply, LedgerError>) -> String {
-    let request = serde_json::from_str(json)
+    let request = crate::json::from_str(json)
         .map_err(|error| LedgerError::Invalid(format!("{}: {error}", C::OP)));
     render(request.and_then(|request| run(&request)))
 }

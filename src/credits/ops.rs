@@ -63,7 +63,7 @@ pub trait Call: Serialize + DeserializeOwned {
     /// # Errors
     /// The ledger's own error, or [`LedgerError::Invalid`] for text that is no answer.
     fn decode(json: &str) -> Result<Self::Reply, LedgerError> {
-        match serde_json::from_str(json) {
+        match crate::json::from_str(json) {
             Ok(Envelope::Ok(reply)) => Ok(reply),
             Ok(Envelope::Error(error)) => Err(error),
             Err(error) => Err(LedgerError::Invalid(format!(

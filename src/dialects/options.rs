@@ -74,7 +74,7 @@ fn merged(body: &[u8], options: &Map<String, Value>) -> Option<Vec<u8>> {
 /// The option over what stands there.
 fn over(own: &str, option: &Value) -> Value {
     let (Ok(Value::Object(mut own)), Value::Object(option)) =
-        (serde_json::from_str::<Value>(own), option)
+        (crate::json::from_str::<Value>(own), option)
     else {
         return option.clone();
     };

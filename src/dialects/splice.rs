@@ -60,7 +60,7 @@ fn outline(text: &str) -> Option<Fields<'_>> {
         let (key, after) = rest.split_at_checked(end_of_key(rest))?;
         let inner = key.strip_prefix('"')?.strip_suffix('"')?;
         let key = if inner.contains('\\') {
-            Cow::Owned(serde_json::from_str(key).ok()?)
+            Cow::Owned(crate::json::from_str(key).ok()?)
         } else {
             Cow::Borrowed(inner)
         };

@@ -256,7 +256,7 @@ impl Sql for Storage {
     fn exec(&self, sql: &str, params: &[SqlValue]) -> std::result::Result<Vec<Row>, SqlError> {
         let rows = js::rows(&self.sql, sql, &list(params)?).map_err(thrown)?;
         let rows: Vec<Vec<Value>> =
-            serde_json::from_str(&rows).map_err(|error| SqlError(error.to_string()))?;
+            crate::json::from_str(&rows).map_err(|error| SqlError(error.to_string()))?;
         let read = |row: Vec<Value>| row.into_iter().map(value).collect();
         rows.into_iter().map(read).collect()
     }

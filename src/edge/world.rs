@@ -290,7 +290,7 @@ impl Directory for Edge {
             .text()
             .await;
         match text.map_err(|error| store_failed("KV", &error))? {
-            Some(text) => serde_json::from_str(&text)
+            Some(text) => crate::json::from_str(&text)
                 .map(Some)
                 .map_err(|error| Error::internal(format!("a key's copy in KV: {error}"))),
             None => Ok(None),

@@ -330,7 +330,7 @@ fn unescaped(literal: &str) -> Cow<'_, str> {
         .and_then(|text| text.strip_suffix('"'));
     match inner {
         Some(inner) if !inner.contains('\\') => Cow::Borrowed(inner),
-        _ => Cow::Owned(serde_json::from_str(literal).unwrap_or_default()),
+        _ => Cow::Owned(crate::json::from_str(literal).unwrap_or_default()),
     }
 }
 

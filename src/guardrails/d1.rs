@@ -31,7 +31,7 @@ pub(crate) use of_key;
 /// Where a guardrail is not of the schema: a request must not go on without it.
 pub fn policy(column: Option<&Value>) -> Result<Option<Policy>> {
     let text = column.and_then(Value::as_str).unwrap_or("[]");
-    let applied: Vec<Applied> = serde_json::from_str(text)
+    let applied: Vec<Applied> = crate::json::from_str(text)
         .map_err(|error| Error::internal(format!("a key's guardrails in D1: {error}")))?;
     Ok((!applied.is_empty()).then(|| Policy::of(applied)))
 }
@@ -447,7 +447,7 @@ fn record(row: &Row) -> Result<Record> {
                 .find(|kind| row.get("kind").and_then(Value::as_str) == Some(kind.as_str()))?,
             name: text(row, "name")?,
             description: text(row, "description"),
-            settings: serde_json::from_str(row.get("settings")?.as_str()?).ok()?,
+            settings: crate::json::from_str(row.get("settings")?.as_str()?).ok()?,
             created_at: row.get("created_at")?.as_i64()?,
             updated_at: row.get("updated_at").and_then(Value::as_i64),
         })

@@ -345,7 +345,7 @@ pub fn told(settings: &Settings, of: Fields) -> Map<String, Value> {
         }
     };
     let limit = settings.limit.map(Nanos::to_json_number);
-    let limit = limit.and_then(|number| serde_json::from_str(number.get()).ok());
+    let limit = limit.and_then(|number| crate::json::from_str(number.get()).ok());
     put("limit_usd", limit.unwrap_or_default());
     let interval = settings.reset_interval.map(Reset::as_str);
     put("reset_interval", interval.into());

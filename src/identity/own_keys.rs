@@ -207,7 +207,7 @@ pub struct Found {
 /// 503 where neither could be asked: a request must not go to capacity that the account has ruled out.
 pub async fn find(stores: &impl OwnKeyCopies, account: &str) -> Result<Found> {
     match stores.own_keys_copy(account).await {
-        Ok(Some(text)) => match serde_json::from_str(&text) {
+        Ok(Some(text)) => match crate::json::from_str(&text) {
             Ok(records) => {
                 return Ok(Found {
                     records,

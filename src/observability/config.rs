@@ -68,7 +68,7 @@ impl Config {
     /// # Errors
     /// When it is no configuration.
     pub fn from_text(text: &str) -> Result<Self> {
-        serde_json::from_str(text)
+        crate::json::from_str(text)
             .map(Self)
             .map_err(|_| Error::internal("a destination's configuration is no JSON object"))
     }

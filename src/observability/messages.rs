@@ -52,7 +52,7 @@ pub(super) fn message_of(message: &Value, otherwise: &str) -> Value {
         let arguments = function.and_then(|function| function.get("arguments"));
         let arguments = match arguments {
             Some(Value::String(text)) => {
-                serde_json::from_str(text).unwrap_or_else(|_| text.as_str().into())
+                crate::json::from_str(text).unwrap_or_else(|_| text.as_str().into())
             }
             other => other.cloned().unwrap_or_default(),
         };

@@ -215,18 +215,18 @@ impl Destination {
         let text = |name: &str| row.get(name).and_then(Value::as_str).map(str::to_owned);
         let number = |name: &str| row.get(name).and_then(Value::as_i64);
         let flag = |name: &str| number(name).map(|flag| flag != 0);
-        let json = |name: &str| serde_json::from_str(row.get(name)?.as_str()?).ok();
+        let json = |name: &str| crate::json::from_str(row.get(name)?.as_str()?).ok();
         let read = || {
             let hashes = match row.get("api_key_hashes")? {
                 Value::Null => None,
-                value => Some(serde_json::from_str(value.as_str()?).ok()?),
+                value => Some(crate::json::from_str(value.as_str()?).ok()?),
             };
             Some(Self {
                 id: text("id")?,
                 account: text("account")?,
                 kind: Kind::of(&text("type")?)?,
                 name: text("name")?,
-                shown: serde_json::from_str(&text("shown")?).ok()?,
+                shown: crate::json::from_str(&text("shown")?).ok()?,
                 sealed: text("sealed")?,
                 enabled: flag("enabled")?,
                 sampling_rate: number("sampling_rate")?,
@@ -558,7 +558,7 @@ fn record(row: &Row) -> Result<Record> {
     let generation =
         read_generation(text).map_err(|error| Error::internal(format!("a usage row: {error}")))?;
     let trace = generation.row.origin.trace.as_deref();
-    let trace = trace.and_then(|trace| serde_json::from_str(trace).ok());
+    let trace = trace.and_then(|trace| crate::json::from_str(trace).ok());
     Ok(Record {
         seq,
         generation,

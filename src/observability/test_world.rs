@@ -334,7 +334,7 @@ fn resolved(query: &str) -> Result<Received> {
 
 /// The generations in a request of OTLP JSON.
 fn generations(body: &[u8]) -> Vec<String> {
-    let body: Value = serde_json::from_slice(body).unwrap();
+    let body: Value = crate::json::from_slice(body).unwrap();
     let spans = body["resourceSpans"][0]["scopeSpans"][0]["spans"]
         .as_array()
         .cloned()

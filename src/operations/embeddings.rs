@@ -139,7 +139,7 @@ impl Vector {
     /// Its numbers.
     pub fn floats(&self) -> Option<Vec<f32>> {
         match self {
-            Self::Numbers(numbers) => serde_json::from_str(numbers.get()).ok(),
+            Self::Numbers(numbers) => crate::json::from_str(numbers.get()).ok(),
             Self::Base64(text) => {
                 let bytes = STANDARD.decode(text).ok()?;
                 let (chunks, rest) = bytes.as_chunks::<4>();

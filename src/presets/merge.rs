@@ -59,7 +59,7 @@ pub fn reference(raw: &[u8]) -> Result<Option<Reference>> {
     let text = |key: &str| {
         fields
             .get(key)
-            .and_then(|json| serde_json::from_str::<String>(json).ok())
+            .and_then(|json| crate::json::from_str::<String>(json).ok())
     };
     let model = text("model");
     let in_model = model
@@ -187,13 +187,13 @@ impl Speaker {
 
 /// Whether a conversation has instructions of its own.
 fn instructed(conversation: &str) -> bool {
-    serde_json::from_str::<Vec<Speaker>>(conversation)
+    crate::json::from_str::<Vec<Speaker>>(conversation)
         .is_ok_and(|speakers| speakers.iter().any(Speaker::instructs))
 }
 
 /// The preset's tools, each unless the request has its own of the same name, then the request's.
 fn put_tools(out: &mut Vec<u8>, sent: Raw<'_>, preset: &Value) {
-    let Ok(sent_tools) = serde_json::from_str::<Vec<&RawValue>>(sent.get()) else {
+    let Ok(sent_tools) = crate::json::from_str::<Vec<&RawValue>>(sent.get()) else {
         // Not a list: said by whoever reads the body next.
         return out.extend_from_slice(sent.get().as_bytes());
     };
@@ -231,7 +231,7 @@ fn identity(tool: &str) -> String {
         name: Option<String>,
         function: Option<Named>,
     }
-    let Ok(tool) = serde_json::from_str::<Tool>(tool) else {
+    let Ok(tool) = crate::json::from_str::<Tool>(tool) else {
         return tool.to_owned();
     };
     let name = tool
@@ -248,7 +248,7 @@ fn identity(tool: &str) -> String {
 
 /// The request's messages, behind the preset's instructions where they bring none.
 fn put_messages(out: &mut Vec<u8>, sent: Raw<'_>, prompt: Option<&str>) {
-    let messages = serde_json::from_str::<Vec<&RawValue>>(sent.get());
+    let messages = crate::json::from_str::<Vec<&RawValue>>(sent.get());
     let (Some(prompt), Ok(messages), false) = (prompt, messages, instructed(sent.get())) else {
         return out.extend_from_slice(sent.get().as_bytes());
     };

@@ -78,7 +78,7 @@ impl Preset {
                 description: text("description"),
                 disabled: text("status")? != "active",
                 version: number("version")?,
-                config: serde_json::from_str(&text("config")?).ok()?,
+                config: crate::json::from_str(&text("config")?).ok()?,
                 system_prompt: text("system_prompt"),
                 created_at: number("created_at")?,
                 updated_at: number("updated_at")?,

@@ -68,7 +68,7 @@ pub async fn find(
         return Ok(Some(preset));
     }
     let copy = store.preset_copy(&key).await.ok().flatten();
-    if let Some(preset) = copy.and_then(|text| serde_json::from_str::<Preset>(&text).ok()) {
+    if let Some(preset) = copy.and_then(|text| crate::json::from_str::<Preset>(&text).ok()) {
         let preset = Rc::new(preset);
         cache.put(key, &preset, now_ms);
         return Ok(Some(preset));

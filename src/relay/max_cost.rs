@@ -32,7 +32,7 @@ pub fn parse(raw: Option<&RawValue>) -> Result<Option<Nanos>> {
     let Some(text) = raw.map(RawValue::get).filter(|text| *text != "null") else {
         return Ok(None);
     };
-    let string = serde_json::from_str::<String>(text);
+    let string = crate::json::from_str::<String>(text);
     let dollars = Nanos::from_dollars(string.as_deref().unwrap_or(text));
     match dollars {
         Ok(amount) if amount > Nanos::ZERO => Ok(Some(amount)),

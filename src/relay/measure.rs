@@ -60,7 +60,7 @@ impl Calls {
         }
         let fits = |call: &Call| {
             let tool = tools.iter().find(|tool| tool.name == call.name)?;
-            let arguments = serde_json::from_str::<Value>(&call.arguments).ok()?;
+            let arguments = crate::json::from_str::<Value>(&call.arguments).ok()?;
             let schema = tool.parameters.as_ref();
             schema
                 .is_none_or(|schema| schema::check(schema, &arguments).is_none())

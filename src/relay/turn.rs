@@ -218,7 +218,7 @@ pub fn told_call(
     let detail = ReasoningDetail {
         kind: ReasoningKind::ServerToolCall {
             tool_name: tool_name.to_owned(),
-            arguments: serde_json::from_str(&call.arguments).ok(),
+            arguments: crate::json::from_str(&call.arguments).ok(),
             result: Some(result.clone()),
         },
         format: crate::chat::ReasoningFormat::Unknown,

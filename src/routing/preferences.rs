@@ -187,7 +187,7 @@ impl ProviderPreferences {
     }
 
     fn read(text: &str, path: &str, known: &[&str]) -> Result<Self> {
-        let object: Value = serde_json::from_str(text)
+        let object: Value = crate::json::from_str(text)
             .map_err(|error| Error::invalid(path, format!("{path} is not JSON: {error}")))?;
         let object = match object {
             Value::Null => return Ok(Self::default()),

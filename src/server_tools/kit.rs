@@ -318,7 +318,7 @@ impl Kit {
         }
         let arguments = match call.arguments.trim() {
             "" => Ok(Value::Object(serde_json::Map::new())),
-            text => serde_json::from_str::<Value>(text),
+            text => crate::json::from_str::<Value>(text),
         };
         let Ok(arguments) = arguments else {
             return failed(format!("The arguments of {} are not valid JSON", call.name));

@@ -59,7 +59,7 @@ impl<'a> Secret<'a> {
                 Err("expected an API key or the JSON of access keys")
             };
         }
-        let keys: AccessKeys = serde_json::from_str(text).map_err(|_| {
+        let keys: AccessKeys = crate::json::from_str(text).map_err(|_| {
             "expected the JSON of accessKeyId, secretAccessKey, region and, if need be, sessionToken"
         })?;
         if !is_plain(&keys.access_key_id) || !is_plain(&keys.secret_access_key) {

@@ -220,7 +220,7 @@ pub fn arguments(sent: Option<&Value>) -> std::result::Result<Value, String> {
     let read = match sent {
         None | Some(Value::Null) => return Ok(json!({})),
         Some(Value::String(text)) if text.trim().is_empty() => return Ok(json!({})),
-        Some(Value::String(text)) => serde_json::from_str(text)
+        Some(Value::String(text)) => crate::json::from_str(text)
             .map_err(|error| format!("The arguments are not valid JSON: {error}"))?,
         Some(other) => other.clone(),
     };

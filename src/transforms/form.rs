@@ -161,7 +161,7 @@ impl Form {
         if written.is_other || !ended || self.bytes > MAX_BYTES {
             return Finding::Fits;
         }
-        let wrong = match serde_json::from_str::<Value>(&written.text) {
+        let wrong = match crate::json::from_str::<Value>(&written.text) {
             Ok(value) => match self.wrong(&value) {
                 None => return Finding::Fits,
                 Some(wrong) => wrong,
@@ -170,7 +170,7 @@ impl Form {
         };
         if heals
             && let Outcome::Healed(healed) = heal::heal(&written.text, self.expect)
-            && let Ok(value) = serde_json::from_str::<Value>(&healed.json)
+            && let Ok(value) = crate::json::from_str::<Value>(&healed.json)
             && self.wrong(&value).is_none()
         {
             return Finding::Mended(healed);

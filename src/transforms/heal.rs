@@ -99,7 +99,7 @@ pub fn heal_value(text: &str) -> Outcome {
 }
 
 fn is_json(text: &str) -> bool {
-    serde_json::from_str::<IgnoredAny>(text).is_ok()
+    crate::json::from_str::<IgnoredAny>(text).is_ok()
 }
 
 /// The text of a JSON string where an object or array is meant.
@@ -107,7 +107,7 @@ fn quoted(text: &str, expect: Expect) -> Option<String> {
     if expect == Expect::Any || !text.starts_with('"') {
         return None;
     }
-    serde_json::from_str::<String>(text).ok()
+    crate::json::from_str::<String>(text).ok()
 }
 
 /// The longest value in the text.

@@ -145,5 +145,5 @@ pub fn flush_param(rows: &[OutboxRow]) -> serde_json::Result<String> {
 /// # Errors
 /// When the text is not what that statement writes.
 pub fn read_generation(json: &str) -> serde_json::Result<Generation> {
-    serde_json::from_str(json)
+    crate::json::from_str(json)
 }

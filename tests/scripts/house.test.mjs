@@ -21,6 +21,11 @@ test("words in comments and strings are not names", () => {
   accepts({ "src/api/mod.rs": '//! Routes.\n// a worker::Request elsewhere\nconst A: &str = "use worker::x"; // js_sys\nconst B: char = \'"\';\n' });
 });
 
+test("JSON is read in one place", () => {
+  refuses({ "src/api/mod.rs": "//! A.\nfn f() { serde_json::from_value(x) }\n" }, /src\/api\/mod\.rs:2: JSON is read by crate::json/);
+  accepts({ "src/json.rs": "//! J.\nfn f() { serde_json::from_str(x) }\n", "src/a_tests.rs": "//! T.\nfn f() { serde_json::from_str(x) }\n" });
+});
+
 test("a module says its purpose and stays short", () => {
   refuses({ "src/api/mod.rs": "use std::fmt;\n" }, /opens with \/\/!/);
   refuses({ "src/api/mod.rs": `//! Routes.\n${"\n".repeat(900)}` }, /lines, more than 800/);

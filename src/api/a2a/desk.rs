@@ -473,7 +473,7 @@ fn intent_fields(intent: String) -> Map<String, Value> {
 }
 
 fn read(text: &str) -> Result<Task, Fault> {
-    serde_json::from_str(text).map_err(|error| Fault::new(Kind::Internal, error.to_string()))
+    crate::json::from_str(text).map_err(|error| Fault::new(Kind::Internal, error.to_string()))
 }
 
 /// Tells an event to whoever listens; that nobody does is no failure.

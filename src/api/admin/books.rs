@@ -65,7 +65,7 @@ pub async fn walks<W: World>(world: &W, request: &Request) -> Result<Response> {
             let under_way = row.get("under_way").and_then(Value::as_i64) == Some(1);
             row.insert("under_way".into(), under_way.into());
             let result = row.get("result").and_then(Value::as_str);
-            let result = result.and_then(|text| serde_json::from_str::<Value>(text).ok());
+            let result = result.and_then(|text| crate::json::from_str::<Value>(text).ok());
             row.insert("result".into(), result.unwrap_or_default());
             Value::Object(row)
         })

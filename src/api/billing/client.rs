@@ -126,14 +126,14 @@ impl<'a, W: World> Stripe<'a, W> {
         let answer = ask(self.world, request).await.map_err(Failed::Unclear)?;
         let status = answer.status;
         if (200..300).contains(&status) {
-            return serde_json::from_slice(&answer.body)
+            return crate::json::from_slice(&answer.body)
                 .map_err(|error| Failed::Unclear(format!("an answer that is none: {error}")));
         }
         // A conflict is a call with the same key that is still under way.
         if matches!(status, 409 | 429) || !(400..500).contains(&status) {
             return Err(Failed::Unclear(format!("status {status}")));
         }
-        let error = serde_json::from_slice(&answer.body).map(|body: ErrorBody| body.error);
+        let error = crate::json::from_slice(&answer.body).map(|body: ErrorBody| body.error);
         Err(Failed::Refused(error.unwrap_or_else(|_| ApiError {
             code: Some(format!("status_{status}")),
             ..ApiError::default()

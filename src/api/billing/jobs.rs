@@ -198,7 +198,7 @@ async fn run<W: World>(world: &W, job: &Job) -> Result<()> {
 /// Buys credits with the card that the account's owner saved.
 async fn top_up<W: World>(world: &W, job: &Job) -> std::result::Result<(), Undone> {
     let never = |why: &str| Undone::Never(why.to_owned());
-    let wanted: Value = serde_json::from_str(&job.payload).map_err(|_| never("unreadable"))?;
+    let wanted: Value = crate::json::from_str(&job.payload).map_err(|_| never("unreadable"))?;
     let credits = wanted.get("amount").and_then(Value::as_i64);
     let credits = credits.and_then(|amount| crate::credits::money::Nanos::new(amount).ok());
     let credits = credits.ok_or_else(|| never("no amount"))?;

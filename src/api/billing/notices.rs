@@ -110,7 +110,7 @@ pub(super) async fn mail<W: World>(
     };
     let (key, from) = (set("EMAIL_API_KEY")?, set("EMAIL_FROM")?);
     let notice: Notice =
-        serde_json::from_str(payload).map_err(|error| Undone::Never(error.to_string()))?;
+        crate::json::from_str(payload).map_err(|error| Undone::Never(error.to_string()))?;
     let (subject, text) = words(&notice);
     let body = json!({"from": from, "to": [to], "subject": subject, "text": text});
     let request = WebRequest {
@@ -143,7 +143,7 @@ fn taken(
 
 /// What is posted. Amounts are decimal dollars, exact.
 fn body(id: &str, payload: &str) -> std::result::Result<Value, String> {
-    let notice: Notice = serde_json::from_str(payload).map_err(|error| error.to_string())?;
+    let notice: Notice = crate::json::from_str(payload).map_err(|error| error.to_string())?;
     let (_, text) = words(&notice);
     Ok(json!({
         "id": id,

@@ -81,7 +81,7 @@ pub(in crate::api) async fn receive<W: World>(world: &W, request: Request) -> Re
     let now_s = now(world) / 1_000;
     signature::verify(&header, &body, &secrets, now_s)
         .map_err(|why| Error::invalid("stripe-signature", format!("Refused: {why}")))?;
-    let event: Event = serde_json::from_slice(&body)
+    let event: Event = crate::json::from_slice(&body)
         .map_err(|error| Error::invalid("body", format!("This is no event: {error}")))?;
     let sql = "SELECT outcome FROM stripe_events WHERE id = ?1";
     if !world
@@ -163,7 +163,7 @@ async fn apply<W: World>(world: &W, stripe: &Stripe<'_, W>, event: &Event) -> Ap
 }
 
 fn read<T: DeserializeOwned>(object: &RawValue) -> std::result::Result<T, Problem> {
-    serde_json::from_str(object.get())
+    crate::json::from_str(object.get())
         .map_err(|error| Problem::Refused(format!("its object cannot be read: {error}")))
 }
 

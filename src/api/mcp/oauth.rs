@@ -146,7 +146,7 @@ async fn register(request: Request, signer: &Signer) -> Response {
             .await
             .ok()
             .filter(|body| body.len() <= MAX_BODY)?;
-        serde_json::from_slice::<Value>(&body).ok()
+        crate::json::from_slice::<Value>(&body).ok()
     };
     let invalid = |message: &str| refusal(400, "invalid_client_metadata", message);
     let Some(asked) = read.await else {
@@ -200,7 +200,7 @@ impl Client {
         let told = BASE64_URL_SAFE_NO_PAD
             .decode(signer.open(PURPOSE, id)?)
             .ok()?;
-        let told: Value = serde_json::from_slice(&told).ok()?;
+        let told: Value = crate::json::from_slice(&told).ok()?;
         let addresses = told.get("r")?.as_array()?.iter();
         Some(Self {
             name: told.get("n")?.as_str()?.to_owned(),

@@ -100,7 +100,7 @@ pub(super) async fn ask<W: World>(
         world.sleep(pause).await;
         let take = NoteTake { name: name.clone() };
         if let Some(text) = world.call(&owner.account, &take).await? {
-            return Ok(serde_json::from_str(&text).ok());
+            return Ok(crate::json::from_str(&text).ok());
         }
         pause = (pause * 2).min(LONGEST_PAUSE_MS);
         if pause == LONGEST_PAUSE_MS {

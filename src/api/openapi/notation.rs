@@ -219,7 +219,7 @@ impl<'a> Reader<'a> {
 }
 
 fn number(text: &str) -> Value {
-    serde_json::from_str(text).unwrap_or_else(|_| panic!("no number: {text}"))
+    crate::json::from_str(text).unwrap_or_else(|_| panic!("no number: {text}"))
 }
 
 /// What a word means, within a range.

@@ -148,7 +148,7 @@ async fn known<W: World>(
     let body = expected(ask(world, config.discovery_url(), None, None).await?)?;
     let discovery = Discovery::read(config, &body)?;
     let body = expected(ask(world, discovery.jwks_uri.clone(), None, None).await?)?;
-    let keys: Jwks = serde_json::from_slice(&body)
+    let keys: Jwks = crate::json::from_slice(&body)
         .map_err(|error| format!("its keys cannot be read: {error}"))?;
     let (discovery, keys) = (Rc::new(discovery), Rc::new(keys));
     memory
@@ -174,14 +174,14 @@ async fn by_oidc<W: World>(
         Some(exchange.form),
     )
     .await?;
-    let tokens: Tokens = serde_json::from_slice(&expected(sent)?)
+    let tokens: Tokens = crate::json::from_slice(&expected(sent)?)
         .map_err(|error| format!("its tokens cannot be read: {error}"))?;
     let mut claims = believed(world, config, &tokens.id_token, keys, answer.nonce).await?;
     if claims.lacks_email()
         && let Some((url, token)) = discovery.userinfo_endpoint.clone().zip(tokens.access_token)
     {
         let body = expected(ask(world, url, Some(format!("Bearer {token}")), None).await?)?;
-        if let Ok(Value::Object(more)) = serde_json::from_slice(&body) {
+        if let Ok(Value::Object(more)) = crate::json::from_slice(&body) {
             claims.add(more);
         }
     }
@@ -236,7 +236,7 @@ fn expected((status, body): (u16, Vec<u8>)) -> Result<Vec<u8>, Trouble> {
         return Ok(body);
     }
     // The words of OAuth (RFC 6749 §5.2) name no secret.
-    let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let answer: Value = crate::json::from_slice(&body).unwrap_or_default();
     let word = answer
         .get("error")
         .and_then(Value::as_str)

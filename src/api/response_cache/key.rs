@@ -57,7 +57,7 @@ impl Key {
         }
         for (name, value) in fields {
             put(&mut digest, name.as_bytes());
-            let Node(value) = serde_json::from_str(value.get()).ok()?;
+            let Node(value) = crate::json::from_str(value.get()).ok()?;
             digest.update(value);
         }
         Some(Self(digest.finalize().into()))

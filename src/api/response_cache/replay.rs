@@ -78,7 +78,7 @@ impl Entry {
     /// Reads the text of the store.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (facts, body) = text.split_once('\n')?;
-        let entry: Self = serde_json::from_str(facts).ok()?;
+        let entry: Self = crate::json::from_str(facts).ok()?;
         Some(Self {
             body: body.to_owned(),
             ..entry
@@ -180,7 +180,7 @@ fn ending(form: Form, json: &str) -> Option<Ending> {
     };
     let word = |fields: &Fields<'_>, key: &str| {
         let json = fields.get(key)?;
-        serde_json::from_str::<String>(json).ok()
+        crate::json::from_str::<String>(json).ok()
     };
     let told = |native: String, reason: FinishReason| Ending {
         finish_reason: Some(reason.as_str().to_owned()),
@@ -189,7 +189,7 @@ fn ending(form: Form, json: &str) -> Option<Ending> {
     match form {
         Form::Embeddings => None,
         Form::Talk(Surface::ChatCompletions | Surface::Completions) => {
-            let choices: Vec<Ending> = serde_json::from_str(fields.get("choices")?).ok()?;
+            let choices: Vec<Ending> = crate::json::from_str(fields.get("choices")?).ok()?;
             let first = choices.into_iter().next();
             first.filter(|choice| choice.finish_reason.is_some())
         }
@@ -210,7 +210,7 @@ fn ending(form: Form, json: &str) -> Option<Ending> {
             struct Item {
                 r#type: Option<String>,
             }
-            let items: Vec<Item> = serde_json::from_str(answer.get("output")?).ok()?;
+            let items: Vec<Item> = crate::json::from_str(answer.get("output")?).ok()?;
             let is_call = |item: &Item| {
                 let kind = item.r#type.as_deref();
                 matches!(kind, Some("function_call" | "custom_tool_call"))
@@ -240,7 +240,7 @@ fn again(out: &mut Vec<u8>, json: &str, id: &str, created: u64) {
                 again(object.key(name), value.get(), id, created);
             }
             "usage" if value.get() != "null" => {
-                let usage = serde_json::from_str(value.get()).unwrap_or_default();
+                let usage = crate::json::from_str(value.get()).unwrap_or_default();
                 put(object.key("usage"), &nothing(usage));
             }
             "openrouter_metadata" => {}

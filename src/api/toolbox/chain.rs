@@ -147,7 +147,7 @@ impl<W: World> Runner for Toolbox<W> {
             text: serde_json::to_string(&kept.bounded()).map_err(wrong)?,
         };
         let found = Accounts::call(self.world(), &self.key.account, &put).await?;
-        serde_json::from_str(&found.text).map_err(wrong)
+        crate::json::from_str(&found.text).map_err(wrong)
     }
 
     fn report(&self, message: &str) {

@@ -167,7 +167,7 @@ impl<S: Sql> Ledger<S> {
             &[scope.into()],
         )?;
         row.map_or(Ok(GuardSet::default()), |mut row| {
-            serde_json::from_str(&row.take::<String>()?)
+            crate::json::from_str(&row.take::<String>()?)
                 .map_err(|error| LedgerError::Store(error.to_string()))
         })
     }

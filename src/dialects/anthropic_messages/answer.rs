@@ -320,7 +320,7 @@ impl ServerTool {
         let json = filled(Some(self.streamed)).unwrap_or(self.input);
         ReasoningKind::ServerToolCall {
             tool_name: self.name,
-            arguments: serde_json::from_str(&json).ok(),
+            arguments: crate::json::from_str(&json).ok(),
             result,
         }
     }

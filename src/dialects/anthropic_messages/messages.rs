@@ -374,7 +374,7 @@ pub(in crate::dialects) fn input(arguments: &str) -> Option<&RawValue> {
         "" | "null" => "{}",
         arguments => arguments,
     };
-    let input: &RawValue = serde_json::from_str(arguments).ok()?;
+    let input: &RawValue = crate::json::from_str(arguments).ok()?;
     input.get().starts_with('{').then_some(input)
 }
 

@@ -108,7 +108,7 @@ proptest! {
         };
         let text = serde_json::to_string(&body).unwrap();
         prop_assert!(text.matches("\"cache_control\"").count() <= 4);
-        let body: Value = serde_json::from_str(&text).unwrap();
+        let body: Value = crate::json::from_str(&text).unwrap();
         let turns = body["messages"].as_array().unwrap();
         let mut ids = BTreeSet::new();
         for (at, turn) in turns.iter().enumerate() {

@@ -316,7 +316,7 @@ pub(in crate::dialects) fn verbosity(
     dropped: &mut Vec<&'static str>,
 ) -> Option<&'static str> {
     let wanted = request.verbosity.as_deref()?;
-    let effort = serde_json::from_value::<Effort>(Value::from(wanted)).ok();
+    let effort = crate::json::from_value::<Effort>(&Value::from(wanted)).ok();
     let reasoning = endpoint.reasoning.as_ref();
     let word = effort
         .and_then(|effort| reasoning?.nearest_effort(effort))

@@ -189,7 +189,7 @@ impl Thoughts {
     ) -> Result<Self> {
         let endpoint = target.endpoint;
         let own = fields.get("thinking");
-        let own: Option<Value> = own.and_then(|json| serde_json::from_str(json).ok());
+        let own: Option<Value> = own.and_then(|json| crate::json::from_str(json).ok());
         let kind = own
             .as_ref()
             .and_then(|own| own.get("type"))

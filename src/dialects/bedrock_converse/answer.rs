@@ -310,7 +310,7 @@ impl ServerTool {
     fn ran(self, result: Option<Value>) -> ReasoningKind {
         ReasoningKind::ServerToolCall {
             tool_name: self.name,
-            arguments: serde_json::from_str(&self.input).ok(),
+            arguments: crate::json::from_str(&self.input).ok(),
             result,
         }
     }

@@ -244,6 +244,6 @@ fn arguments_object(arguments: &str) -> Option<Cow<'_, RawValue>> {
         "" => "{}",
         text => text,
     };
-    let raw: &RawValue = serde_json::from_str(text).ok()?;
+    let raw: &RawValue = crate::json::from_str(text).ok()?;
     raw.get().starts_with('{').then_some(Cow::Borrowed(raw))
 }

@@ -110,8 +110,8 @@ fn plain_object(text: &str) -> Option<&RawValue> {
     if !text.starts_with('{') {
         return None;
     }
-    serde_json::from_str::<Plain>(text).ok()?;
-    serde_json::from_str(text).ok()
+    crate::json::from_str::<Plain>(text).ok()?;
+    crate::json::from_str(text).ok()
 }
 
 /// Accepts a value without looking further into it than [`plain_object`] needs.

@@ -102,7 +102,7 @@ impl Function<'_> {
         match self.arguments.map(RawValue::get) {
             None | Some("null") => Cow::Borrowed(""),
             Some(text) if text.starts_with('"') => {
-                serde_json::from_str::<String>(text).map_or(Cow::Borrowed(""), Cow::Owned)
+                crate::json::from_str::<String>(text).map_or(Cow::Borrowed(""), Cow::Owned)
             }
             Some(text) => Cow::Borrowed(text),
         }
@@ -239,5 +239,5 @@ pub(super) fn reasoning_detail(
     if object.get("format").is_none_or(Value::is_null) {
         object.insert("format".into(), serde_json::to_value(absent).ok()?);
     }
-    serde_json::from_value(value).ok()
+    crate::json::from_value(&value).ok()
 }

@@ -84,14 +84,14 @@ impl Decoder {
         self.notes.clear();
         self.describe(fields, events);
         if let Some(choices) = fields.get("choices") {
-            let choices: Vec<Choice<'_>> = serde_json::from_str(choices).map_err(unreadable)?;
+            let choices: Vec<Choice<'_>> = crate::json::from_str(choices).map_err(unreadable)?;
             for (at, choice) in choices.into_iter().enumerate() {
                 self.choice(at, choice, fields, events);
             }
         }
         self.count(fields, events);
         if let Some(error) = fields.get("error") {
-            let error: Value = serde_json::from_str(error).map_err(unreadable)?;
+            let error: Value = crate::json::from_str(error).map_err(unreadable)?;
             self.has_failed = true;
             events.push(Event::Error(in_band(&error)));
         }
@@ -126,7 +126,7 @@ impl Decoder {
         if has_changed {
             let [id, model, service_tier, system_fingerprint] =
                 self.description.each_ref().map(|json| {
-                    serde_json::from_str::<String>(json)
+                    crate::json::from_str::<String>(json)
                         .ok()
                         .filter(|text| !text.is_empty())
                 });

@@ -228,7 +228,7 @@ fn put_choices(out: &mut Vec<u8>, choices: &str, edits: &[Edit<'_>], body: &str)
         out.extend_from_slice(choices.as_bytes());
         return Ok(());
     }
-    let choices: Vec<&RawValue> = serde_json::from_str(choices).map_err(unreadable)?;
+    let choices: Vec<&RawValue> = crate::json::from_str(choices).map_err(unreadable)?;
     let mut failure = None;
     put_array(out, choices.iter().zip(edits), |out, (choice, edit)| {
         if !edit.is_needed() {

@@ -218,7 +218,7 @@ impl Writer<'_, '_> {
 
     /// A field that asks for reasoning; where it is an object, the client's own keys stay in it.
     fn asked_field(&mut self, key: &str, value: Value, own: Option<&str>) {
-        let own = own.and_then(|own| serde_json::from_str::<Map<String, Value>>(own).ok());
+        let own = own.and_then(|own| crate::json::from_str::<Map<String, Value>>(own).ok());
         match (value, own) {
             (Value::Object(asked), Some(mut own)) if !GATEWAY.contains(&key) => {
                 own.extend(asked);

@@ -11,7 +11,7 @@ use crate::{chat::Delta, dialects::splice::Fields};
 pub(super) fn beside(fields: &Fields<'_>) -> Vec<Delta> {
     let list = |key: &str| -> Vec<Value> {
         let json = fields.get(key).unwrap_or("[]");
-        serde_json::from_str(json).unwrap_or_default()
+        crate::json::from_str(json).unwrap_or_default()
     };
     let found: Vec<Delta> = list("search_results")
         .iter()

@@ -113,7 +113,7 @@ fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::E
 
 /// Reads a `usage` object; nothing where it has no counts, which is not the same as zero (P21).
 pub(super) fn read(json: &str, reasoning_outside: bool) -> Option<Usage> {
-    let wire: Wire<'_> = serde_json::from_str(json).ok()?;
+    let wire: Wire<'_> = crate::json::from_str(json).ok()?;
     let prompt_details = wire.prompt_tokens_details.unwrap_or_default();
     let completion_details = wire.completion_tokens_details.unwrap_or_default();
     let prompt_unknown = wire.prompt_tokens.is_none() && wire.completion_tokens.is_some();
@@ -170,7 +170,8 @@ pub(super) fn read(json: &str, reasoning_outside: bool) -> Option<Usage> {
     }
     let upstream_cost = cost(wire.cost, wire.cost_in_usd_ticks).map(|cost| {
         let beside = wire.cost_details.filter(|_| wire.is_byok == Some(true));
-        let beside = beside.and_then(|raw| serde_json::from_str::<CostDetails<'_>>(raw.get()).ok());
+        let beside =
+            beside.and_then(|raw| crate::json::from_str::<CostDetails<'_>>(raw.get()).ok());
         let beside = beside.and_then(|details| self::cost(details.upstream_inference_cost, None));
         cost.saturating_add(beside.unwrap_or_default())
     });
@@ -218,7 +219,7 @@ pub(in crate::dialects) fn cost(cost: Option<&RawValue>, ticks: Option<i64>) -> 
         return nanos.checked_add(more);
     }
     let text = cost?.get();
-    let number = match serde_json::from_str::<Total<'_>>(text) {
+    let number = match crate::json::from_str::<Total<'_>>(text) {
         Ok(total) => total.total_cost.get(),
         Err(_) => text.trim_matches('"'),
     };

@@ -63,7 +63,7 @@ pub fn parse_request(raw: &[u8]) -> Result<ChatRequest> {
 
 /// The one prompt of a body: a string, or a list of one.
 fn prompt(json: &str) -> Result<String> {
-    match serde_json::from_str(json) {
+    match crate::json::from_str(json) {
         Ok(Value::String(prompt)) => Ok(prompt),
         Ok(Value::Array(prompts)) => match prompts.as_slice() {
             [Value::String(prompt)] => Ok(prompt.clone()),
@@ -92,7 +92,7 @@ fn put_prompt(out: &mut Vec<u8>, json: &str, suffix: Option<&str>) -> Result<()>
     let prompt = prompt(json)?;
     let suffix = match suffix {
         None => String::new(),
-        Some(json) => serde_json::from_str::<String>(json)
+        Some(json) => crate::json::from_str::<String>(json)
             .map_err(|_| Error::invalid("suffix", "expected a string"))?,
     };
     out.push(b'[');
@@ -114,7 +114,7 @@ fn put_message(out: &mut Vec<u8>, role: &str, content: &str) {
 
 /// A number of alternatives; chat has a switch and a number.
 fn put_logprobs(object: &mut ObjectWriter<'_>, json: &str) -> Result<()> {
-    match serde_json::from_str(json) {
+    match crate::json::from_str(json) {
         Ok(Value::Null) => {}
         Ok(Value::Bool(wants)) => object.field("logprobs", &wants),
         Ok(Value::Number(number)) => match number.as_u64() {
@@ -140,7 +140,7 @@ fn wrong_logprobs() -> Error {
 fn check_best_of(fields: &Fields<'_>) -> Result<()> {
     let number = |key: &str, otherwise| match fields.get(key) {
         None => Ok(otherwise),
-        Some(json) => serde_json::from_str::<u64>(json)
+        Some(json) => crate::json::from_str::<u64>(json)
             .map_err(|_| Error::invalid(key, "expected a whole number")),
     };
     let n = number("n", 1)?;

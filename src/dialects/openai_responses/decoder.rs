@@ -121,7 +121,7 @@ impl Decoder {
         if self.items.is_empty() || (is_open && self.items.len() == output.len()) {
             for (at, item) in (0..).zip(output) {
                 let item: Value =
-                    serde_json::from_str(item.get()).map_err(super::answer::unreadable)?;
+                    crate::json::from_str(item.get()).map_err(super::answer::unreadable)?;
                 let at = At {
                     output: Some(at),
                     id: None,

@@ -95,11 +95,11 @@ pub(super) fn is_unknown(key: &str) -> bool {
 /// The client's tools but a search, which was not asked of the host: what the gateway did not read, it cannot charge.
 pub(super) fn without_search(tools: &str) -> Cow<'_, str> {
     let is_kept = |tool: &&RawValue| {
-        let tool: Value = serde_json::from_str(tool.get()).unwrap_or_default();
+        let tool: Value = crate::json::from_str(tool.get()).unwrap_or_default();
         let kind = tool.get("type").and_then(Value::as_str);
         kind.and_then(ServerToolKind::parse) != Some(ServerToolKind::WebSearch)
     };
-    let all: Vec<&RawValue> = match serde_json::from_str(tools) {
+    let all: Vec<&RawValue> = match crate::json::from_str(tools) {
         Ok(all) if tools.contains("web_search") => all,
         _ => return Cow::Borrowed(tools),
     };
@@ -117,7 +117,7 @@ pub(super) fn put_input(out: &mut Vec<u8>, input: &str, target: &Target<'_>) -> 
         return Ok(());
     }
     let rules = Rules::of(target);
-    let items: Vec<&RawValue> = serde_json::from_str(input)
+    let items: Vec<&RawValue> = crate::json::from_str(input)
         .map_err(|error| Error::internal(format!("items cannot be read again: {error}")))?;
     let items = items.into_iter().filter_map(|item| fit(item.get(), &rules));
     put_array(out, items, |out, item| {
@@ -140,7 +140,7 @@ struct Item<'a> {
 /// The item as this target takes it, if it does.
 fn fit<'a>(json: &'a str, rules: &Rules) -> Option<Cow<'a, str>> {
     let whole = Some(Cow::Borrowed(json));
-    let Ok(item) = serde_json::from_str::<Item<'a>>(json) else {
+    let Ok(item) = crate::json::from_str::<Item<'a>>(json) else {
         return whole;
     };
     if item.kind.as_deref() != Some("reasoning") {

@@ -131,7 +131,7 @@ impl Own {
 
     fn put_output(&self, out: &mut Vec<u8>, output: Raw<'_>) {
         let items = self.label.as_ref().map(|_| output.get());
-        let items = items.and_then(|json| serde_json::from_str::<Vec<&RawValue>>(json).ok());
+        let items = items.and_then(|json| crate::json::from_str::<Vec<&RawValue>>(json).ok());
         match items {
             None => out.extend_from_slice(output.get().as_bytes()),
             Some(items) => put_array(out, items, |out, item| self.put_item(out, item.get())),
@@ -225,7 +225,7 @@ impl Open {
 
     /// The item with all that was told of it.
     fn value(&self) -> Value {
-        let mut item: Value = serde_json::from_str(&self.item).unwrap_or_default();
+        let mut item: Value = crate::json::from_str(&self.item).unwrap_or_default();
         let Some(fields) = item.as_object_mut() else {
             return item;
         };
@@ -493,7 +493,7 @@ impl Inner {
         let fields = Fields::parse(item.get().as_bytes()).unwrap_or_default();
         let id = fields
             .get("id")
-            .and_then(|json| serde_json::from_str(json).ok());
+            .and_then(|json| crate::json::from_str(json).ok());
         self.open.push(Open {
             at: wire.output_index.unwrap_or_else(|| self.count()),
             id,

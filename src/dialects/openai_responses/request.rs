@@ -329,7 +329,9 @@ impl<'a> Writer<'a, '_> {
     }
 
     fn ends(&mut self) {
-        let own = self.own("include").map(serde_json::from_str::<Vec<String>>);
+        let own = self
+            .own("include")
+            .map(crate::json::from_str::<Vec<String>>);
         let mut include = own.and_then(std::result::Result::ok).unwrap_or_default();
         include.retain(|word| word != SEALED_REASONING && word != LOGPROBS);
         if self.target.endpoint.reasoning.is_some() {

@@ -16,7 +16,7 @@ use crate::{
 /// When the body is not JSON or no response, or when it is an error under status 200.
 pub fn response(body: &[u8], quirks: &[Quirk]) -> Result<Vec<Event>> {
     let text = std::str::from_utf8(body).map_err(unreadable)?;
-    let answer: Answer<'_> = serde_json::from_str(text).map_err(unreadable)?;
+    let answer: Answer<'_> = crate::json::from_str(text).map_err(unreadable)?;
     let mut events = Vec::with_capacity(8);
     let mut decoder = Decoder::new(quirks);
     decoder.begin(&answer, &mut events);

@@ -121,7 +121,7 @@ impl Reader {
             return Ok(None);
         }
         let text = std::str::from_utf8(frame.data).map_err(unreadable)?;
-        let mut wire: Wire<'f> = serde_json::from_str(text).map_err(unreadable)?;
+        let mut wire: Wire<'f> = crate::json::from_str(text).map_err(unreadable)?;
         let kind = wire.kind.get_or_insert(Cow::Borrowed(frame.event)).clone();
         match kind.as_ref() {
             "response.created" | "response.in_progress" | "response.queued" => {
@@ -140,7 +140,7 @@ impl Reader {
             }
             "error" | "response.error" => {
                 self.is_done = true;
-                let value: Value = serde_json::from_str(text).map_err(unreadable)?;
+                let value: Value = crate::json::from_str(text).map_err(unreadable)?;
                 events.push(Event::Error(in_band(&value)));
             }
             kind => self.piece(kind, &wire, events)?,
@@ -224,13 +224,13 @@ impl Reader {
 }
 
 fn answer(json: Option<&RawValue>) -> Result<Option<Answer<'_>>> {
-    json.map(|json| serde_json::from_str(json.get()).map_err(unreadable))
+    json.map(|json| crate::json::from_str(json.get()).map_err(unreadable))
         .transpose()
 }
 
 fn tree(json: Option<&RawValue>) -> Result<Option<Value>> {
     json.filter(|json| !matches!(json.get(), "null" | "[]"))
-        .map(|json| serde_json::from_str(json.get()).map_err(unreadable))
+        .map(|json| crate::json::from_str(json.get()).map_err(unreadable))
         .transpose()
 }
 
@@ -238,7 +238,7 @@ fn tree(json: Option<&RawValue>) -> Result<Option<Value>> {
 pub(super) fn string(json: Option<&RawValue>) -> Cow<'_, str> {
     #[derive(Deserialize)]
     struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-    json.and_then(|json| serde_json::from_str::<Text<'_>>(json.get()).ok())
+    json.and_then(|json| crate::json::from_str::<Text<'_>>(json.get()).ok())
         .map_or(Cow::Borrowed(""), |text| text.0)
 }
 

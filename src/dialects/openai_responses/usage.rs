@@ -44,7 +44,7 @@ struct OutputDetails {
 
 /// Reads a `usage` object; nothing where it has no counts, which is not the same as zero (P21).
 pub(super) fn read(json: &str) -> Option<Usage> {
-    let wire: Wire<'_> = serde_json::from_str(json).ok()?;
+    let wire: Wire<'_> = crate::json::from_str(json).ok()?;
     if wire.input_tokens.is_none() && wire.output_tokens.is_none() {
         return None;
     }

@@ -336,7 +336,7 @@ fn vector(json: &RawValue, is_bytes: bool) -> Result<Vector> {
     if text.starts_with('[') {
         return Ok(Vector::Numbers(json.to_owned()));
     }
-    let text: String = serde_json::from_str(text)
+    let text: String = crate::json::from_str(text)
         .map_err(|_| unusable("The provider sent neither numbers nor base64 for a vector"))?;
     Ok(if is_bytes {
         Vector::Bytes(text)

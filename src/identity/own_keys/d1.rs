@@ -120,7 +120,7 @@ fn params(account: &str, record: &OwnKeyRecord, master: &str) -> Result<[SqlValu
 fn record(row: &Row) -> Result<OwnKeyRecord> {
     let list = |name: &str| match row.get(name)? {
         Value::Null => Some(None),
-        Value::String(text) => serde_json::from_str(text).ok().map(Some),
+        Value::String(text) => crate::json::from_str(text).ok().map(Some),
         _ => None,
     };
     let number = |name: &str| row.get(name).and_then(Value::as_i64);

@@ -97,9 +97,9 @@ impl Config {
             verified: bool,
         }
         let user: User =
-            serde_json::from_slice(user).map_err(|_| "the user cannot be read".to_owned())?;
+            crate::json::from_slice(user).map_err(|_| "the user cannot be read".to_owned())?;
         // Without the scope there is no list.
-        let emails: Vec<Email> = serde_json::from_slice(emails).unwrap_or_default();
+        let emails: Vec<Email> = crate::json::from_slice(emails).unwrap_or_default();
         let main = emails
             .into_iter()
             .find(|email| email.primary && email.verified);
@@ -120,7 +120,7 @@ impl Config {
 /// # Errors
 /// GitHub's own word for what is wrong; it comes with status 200.
 pub fn access_token(body: &[u8]) -> Result<String, String> {
-    let answer: Value = serde_json::from_slice(body).unwrap_or_default();
+    let answer: Value = crate::json::from_slice(body).unwrap_or_default();
     let word = |name: &str| answer.get(name).and_then(Value::as_str);
     match word("access_token") {
         Some(token) => Ok(token.to_owned()),

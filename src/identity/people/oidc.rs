@@ -89,7 +89,7 @@ impl Discovery {
     /// # Errors
     /// Where it is not that of the issuer, or names addresses without TLS.
     pub fn read(config: &Config, body: &[u8]) -> Result<Self, String> {
-        let found: Self = serde_json::from_slice(body)
+        let found: Self = crate::json::from_slice(body)
             .map_err(|error| format!("its description cannot be read: {error}"))?;
         if found.issuer != config.issuer {
             return Err(format!(
@@ -257,7 +257,7 @@ impl IdToken {
         let (head, claims) = signed.split_once('.').ok_or_else(none)?;
         let bytes = |part: &str| BASE64_URL_SAFE_NO_PAD.decode(part).map_err(|_| none());
         let object = |part: &str| -> Result<Map<String, Value>, String> {
-            serde_json::from_slice(&bytes(part)?).map_err(|_| none())
+            crate::json::from_slice(&bytes(part)?).map_err(|_| none())
         };
         let head = object(head)?;
         let word = |name: &str| head.get(name).and_then(Value::as_str);

@@ -74,7 +74,7 @@ impl Hints {
 
     /// Takes over what KV holds and returns the hints that are alive. Text of another form is no hint.
     pub fn learn(&self, key: &Key, text: &str, now_ms: u64) -> Vec<Hint> {
-        let stored: Vec<Hint> = serde_json::from_str(text).unwrap_or_default();
+        let stored: Vec<Hint> = crate::json::from_str(text).unwrap_or_default();
         let [young, old] = &mut *self.generations.borrow_mut();
         let known = keep(young, old, key);
         for hint in &stored {

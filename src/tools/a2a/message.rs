@@ -216,7 +216,7 @@ fn wish(parts: &[Value], is_answer: bool) -> Result<Wish, Fault> {
     let texts = parts.iter().filter_map(|part| part.get("text")?.as_str());
     let text = texts.collect::<Vec<_>>().join("\n");
     let text = text.trim();
-    if let Ok(Value::Object(data)) = serde_json::from_str(text) {
+    if let Ok(Value::Object(data)) = crate::json::from_str(text) {
         return of_data(&data, is_answer);
     }
     if !is_answer {

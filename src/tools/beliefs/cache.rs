@@ -103,7 +103,7 @@ impl BeliefCache {
         self.asks(account, now_ms);
         let (text, own) = futures::join!(store.beliefs_text(), own_records(store, account));
         // What cannot be read is of another version: the next snapshot comes within a minute.
-        let book = text?.and_then(|text| serde_json::from_str::<Book>(&text).ok());
+        let book = text?.and_then(|text| crate::json::from_str::<Book>(&text).ok());
         self.adopt(book.unwrap_or_default(), Some((account, own?)), now_ms);
         Ok(())
     }

@@ -292,7 +292,7 @@ fn hour(seen: &Observed, now_ms: i64) -> i64 {
 fn seen_in(row: &Row) -> Vec<(String, News)> {
     let account = word(row, "account").unwrap_or_default();
     let attempts = row.get("attempts").and_then(Value::as_str).unwrap_or("[]");
-    let attempts: Vec<Attempt> = serde_json::from_str(attempts).unwrap_or_default();
+    let attempts: Vec<Attempt> = crate::json::from_str(attempts).unwrap_or_default();
     let observed = attempts.into_iter().filter_map(|attempt| attempt.observed);
     observed
         .map(|observed| (account.clone(), News::Seen(observed)))
@@ -301,7 +301,7 @@ fn seen_in(row: &Row) -> Vec<(String, News)> {
 
 fn reported_in(row: &Row) -> Option<(String, News)> {
     let before = Value::String(word(row, "before")?);
-    let before = serde_json::from_value(before).unwrap_or_default();
+    let before = crate::json::from_value(&before).unwrap_or_default();
     let observed = Observed {
         tool: word(row, "tool")?,
         category: word(row, "category")?,
@@ -323,7 +323,7 @@ fn reported_in(row: &Row) -> Option<(String, News)> {
 
 fn record(row: &Row) -> Option<Record> {
     // Of another version of this program: lost is one record.
-    serde_json::from_str(row.get("record")?.as_str()?).ok()
+    crate::json::from_str(row.get("record")?.as_str()?).ok()
 }
 
 fn text(value: &impl serde::Serialize) -> Result<String> {

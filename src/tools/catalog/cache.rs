@@ -62,7 +62,7 @@ impl ToolCache {
         let text = store.catalog_text(&key(&version)).await?;
         let text =
             text.ok_or_else(|| Error::internal("a published version of the tools is missing"))?;
-        let snapshot: ToolSnapshot = serde_json::from_str(&text).map_err(|error| {
+        let snapshot: ToolSnapshot = crate::json::from_str(&text).map_err(|error| {
             Error::internal(format!("the published tools are unreadable: {error}"))
         })?;
         Ok(Rc::new(snapshot.catalog()))

@@ -19,7 +19,7 @@ impl Json {
 
     /// What it says.
     pub fn value(&self) -> &Value {
-        let read = || serde_json::from_str(&self.text).unwrap_or_default();
+        let read = || crate::json::from_str(&self.text).unwrap_or_default();
         self.value.get_or_init(read)
     }
 

@@ -78,7 +78,7 @@ impl ToolSnapshot {
     /// # Errors
     /// When it is none, or was changed after it was made.
     pub fn read(value: Value) -> Result<Self, ToolSnapshotError> {
-        let snapshot: Self = serde_json::from_value(value).map_err(ToolSnapshotError::Syntax)?;
+        let snapshot: Self = crate::json::from_value(&value).map_err(ToolSnapshotError::Syntax)?;
         let hash = snapshot.hash().map_err(ToolSnapshotError::Syntax)?;
         if hash == snapshot.version {
             Ok(snapshot)

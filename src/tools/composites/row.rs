@@ -73,7 +73,7 @@ impl Composite {
     /// With what is wrong.
     pub fn read(row: &Value) -> Result<Self, String> {
         let chain: Self =
-            serde_json::from_str(&row.to_string()).map_err(|error| error.to_string())?;
+            crate::json::from_str(&row.to_string()).map_err(|error| error.to_string())?;
         chain.check()?;
         Ok(chain)
     }

@@ -282,7 +282,7 @@ async fn one<R: Runner>(
     if let Some(template) = &step.chat {
         let body = spoken(template, root);
         ran.said = Some(runner.chat(body).await.map(|(text, cost)| {
-            let json = serde_json::from_str::<Value>(fenced(&text)).ok();
+            let json = crate::json::from_str::<Value>(fenced(&text)).ok();
             (json!({"text": text, "json": json.filter(|json| json.is_object() || json.is_array())}), cost)
         }));
         return ran;

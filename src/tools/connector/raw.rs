@@ -10,10 +10,10 @@ pub(super) fn number_at<'a>(json: &'a str, pointer: &str) -> Option<&'a str> {
     for step in pointer.split('/').skip(1) {
         let step = step.replace("~1", "/").replace("~0", "~");
         here = if here.starts_with('[') {
-            let items: Vec<&RawValue> = serde_json::from_str(here).ok()?;
+            let items: Vec<&RawValue> = crate::json::from_str(here).ok()?;
             items.get(step.parse::<usize>().ok()?)?.get()
         } else {
-            let fields: BTreeMap<String, &RawValue> = serde_json::from_str(here).ok()?;
+            let fields: BTreeMap<String, &RawValue> = crate::json::from_str(here).ok()?;
             fields.get(&step)?.get()
         };
     }

@@ -39,7 +39,7 @@ impl Body {
             return Self::Nothing;
         }
         // Some begin with a byte order mark.
-        match serde_json::from_str(text.trim_start_matches('\u{feff}')) {
+        match crate::json::from_str(text.trim_start_matches('\u{feff}')) {
             Ok(value) => Self::Json(value),
             Err(_) => Self::Text,
         }

@@ -41,7 +41,7 @@ pub fn tool(provider: Value, operation: Value) -> Rc<Tool> {
     });
     over(&mut row, provider);
     row["operation"] = json!([one]);
-    let provider: ToolProvider = serde_json::from_value(row).unwrap();
+    let provider: ToolProvider = crate::json::from_value(&row).unwrap();
     let catalog = ToolCatalog::new("1", vec![Rc::new(provider)], Vec::new());
     Rc::clone(catalog.get("acme/run").unwrap())
 }

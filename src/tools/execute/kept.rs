@@ -36,7 +36,7 @@ pub(super) struct KeptJob {
 
 impl Kept {
     pub fn read(text: &str) -> Option<Self> {
-        serde_json::from_str(text).ok()
+        crate::json::from_str(text).ok()
     }
 
     /// The text that is kept: without the data where they are too much.

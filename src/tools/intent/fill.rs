@@ -89,7 +89,8 @@ pub enum Filled {
 pub fn read(answer: &str, given: &Value) -> Filled {
     let inside = answer.find('{').zip(answer.rfind('}'));
     let text = inside.and_then(|(first, last)| answer.get(first..=last));
-    let Some(Value::Object(written)) = text.and_then(|text| serde_json::from_str(text).ok()) else {
+    let Some(Value::Object(written)) = text.and_then(|text| crate::json::from_str(text).ok())
+    else {
         return Filled::Unreadable;
     };
     if let (1, Some(Value::Array(missing))) = (written.len(), written.get("missing")) {

@@ -196,7 +196,7 @@ pub fn to_text(intents: &Intents) -> String {
 
 /// Reads a copy; nothing where it is unreadable.
 pub fn from_text(text: &str) -> Option<Intents> {
-    let by_tool: HashMap<String, Vec<String>> = serde_json::from_str(text).ok()?;
+    let by_tool: HashMap<String, Vec<String>> = crate::json::from_str(text).ok()?;
     let all = by_tool.into_iter().flat_map(|(tool, intents)| {
         intents
             .into_iter()

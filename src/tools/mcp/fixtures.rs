@@ -43,7 +43,7 @@ pub enum Move {
 impl Fixtures {
     /// The fixtures of a text; none where it is not what it should be.
     pub fn read(text: &str) -> Option<Self> {
-        serde_json::from_str(text).ok().map(Self)
+        crate::json::from_str(text).ok().map(Self)
     }
 
     /// What the server can do.
@@ -134,7 +134,7 @@ impl Fixtures {
             Some(state) if era == Era::Modern => {
                 let opened = seal
                     .open(state)
-                    .and_then(|text| serde_json::from_str(&text).ok());
+                    .and_then(|text| crate::json::from_str(&text).ok());
                 opened.ok_or_else(|| Fault::params("requestState is not what was given"))?
             }
             _ => Map::new(),

@@ -139,7 +139,7 @@ impl MetaTool {
                     Some(Value::Object(arguments)) => arguments,
                     None | Some(Value::Null) => Map::new(),
                     // Some models write the object as text.
-                    Some(Value::String(text)) => serde_json::from_str(&text)
+                    Some(Value::String(text)) => crate::json::from_str(&text)
                         .map_err(|_| "input has to be an object".to_owned())?,
                     Some(_) => return Err("input has to be an object".to_owned()),
                 };

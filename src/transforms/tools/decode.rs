@@ -117,7 +117,7 @@ fn object(text: &str) -> (String, bool) {
         return ("{}".to_owned(), false);
     }
     if text.starts_with('"')
-        && let Ok(inner) = serde_json::from_str::<String>(text)
+        && let Ok(inner) = crate::json::from_str::<String>(text)
         && (inner.trim().is_empty() || inner.trim().starts_with('{'))
     {
         return object(&inner);
@@ -143,8 +143,8 @@ fn typed(text: &str, schema: Option<&Value>) -> Value {
         return Value::from(text);
     }
     let parsed = match heal::heal_value(text) {
-        Outcome::Valid => serde_json::from_str::<Value>(text.trim()).ok(),
-        Outcome::Healed(healed) if of_type.is_some() => serde_json::from_str(&healed.json).ok(),
+        Outcome::Valid => crate::json::from_str::<Value>(text.trim()).ok(),
+        Outcome::Healed(healed) if of_type.is_some() => crate::json::from_str(&healed.json).ok(),
         _ => match text.trim() {
             "True" if of_type.is_some() => Some(Value::Bool(true)),
             "False" if of_type.is_some() => Some(Value::Bool(false)),
@@ -191,22 +191,22 @@ fn next_value<'a>(rest: &mut &'a str) -> Option<&'a RawValue> {
 }
 
 fn collect(json: &str, is_mended: bool, tools: &[Tool], found: &mut Vec<Call>) {
-    if let Ok(list) = serde_json::from_str::<Vec<&RawValue>>(json) {
+    if let Ok(list) = crate::json::from_str::<Vec<&RawValue>>(json) {
         for one in list {
             collect(one.get(), is_mended, tools, found);
         }
         return;
     }
-    let Ok(fields) = serde_json::from_str::<Fields<'_>>(json) else {
+    let Ok(fields) = crate::json::from_str::<Fields<'_>>(json) else {
         return;
     };
     let inner = fields
         .get("function")
-        .and_then(|inner| serde_json::from_str::<Fields<'_>>(inner.get()).ok());
+        .and_then(|inner| crate::json::from_str::<Fields<'_>>(inner.get()).ok());
     let fields = inner.unwrap_or(fields);
     let name = ["name", "tool", "tool_name", "function"]
         .into_iter()
-        .find_map(|key| serde_json::from_str::<String>(fields.get(key)?.get()).ok());
+        .find_map(|key| crate::json::from_str::<String>(fields.get(key)?.get()).ok());
     let arguments = ["arguments", "parameters", "args", "input"]
         .into_iter()
         .find_map(|key| fields.get(key));

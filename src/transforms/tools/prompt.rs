@@ -113,7 +113,7 @@ fn call(name: &str, arguments: &str) -> String {
         arguments
     };
     let name = Value::from(name);
-    let is_json = serde_json::from_str::<&RawValue>(arguments).is_ok();
+    let is_json = crate::json::from_str::<&RawValue>(arguments).is_ok();
     let arguments = if is_json {
         arguments.to_owned()
     } else {

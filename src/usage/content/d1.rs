@@ -68,7 +68,7 @@ pub async fn settings(database: &impl Database, account: &str) -> Result<Setting
     Ok(Settings {
         is_on: number("io_logging") == Some(1),
         parts: number("io_logging_parts").unwrap_or(otherwise.parts),
-        keys: keys.and_then(|keys| serde_json::from_str(keys).ok()),
+        keys: keys.and_then(|keys| crate::json::from_str(keys).ok()),
         days: number("io_logging_days").unwrap_or(otherwise.days),
     })
 }
@@ -207,7 +207,7 @@ fn open(ring: &Keyring, account: &str, row: &Row) -> Result<Kept> {
     let opened = ring
         .open_bound(&bound(account, generation), text("sealed"))
         .map_err(|error| Error::internal(format!("the record of {generation}: {error}")))?;
-    let content = serde_json::from_str(&opened)
+    let content = crate::json::from_str(&opened)
         .map_err(|error| Error::internal(format!("the record of {generation}: {error}")))?;
     Ok(Kept {
         generation: generation.to_owned(),

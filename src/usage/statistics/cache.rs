@@ -83,7 +83,7 @@ impl StatisticsCache {
     pub async fn refresh<S: SnapshotStore>(&self, store: &S, now_ms: u64) {
         self.asks(now_ms);
         let read = store.snapshot().await;
-        let parsed = read.map(|text| text.map(|text| serde_json::from_str::<Statistics>(&text)));
+        let parsed = read.map(|text| text.map(|text| crate::json::from_str::<Statistics>(&text)));
         match parsed {
             Ok(Some(Ok(snapshot))) => self.adopt(snapshot, now_ms),
             Ok(Some(Err(error))) => store.warn(&format!(

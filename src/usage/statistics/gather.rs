@@ -152,7 +152,7 @@ impl<'a, S: Transactions + SnapshotStore> Run<'a, S> {
             let Some((key, text)) = key.zip(text) else {
                 continue;
             };
-            match serde_json::from_str::<Endpoints>(text) {
+            match crate::json::from_str::<Endpoints>(text) {
                 Ok(endpoints) => self.spans.load(key, endpoints),
                 // Of another version of this program: lost is one span of figures.
                 Err(error) => self
@@ -174,7 +174,7 @@ impl<'a, S: Transactions + SnapshotStore> Run<'a, S> {
         let mut attempts = Vec::new();
         for row in &rows {
             let kept = row.get("attempts").and_then(Value::as_str).unwrap_or("[]");
-            for attempt in serde_json::from_str::<Vec<Kept>>(kept).unwrap_or_default() {
+            for attempt in crate::json::from_str::<Vec<Kept>>(kept).unwrap_or_default() {
                 if let Some(measured) = attempt.measured
                     && let Some(at) = spans::counted_at(&measured, self.now_ms)
                 {

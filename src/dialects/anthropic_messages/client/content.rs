@@ -220,7 +220,7 @@ impl Conversation {
         self.is_irregular |= block.id.as_deref().is_some_and(server_tools::is_own);
         let arguments = block
             .input
-            .and_then(|input| serde_json::from_str(input.get()).ok());
+            .and_then(|input| crate::json::from_str(input.get()).ok());
         let kind = ReasoningKind::ServerToolCall {
             tool_name: block.name.unwrap_or_default(),
             arguments,
@@ -232,7 +232,7 @@ impl Conversation {
     fn server_tool_result(&mut self, block: Block) -> ReasoningDetail {
         let found: Option<Value> = block
             .content
-            .and_then(|content| serde_json::from_str(content.get()).ok());
+            .and_then(|content| crate::json::from_str(content.get()).ok());
         let of = block.tool_use_id.unwrap_or_default();
         let at = self.server_tools.iter().position(|(id, _)| *id == of);
         let call = at.map(|at| self.server_tools.remove(at).1);
@@ -279,7 +279,7 @@ fn nested(raw: &RawValue, path: &str) -> Result<Content> {
     if raw.get() == "null" {
         return Ok(Content::Blocks(Vec::new()));
     }
-    serde_json::from_str(raw.get()).map_err(|error| {
+    crate::json::from_str(raw.get()).map_err(|error| {
         let message = error.to_string();
         let told = message.split(" at line ").next().unwrap_or_default();
         Error::invalid(path, told)

@@ -27,7 +27,7 @@ pub(in crate::dialects::anthropic_messages) fn read(bytes: &[u8]) -> Seen {
     for event in text.split_terminator("\n\n") {
         let (name, data) = event.split_once("\ndata: ").unwrap();
         let kind = name.strip_prefix("event: ").unwrap();
-        let data: Value = serde_json::from_str(&data.replace("\ndata: ", "\n")).unwrap();
+        let data: Value = crate::json::from_str(&data.replace("\ndata: ", "\n")).unwrap();
         assert_eq!(data["type"], kind, "the name of the event is its type");
         assert!(!is_over, "nothing follows the end: {kind}");
         seen.kinds.push(kind.to_owned());
@@ -69,7 +69,7 @@ fn take(kind: &str, data: &Value, seen: &mut Seen, open: &mut Option<(usize, Str
             assert_eq!(data["index"], json!(index));
             let block = &mut seen.message["content"][index];
             if is_call(&block["type"]) && !json.is_empty() {
-                block["input"] = match serde_json::from_str::<Value>(&json) {
+                block["input"] = match crate::json::from_str::<Value>(&json) {
                     Ok(input) if input.is_object() => input,
                     _ => json!({"INVALID_JSON": json}),
                 };

@@ -170,7 +170,7 @@ impl Sink for Content {
 
 /// A call's arguments; those that are no object stay readable in one.
 fn put_input(out: &mut Vec<u8>, arguments: &str) {
-    match serde_json::from_str::<&RawValue>(arguments) {
+    match crate::json::from_str::<&RawValue>(arguments) {
         Ok(input) if input.get().starts_with('{') => out.extend_from_slice(input.get().as_bytes()),
         _ => {
             let mut object = ObjectWriter::new(out);

@@ -105,7 +105,7 @@ fn tool_call(call: wire::ToolCall) -> Result<Part> {
         ));
     }
     // P56: models call functions without parameters with no text at all.
-    if !arguments.trim().is_empty() && serde_json::from_str::<IgnoredAny>(&arguments).is_err() {
+    if !arguments.trim().is_empty() && crate::json::from_str::<IgnoredAny>(&arguments).is_err() {
         return Err(Error::invalid(
             "function.arguments",
             "expected arguments as JSON text",

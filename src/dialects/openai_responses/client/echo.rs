@@ -100,10 +100,10 @@ fn special(tools: &str) -> Vec<Special> {
     if !tools.contains("\"custom\"") && !tools.contains("\"namespace\"") {
         return Vec::new();
     }
-    let tools: Vec<&RawValue> = serde_json::from_str(tools).unwrap_or_default();
+    let tools: Vec<&RawValue> = crate::json::from_str(tools).unwrap_or_default();
     let mut found = Vec::new();
     for tool in tools {
-        let Ok(tool) = serde_json::from_str::<Value>(tool.get()) else {
+        let Ok(tool) = crate::json::from_str::<Value>(tool.get()) else {
             continue;
         };
         if text(&tool, "type") != Some("namespace") {

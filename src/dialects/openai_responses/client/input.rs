@@ -185,7 +185,8 @@ impl Conversation {
             }
         };
         // P56: models call functions without parameters with no text at all.
-        if !arguments.trim().is_empty() && serde_json::from_str::<IgnoredAny>(&arguments).is_err() {
+        if !arguments.trim().is_empty() && crate::json::from_str::<IgnoredAny>(&arguments).is_err()
+        {
             return Err(Error::invalid(
                 "arguments",
                 "expected arguments as JSON text",
@@ -248,7 +249,7 @@ impl Conversation {
         }
         let format = match format.as_deref() {
             None => ReasoningFormat::OpenaiResponses,
-            Some(name) => serde_json::from_value(name.into()).unwrap_or_default(),
+            Some(name) => crate::json::from_value(&name.into()).unwrap_or_default(),
         };
         let mut block = |kind, format: &ReasoningFormat| {
             let (format, id) = (format.clone(), id.clone());

@@ -476,7 +476,7 @@ impl Output {
     fn close_whole_calls(&mut self, sink: &mut impl Sink) {
         for at in 0..self.items.len() {
             let is_whole = self.items.get(at).is_some_and(|item| match &item.kind {
-                Kind::Call(call) => serde_json::from_str::<IgnoredAny>(&call.arguments).is_ok(),
+                Kind::Call(call) => crate::json::from_str::<IgnoredAny>(&call.arguments).is_ok(),
                 _ => false,
             });
             if is_whole {
@@ -575,7 +575,7 @@ fn part_event(kind: &str, id: &str, at: usize, index: usize, part: &Value, sink:
 impl Call {
     /// The plain text inside the arguments.
     fn input(&self) -> String {
-        let arguments: Option<Value> = serde_json::from_str(&self.arguments).ok();
+        let arguments: Option<Value> = crate::json::from_str(&self.arguments).ok();
         let input = arguments
             .as_ref()
             .and_then(|arguments| arguments.get("input")?.as_str());

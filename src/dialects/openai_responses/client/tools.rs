@@ -56,7 +56,7 @@ fn of_namespace(mut tool: wire::Tool, path: &str, functions: &mut Vec<Tool>) -> 
     let told = || Error::invalid(format!("{path}.name"), "expected the name of the namespace");
     let namespace = name.ok_or_else(told)?;
     let tools = tool.others.remove("tools").unwrap_or_default();
-    let tools: Vec<wire::Tool> = serde_json::from_value(tools)
+    let tools: Vec<wire::Tool> = crate::json::from_value(&tools)
         .map_err(|error| Error::invalid(format!("{path}.tools"), error.to_string()))?;
     for (at, tool) in tools.into_iter().enumerate() {
         let inner = function(tool, &format!("{path}.tools[{at}]"))?;

@@ -118,7 +118,7 @@ pub fn parse_form(content_type: &str, raw: &[u8]) -> Result<Parsed> {
             "diarize" => options.diarize = flag()?,
             "stream" => options.stream = flag()?,
             "temperature" => {
-                let number = serde_json::from_str(text);
+                let number = crate::json::from_str(text);
                 let number = number.map_err(|_| Error::invalid(name, "expected a number"))?;
                 options.temperature = Some(number);
             }

@@ -101,9 +101,9 @@ struct Billed {
 pub fn answer(body: &[u8]) -> Result<Answered> {
     let body: Body<'_> = read(body)?;
     let text = body.embeddings.get();
-    let vectors = match serde_json::from_str::<ByType>(text) {
+    let vectors = match crate::json::from_str::<ByType>(text) {
         Ok(by_type) => by_type.float,
-        Err(_) => serde_json::from_str(text)
+        Err(_) => crate::json::from_str(text)
             .map_err(|_| unusable("The provider's answer has no vectors in it"))?,
     };
     let billed = body.meta.and_then(|meta| meta.billed_units);

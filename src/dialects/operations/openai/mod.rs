@@ -61,7 +61,7 @@ impl Counts<'_> {
             return Some(ticks / TICKS_PER_NANO + i64::from(ticks % TICKS_PER_NANO > 0));
         }
         let text = self.cost?.get();
-        let number = match serde_json::from_str::<Total<'_>>(text) {
+        let number = match crate::json::from_str::<Total<'_>>(text) {
             Ok(total) => total.total_cost.get(),
             Err(_) => text.trim_matches('"'),
         };
