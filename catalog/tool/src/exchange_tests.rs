@@ -3,7 +3,11 @@
 //! `tests/vendors/exchanges` holds them, one file per provider; its README says what stands there. An operation without an exchange
 //! fails. The vendors' stand-in plays the same files, and its tests hold their requests against the vendors' own descriptions.
 
-use patchbay::tools::catalog::Tool;
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::rc::Rc;
+
+use patchbay::tools::catalog::{Means, Tool, ToolPolicy, ToolView};
 use patchbay::tools::connector::{self, Outcome};
 use patchbay::tools::price;
 use patchbay::tools::schema::validate;
@@ -196,4 +200,70 @@ fn every_failure_is_what_the_vendor_says_it_is() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_price_says_where_it_was_read_or_that_it_was_not() {
+    let mut wrong = Vec::new();
+    for provider in tools().providers() {
+        for operation in &provider.operation {
+            let source = operation.price_source.as_deref().unwrap_or_default();
+            let is_honest = source.contains("as of memory, not verified");
+            let is_dated = source.contains("(2026-") && source.contains('.');
+            if !is_honest && !is_dated {
+                wrong.push(format!("{}/{}: {source}", provider.slug, operation.name));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn what_the_pages_say_of_the_catalogs_size_is_true() {
+    let catalog = Rc::new(tools());
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let page = |path: &str| {
+        let text = std::fs::read_to_string(root.join(path)).unwrap();
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let nothing = Means {
+        has: &|_| false,
+        owns: &|_| false,
+        accounts_bring_keys: false,
+        single_tenant: false,
+    };
+    let view = ToolView::of(&catalog, &nothing, &ToolPolicy::default());
+    let open: Vec<_> = view
+        .tools()
+        .iter()
+        .filter(|(_, offer)| offer.is_callable())
+        .map(|(tool, _)| tool)
+        .collect();
+    let count = |name: &dyn Fn(&Tool) -> String| {
+        open.iter()
+            .map(|tool| name(tool))
+            .collect::<BTreeSet<_>>()
+            .len()
+    };
+    let providers = count(&|tool| tool.provider.slug.clone());
+    let words = [
+        "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen",
+    ];
+    let categories = words[count(&|tool| tool.category().to_owned()) - 10];
+    let operations: usize = catalog
+        .providers()
+        .iter()
+        .map(|one| one.operation.len())
+        .sum();
+    let all = catalog.providers().len();
+    let guide = page("docs/tools.md");
+    let says = |text: &str| assert!(guide.contains(text), "docs/tools.md does not say {text:?}");
+    says(&format!("{operations} tools of {all} providers"));
+    says(&format!("Without a single secret {} of them", open.len()));
+    let format = page("catalog/tools/README.md");
+    let first = format!(
+        "A first boot offers {} tools of {providers} providers in {categories} categories",
+        open.len()
+    );
+    assert!(format.contains(&first), "{first}");
 }

@@ -146,7 +146,8 @@ pub fn nothing(_: &str) -> Option<String> {
 /// Does this with the key and the context of a call.
 pub fn with<T>(vendor: &Vendor, tool: &Tool, does: impl FnOnce(&Context<'_>, &[String]) -> T) -> T {
     let credentials = Credentials::of(tool, vendor.key.as_deref(), &nothing).unwrap();
-    let secrets = credentials.secrets(&tool.provider);
+    let mut secrets = credentials.secrets(&tool.provider);
+    secrets.extend(vendor.token.clone());
     let cx = Context {
         credentials: &credentials,
         token: vendor.token.as_deref(),

@@ -16,6 +16,8 @@ mod exchange_tests;
 #[cfg(test)]
 mod exchanges;
 mod facts;
+#[cfg(test)]
+mod failure_tests;
 mod files;
 mod identity;
 mod import;
@@ -40,6 +42,12 @@ mod tools;
 mod tools_check;
 #[cfg(test)]
 mod tools_tests;
+#[cfg(test)]
+mod trap_tests;
+#[cfg(test)]
+mod vendor_facts;
+#[cfg(test)]
+mod vendor_tests;
 
 use std::collections::BTreeMap;
 use std::fs;
