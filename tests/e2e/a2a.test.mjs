@@ -41,6 +41,10 @@ test("the public card says where and how; the extended one what the key may call
     assert.equal(card.supportedInterfaces[0].url, card.url);
     assert.ok(card.skills.some((skill) => skill.id === "search"));
   }
+  // Who says which version it reads gets that one's form alone.
+  const strict = await (await fetch(`${gateway.base}/.well-known/agent-card.json`, { headers: { "a2a-version": "1.0" } })).json();
+  assert.deepEqual(strict.securitySchemes, { key: { httpAuthSecurityScheme: { scheme: "Bearer", description: "A key of this gateway" } } });
+  assert.deepEqual([strict.url, strict.protocolVersion, strict.security], [undefined, undefined, undefined]);
   const { result } = await rpc("GetExtendedAgentCard", {});
   assert.ok(result.skills.some((skill) => skill.id === "resend/send_email"));
   assert.ok(!result.skills.some((skill) => skill.id.startsWith("exa/")), "what has no key is not told");
@@ -135,5 +139,19 @@ test("what is wrong is told with its path, and text is an intent", async () => {
   const unknown = await rpc("SendMessage", { message: said({ data: { tool: "nobody/nothing", input: {} } }) });
   assert.equal(unknown.result.task.status.state, "TASK_STATE_FAILED");
   const intent = await rpc("SendMessage", { message: said({ text: "what is the current weather at latitude 52.52 and longitude 13.41" }) });
-  assert.ok(["TASK_STATE_COMPLETED", "TASK_STATE_FAILED"].includes(intent.result.task.status.state), JSON.stringify(intent));
+  assert.ok(["TASK_STATE_COMPLETED", "TASK_STATE_INPUT_REQUIRED"].includes(intent.result.task.status.state), JSON.stringify(intent));
+});
+
+test("words that suit no tool are asked about, and the same task goes on with better ones", async () => {
+  const { result: { task } } = await rpc("SendMessage", { message: said({ text: "Hm?" }) });
+  assert.equal(task.status.state, "TASK_STATE_INPUT_REQUIRED", JSON.stringify(task));
+  const [{ text }, { data }] = task.status.message.parts;
+  assert.match(text, /other words/);
+  assert.ok(data.routing.intent && data.error.code === "tool_not_found", JSON.stringify(data));
+  const { result: { task: again } } = await rpc("SendMessage", { message: said({ text: "Hm, hm?" }, { taskId: task.id }) });
+  assert.deepEqual([again.id, again.status.state], [task.id, "TASK_STATE_INPUT_REQUIRED"]);
+  const { result: { task: done } } = await rpc("SendMessage", { message: said({ data: SEARCH }, { taskId: task.id }) });
+  assert.deepEqual([done.id, done.status.state, done.history.length], [task.id, "TASK_STATE_COMPLETED", 3], JSON.stringify(done));
+  const { result: { task: other } } = await rpc("SendMessage", { message: said({ text: "Hm?" }) });
+  assert.equal((await rpc("CancelTask", { id: other.id })).result.status.state, "TASK_STATE_CANCELED");
 });

@@ -36,10 +36,10 @@ export async function ensurePython({ name = "python", requirements = REQUIREMENT
 
 /**
  * Runs a file that reports one line of JSON per test, each as a subtest. The file finds the gateway in its environment, beside what
- * `env` adds; `also` sees each line of a test that passed. Returns what this machine lacks, if that is why nothing ran.
+ * `env` adds; `also` sees each line of a test that passed; `environment` is that of `ensurePython`. Returns what this machine lacks, if that is why nothing ran.
  */
-export async function pythonTests(t, file, gateway, env = {}, also = () => {}) {
-  const { python, missing } = await ensurePython();
+export async function pythonTests(t, file, gateway, env = {}, also = () => {}, environment = {}) {
+  const { python, missing } = await ensurePython(environment);
   if (missing) {
     t.skip(missing);
     return missing;

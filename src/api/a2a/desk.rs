@@ -24,7 +24,7 @@ use crate::{
         a2a::{
             Fault, Kind, Version,
             fault::shown,
-            message::{Asked, Wish, history},
+            message::{Asked, Wish, history, no_answer},
             task::{State, Task, wrapped},
         },
         catalog::ToolView,
@@ -188,7 +188,7 @@ impl<W: World> Desk<W> {
         let fields = match asked.wish {
             Wish::Run(fields) => fields,
             Wish::Intent(intent) => intent_fields(intent),
-            Wish::Answer { .. } => {
+            Wish::Answer { .. } | Wish::Words(_) => {
                 return Err(Fault::param(
                     "message.taskId",
                     "an answer names the task that waits for it",
@@ -196,7 +196,13 @@ impl<W: World> Desk<W> {
             }
         };
         let call = self.call(&fields, &id, &asked.id)?;
-        let task = Task::begun(&id, context, asked.message, fields, self.now());
+        let mut task = Task::begun(&id, context, asked.message, fields, self.now());
+        task.execution = self.toolbox.kept_as(&call.0);
+        if let Some(fields) = &mut task.call {
+            // Whatever the client answers, it is answered about this.
+            let name = call.0.idempotency_key.clone().map(Value::from);
+            fields.insert("idempotency_key".to_owned(), name.unwrap_or_default());
+        }
         let put = TaskPut {
             is_new: true,
             ..self.put(&task)?
@@ -254,12 +260,19 @@ impl<W: World> Desk<W> {
             // Other words: what was to be confirmed is no longer what is asked.
             Wish::Run(other) => fields = other,
             Wish::Intent(intent) => fields = intent_fields(intent),
+            Wish::Words(words) => {
+                let intent = task.reworded(&words);
+                fields = intent_fields(intent.ok_or_else(|| no_answer(&words))?);
+            }
         }
         let id = self.toolbox.id().map_err(|error| refused(&error))?;
         let call = self.call(&fields, &id, &asked.id)?;
         fields.remove("confirmation");
+        let name = call.0.idempotency_key.clone().map(Value::from);
+        fields.insert("idempotency_key".to_owned(), name.unwrap_or_default());
         (task.state, task.at) = (State::Working, self.now());
-        (task.call, task.execution, task.said) = (Some(fields), id, Vec::new());
+        let execution = self.toolbox.kept_as(&call.0);
+        (task.call, task.execution, task.said) = (Some(fields), execution, Vec::new());
         Ok((self.keep(task).await?, Some(call)))
     }
 
@@ -363,7 +376,8 @@ impl<W: World> Desk<W> {
             Ok(state.word(Version::V03))
         });
         let after = text("statusTimestampAfter").map(|time| {
-            parse_rfc3339(time).ok_or_else(|| {
+            let utc = time.strip_suffix("+00:00").map(|time| format!("{time}Z"));
+            parse_rfc3339(utc.as_deref().unwrap_or(time)).ok_or_else(|| {
                 Fault::param("statusTimestampAfter", "a time of RFC 3339 is expected")
             })
         });

@@ -79,8 +79,13 @@ pub(super) async fn answer<W: World>(
 async fn public_card<W: World>(world: &W, request: &Request) -> Response {
     match catalog(world).await {
         Ok(catalog) => {
-            let card = card::public(&catalog, &address(world, request));
+            let mut card = card::public(&catalog, &address(world, request));
+            let named = request.header("a2a-version");
+            if named.is_some() && Version::of(named.as_deref()) == Ok(Version::V1) {
+                card = card::of_v1(card);
+            }
             let mut response = Response::json(200, &card);
+            response.header("vary", "a2a-version");
             response.header("cache-control", format!("public, max-age={CARD_SECONDS}"));
             response.header(
                 "etag",
@@ -184,7 +189,13 @@ async fn run<W: World>(
         Method::Cancel => Reply::Value(desk.cancel(named()?).await?.told(version, None, true)),
         Method::Subscribe => Reply::Events(desk.subscribe(named()?, version).await?),
         Method::List => Reply::Value(desk.list(params, version).await?),
-        Method::Card => Reply::Value(card::extended(desk.view(), &address(world, request))),
+        Method::Card => {
+            let card = card::extended(desk.view(), &address(world, request));
+            Reply::Value(match version {
+                Version::V1 => card::of_v1(card),
+                Version::V03 => card,
+            })
+        }
         Method::Push => return Err(message::no_push()),
     })
 }

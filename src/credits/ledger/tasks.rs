@@ -84,7 +84,7 @@ impl<S: Sql> Ledger<S> {
                 list.context.as_deref().map(SqlValue::from),
             ),
             (" AND state = ?", list.state.as_deref().map(SqlValue::from)),
-            (" AND at > ?", list.after.map(SqlValue::from)),
+            (" AND at >= ?", list.after.map(SqlValue::from)),
         ] {
             if let Some(value) = value {
                 wanted.push_str(clause);

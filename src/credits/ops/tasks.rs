@@ -55,7 +55,7 @@ pub struct TaskList {
     /// That stand so.
     #[serde(default)]
     pub state: Option<String>,
-    /// That changed after this time.
+    /// That changed at this time or after it.
     #[serde(default)]
     pub after: Option<i64>,
     /// That come behind this one: its time and id.

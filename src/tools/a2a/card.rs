@@ -1,6 +1,6 @@
 //! The agent card: who we are, where and in which versions we are spoken to, what we can do.
 //!
-//! One card for both versions: clients of 1.0 read `supportedInterfaces`, those of 0.3 `url` and its neighbours. Anybody sees the public
+//! One card for both versions: clients of 1.0 read `supportedInterfaces`, those of 0.3 `url` and its neighbours; who names 1.0 gets its form alone. Anybody sees the public
 //! one, whose skills are categories; the extended one lists what the key that asks may call.
 
 use std::collections::BTreeMap;
@@ -51,6 +51,31 @@ pub fn extended(view: &ToolView, at: &str) -> Value {
     card(at, skills.collect())
 }
 
+/// The card without what 0.3 alone reads, for those who say that they read 1.0.
+#[must_use]
+pub fn of_v1(mut card: Value) -> Value {
+    for name in [
+        "protocolVersion",
+        "url",
+        "preferredTransport",
+        "supportsAuthenticatedExtendedCard",
+        "security",
+    ] {
+        taken(&mut card, name);
+    }
+    if let Some(scheme) = card.pointer_mut("/securitySchemes/key") {
+        taken(scheme, "type");
+        taken(scheme, "scheme");
+    }
+    card
+}
+
+fn taken(object: &mut Value, name: &str) {
+    if let Some(fields) = object.as_object_mut() {
+        fields.shift_remove(name);
+    }
+}
+
 fn card(at: &str, skills: Vec<Value>) -> Value {
     let interface = |binding: &str, version: &str| json!({"url": at, "protocolBinding": binding, "protocolVersion": version});
     let modes = ["application/json", "text/plain"];
@@ -67,7 +92,11 @@ fn card(at: &str, skills: Vec<Value>) -> Value {
         "preferredTransport": "JSONRPC",
         "supportsAuthenticatedExtendedCard": true,
         "capabilities": {"streaming": true, "pushNotifications": false, "extendedAgentCard": true},
-        "securitySchemes": {"key": {"httpAuthSecurityScheme": {"scheme": "Bearer", "description": "A key of this gateway"}}},
+        "securitySchemes": {"key": {
+            "httpAuthSecurityScheme": {"scheme": "Bearer", "description": "A key of this gateway"},
+            // The same as 0.3 spells it.
+            "type": "http", "scheme": "Bearer",
+        }},
         "securityRequirements": [{"schemes": {"key": {"list": []}}}],
         "security": [{"key": []}],
         "defaultInputModes": modes,

@@ -28,6 +28,8 @@ pub enum Wish {
         /// Yes or no.
         is_yes: bool,
     },
+    /// Other words to a task that waits.
+    Words(String),
 }
 
 /// A message, read.
@@ -211,7 +213,9 @@ fn accepts(modes: Option<&Value>) -> Result<(), Fault> {
 fn wish(parts: &[Value], is_answer: bool) -> Result<Wish, Fault> {
     let data = parts.iter().find_map(|part| part.get("data")?.as_object());
     if let Some(data) = data {
-        return of_data(data, is_answer);
+        let mut data = Value::Object(data.clone());
+        whole(&mut data);
+        return of_data(data.as_object().unwrap_or(&Map::new()), is_answer);
     }
     let texts = parts.iter().filter_map(|part| part.get("text")?.as_str());
     let text = texts.collect::<Vec<_>>().join("\n");
@@ -229,13 +233,33 @@ fn wish(parts: &[Value], is_answer: bool) -> Result<Wish, Fault> {
     let known = |words: &[&str]| words.contains(&word.as_str());
     match (known(&YES), known(&NO)) {
         (is_yes, is_no) if is_yes || is_no => Ok(Wish::Answer { is_yes }),
-        _ => Err(Fault::param(
-            "message.parts",
-            &format!(
-                "{} is neither yes nor no: send {{\"confirm\": true}} or false as data",
-                shown(text)
-            ),
-        )),
+        _ if text.is_empty() => Err(Fault::param("message.parts", "the message says nothing")),
+        _ => Ok(Wish::Words(text.to_owned())),
+    }
+}
+
+/// A task that waits for a yes was told something else.
+pub fn no_answer(words: &str) -> Fault {
+    let told = format!(
+        "{} is neither yes nor no: send {{\"confirm\": true}} or false as data",
+        shown(words)
+    );
+    Fault::param("message.parts", &told)
+}
+
+/// Clients whose messages are of protobuf write all numbers with a point: those that are whole lose it, as tools were told of integers.
+fn whole(value: &mut Value) {
+    match value {
+        Value::Number(number) if !number.is_i64() && !number.is_u64() => {
+            let digits = number.to_string();
+            let digits = digits.strip_suffix(".0").unwrap_or_default();
+            if let Ok(whole) = digits.parse::<i64>() {
+                *value = whole.into();
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(whole),
+        Value::Object(fields) => fields.values_mut().for_each(whole),
+        _ => {}
     }
 }
 

@@ -16,6 +16,8 @@ use crate::{
 const MAX_HISTORY: usize = 50;
 /// The name of the artifact with the envelope.
 const RESULT: &str = "result";
+/// The code of an intent that says too little.
+const MISSING: &str = "missing_input";
 
 /// How a task stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -159,6 +161,23 @@ impl Task {
         }
     }
 
+    /// What is wanted after these words: what was, and they, where only something was missing; nothing where the task does not wait for words.
+    pub fn reworded(&self, words: &str) -> Option<String> {
+        let intent = self.call.as_ref()?.get("intent")?.as_str()?;
+        if self.token.is_some() {
+            return None;
+        }
+        let mut codes = self
+            .said
+            .iter()
+            .map(|part| part.pointer("/data/error/code"));
+        let is_missing = codes.any(|code| code.is_some_and(|code| code == MISSING));
+        Some(match is_missing {
+            true => format!("{intent}\n{words}"),
+            false => words.to_owned(),
+        })
+    }
+
     /// Ends the task by the client's wish.
     pub fn end(&mut self, state: State, why: &str, at: i64) {
         (self.state, self.at) = (state, at);
@@ -279,6 +298,8 @@ fn state(envelope: &Envelope) -> State {
         Status::Running => State::Working,
         Status::ConfirmationRequired => State::InputRequired,
         Status::Cancelled => State::Canceled,
+        // Nothing was begun: other words, or more of them, may do.
+        Status::Failed if unclear(envelope).is_some() => State::InputRequired,
         Status::Failed if wants_key => State::AuthRequired,
         Status::Failed
         | Status::Unknown
@@ -286,6 +307,13 @@ fn state(envelope: &Envelope) -> State {
         | Status::PartiallyCompensated
         | Status::CompensationFailed => State::Failed,
     }
+}
+
+/// Why what was wanted in words could not be carried out: no tool suits, or it has to know more.
+fn unclear(envelope: &Envelope) -> Option<&str> {
+    envelope.routing.as_ref()?.get("intent")?;
+    let code = envelope.error.as_ref()?.code.as_str();
+    matches!(code, "tool_not_found" | MISSING).then_some(code)
 }
 
 /// What the agent says of how the execution stands.
@@ -302,9 +330,14 @@ fn said(envelope: &Envelope) -> Vec<Value> {
         ];
     }
     envelope.error.as_ref().map_or_else(Vec::new, |error| {
-        let data = json!({"error": error, "outcome": envelope.status.as_str()});
+        let mut data = json!({"error": error, "outcome": envelope.status.as_str()});
+        let mut text = error.message.clone();
+        if unclear(envelope).is_some() {
+            text.push_str(". Say it in other words, or send data with `tool` and `input`.");
+            set(&mut data, "routing", envelope.routing.clone());
+        }
         vec![
-            json!({"text": error.message}),
+            json!({"text": text}),
             json!({"data": data, "mediaType": "application/json"}),
         ]
     })

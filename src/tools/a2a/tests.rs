@@ -146,9 +146,66 @@ fn a_message_says_a_tool_an_intent_or_an_answer() {
         );
     }
     assert_eq!(
-        answer(json!({"text": "perhaps"})).unwrap_err().kind,
-        Kind::InvalidParams
+        answer(json!({"text": "perhaps"})).unwrap().wish,
+        Wish::Words("perhaps".to_owned())
     );
+    assert_eq!(message::no_answer("perhaps").kind, Kind::InvalidParams);
+}
+
+#[test]
+fn whole_numbers_of_protobuf_are_integers_again() {
+    let data = json!({"tool": "a/b", "input": {"n": 2.0, "list": [-3.0, 2.5], "deep": {"big": 1e18}, "i": 7, "s": "2.0"}});
+    let Wish::Run(read) = wish(json!([{"data": data}])) else {
+        panic!("it names a tool");
+    };
+    assert_eq!(
+        Value::Object(read).to_string(),
+        json!({"tool": "a/b", "input": {"n": 2, "list": [-3, 2.5], "deep": {"big": 1e18}, "i": 7, "s": "2.0"}}).to_string()
+    );
+}
+
+#[test]
+fn words_that_no_tool_fits_or_that_say_too_little_are_asked_about() {
+    let unclear = |code: &str, routed: bool| {
+        let mut envelope = Envelope::failed(
+            "exec-1",
+            "auto/route",
+            ToolError::new(code, "client", "Why"),
+        );
+        envelope.routing = routed.then(|| json!({"intent": {"tool": null}}));
+        let mut task = Task::begun(
+            "exec-1",
+            "c".to_owned(),
+            json!({}),
+            fields(json!({"intent": "the weather"})),
+            1,
+        );
+        task.follow(&envelope, 2);
+        task
+    };
+    for (code, routed, state, reworded) in [
+        (
+            "tool_not_found",
+            true,
+            State::InputRequired,
+            Some("in Rome"),
+        ),
+        (
+            "missing_input",
+            true,
+            State::InputRequired,
+            Some("the weather\nin Rome"),
+        ),
+        ("tool_not_found", false, State::Failed, None),
+        ("provider_error", true, State::Failed, None),
+    ] {
+        let task = unclear(code, routed);
+        assert_eq!(task.state, state, "{code}");
+        assert_eq!(task.reworded("in Rome").as_deref(), reworded, "{code}");
+    }
+    let mut confirming = unclear("missing_input", true);
+    confirming.token = Some("t".to_owned());
+    assert_eq!(confirming.reworded("in Rome"), None);
 }
 
 #[test]
