@@ -13,9 +13,14 @@ use super::{
     stream::Owner,
 };
 use crate::{
-    error::Result,
+    error::Result as Answered,
     identity::KeyRecord,
-    tools::{catalog::ToolView, envelope::Envelope, execute::Call},
+    tools::{
+        catalog::ToolView,
+        envelope::Envelope,
+        execute::Call,
+        mcp::message::{Fault, INTERNAL_ERROR},
+    },
 };
 
 /// The tools of a key.
@@ -31,7 +36,7 @@ impl<W: World> Desk<W> {
     ///
     /// # Errors
     /// Where the catalog or the account's own keys cannot be read.
-    pub(super) async fn open(world: &W, request: &Request, key: KeyRecord) -> Result<Self> {
+    pub(super) async fn open(world: &W, request: &Request, key: KeyRecord) -> Answered<Self> {
         let origin = Toolbox::<W>::origin(request, &key);
         let toolbox = Toolbox::open(world, &key, origin).await?;
         Ok(Self {
@@ -63,7 +68,7 @@ impl<W: World> Desk<W> {
     ///
     /// # Errors
     /// Where there is no randomness.
-    pub(super) fn id(&self) -> Result<String> {
+    pub(super) fn id(&self) -> Answered<String> {
         self.toolbox.id()
     }
 
@@ -73,9 +78,35 @@ impl<W: World> Desk<W> {
         async move { toolbox.execute(call).await }.boxed_local()
     }
 
+    /// Unix time in milliseconds.
+    pub(super) fn now(&self) -> i64 {
+        i64::try_from(self.world.now_ms()).unwrap_or(i64::MAX)
+    }
+
+    /// Whether a tool is a chain of others.
+    pub(super) fn is_chain(&self, tool: &str) -> bool {
+        let found = self.view.get(tool).ok();
+        found.is_some_and(|(tool, _)| tool.operation.composite.is_some())
+    }
+
+    /// An execution as it stands.
+    ///
+    /// # Errors
+    /// Where there is none of this id, or the account cannot be asked.
+    pub(super) async fn look(&self, id: &str) -> Result<Envelope, Fault> {
+        let found = self.toolbox.look(id).await;
+        found.map_err(|error| match error.code.as_str() {
+            "execution_not_found" => Fault::params(error.message),
+            _ => Fault::new(INTERNAL_ERROR, error.message),
+        })
+    }
+
     /// Stops a job that nobody waits for.
     pub(super) async fn stop(&self, id: &str) {
-        if let Err(error) = self.toolbox.cancel(id).await {
+        let stopped = self.toolbox.cancel(id).await;
+        if let Err(error) = stopped
+            && error.code != "not_cancellable"
+        {
             self.world
                 .report(&format!("{id} could not be stopped: {}", error.message));
         }

@@ -6,6 +6,7 @@
 //! | `gate` | origins, keys, what a client takes |
 //! | `tools` | `tools/list` and `tools/call` |
 //! | `run` | one call: progress, cancellation, confirmation |
+//! | `tasks` | executions as tasks |
 //! | `listen` | `subscriptions/listen` |
 //! | `stream` | the stream of an answer, and questions on it |
 //! | `play` | the fixtures of the conformance suite |
@@ -20,6 +21,7 @@ mod oauth;
 mod play;
 mod run;
 mod stream;
+mod tasks;
 mod tools;
 
 use std::rc::Rc;
@@ -40,7 +42,7 @@ use crate::{
         message::{self, Fault, INVALID_REQUEST, Message, Parsed, parse},
         select::Selection,
         session::Session,
-        write,
+        task, write,
     },
 };
 use desk::Desk;
@@ -399,7 +401,9 @@ impl<W: World> Server<W> {
     fn capabilities(&self, era: Era) -> Value {
         match (self, era) {
             (Self::Fixtures(fixtures), era) => fixtures.capabilities(era),
-            (Self::Desk(_), Era::Modern) => json!({"tools": {"listChanged": true}}),
+            (Self::Desk(_), Era::Modern) => {
+                json!({"tools": {"listChanged": true}, "extensions": {task::EXTENSION: {}}})
+            }
             // Telling of changes would take a stream that outlives requests.
             (Self::Desk(_), Era::Legacy) => json!({"tools": {}}),
         }
@@ -410,6 +414,9 @@ impl<W: World> Server<W> {
             (Self::Fixtures(fixtures), _) => play::answer(world, fixtures, ask.clone()).await,
             (Self::Desk(desk), "tools/list") => tools::list(desk, ask),
             (Self::Desk(desk), "tools/call") => tools::call(desk, ask.clone()).await,
+            (Self::Desk(desk), method) if tasks::METHODS.contains(&method) => {
+                tasks::answer(desk, ask).await
+            }
             (Self::Desk(_), method) => Err(Fault::method(method)),
         }
     }

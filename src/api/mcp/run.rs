@@ -18,8 +18,10 @@ use super::{
     Ask, Reply,
     desk::Desk,
     stream::{self, Voice},
+    tasks,
 };
 use crate::tools::{
+    composites::MAX_CALLS,
     envelope::{Confirmation, Envelope, Status},
     execute::Call,
     mcp::{
@@ -28,10 +30,12 @@ use crate::tools::{
         message::{Fault, INVALID_REQUEST},
         outcome,
         session::can_ask,
-        write,
+        task, write,
     },
 };
 
+/// After this time a call becomes a task, where the client takes them, in milliseconds.
+const PATIENCE_MS: u64 = 2_000;
 /// How often a call that is on its way is looked at, in milliseconds.
 const LOOK_MS: u64 = 1_000;
 /// What a person who said no has done.
@@ -65,6 +69,9 @@ pub(super) async fn run<W: World>(
         (Answer::Yes, Some(state)) => wish.confirmation = Some(state),
         // Whoever lost the state, or the answer, is asked again.
         (Answer::Yes | Answer::None, _) => {}
+    }
+    if tasks::are_taken(&ask) && !desk.is_chain(&wish.tool) {
+        return deferred(desk, &ask, &wish).await;
     }
     let token = ask.request.meta("progressToken").cloned();
     if ask.takes_streams && token.is_some() {
@@ -129,17 +136,38 @@ async fn told<W: World>(
     so_far: Option<Envelope>,
     voice: &Voice,
 ) -> Result<Option<Value>, Fault> {
-    let envelope = match so_far {
-        Some(envelope) => Some(envelope),
-        None => performed(desk, ask, wish, Some(voice)).await?,
-    };
-    let Some(envelope) = envelope else {
-        return Ok(None);
-    };
-    let wanted = waits(&envelope).filter(|_| ask.era == Era::Legacy && asks_on_stream(ask));
-    let Some(wanted) = wanted else {
-        return concluded(ask, wish, envelope).map(Some);
-    };
+    let mut wish = wish.clone();
+    let mut envelope = so_far;
+    // A chain asks about each step that wants a yes.
+    for _ in 0..=MAX_CALLS {
+        let so_far = match envelope.take() {
+            Some(envelope) => Some(envelope),
+            None => performed(desk, ask, &wish, Some(voice)).await?,
+        };
+        let Some(so_far) = so_far else {
+            return Ok(None);
+        };
+        let wanted = waits(&so_far).filter(|_| ask.era == Era::Legacy && asks_on_stream(ask));
+        let Some(wanted) = wanted else {
+            return concluded(ask, &wish, so_far).map(Some);
+        };
+        match asked(desk, wanted, voice).await? {
+            Answer::No => return Ok(Some(outcome::failure(DECLINED))),
+            Answer::None => return Ok(Some(outcome::unconfirmed(so_far.to_value()))),
+            Answer::Yes => wish.confirmation = Some(wanted.token.clone()),
+        }
+    }
+    Ok(Some(outcome::failure(
+        "It wants to be confirmed without end.",
+    )))
+}
+
+/// Asks the person at a client of the legacy era.
+async fn asked<W: World>(
+    desk: &Rc<Desk<W>>,
+    wanted: &Confirmation,
+    voice: &Voice,
+) -> Result<Answer, Fault> {
     let mut form = confirm::form(wanted);
     if let Some(fields) = form.as_object_mut() {
         // The legacy era knows forms alone, and most of its versions have no word for them.
@@ -155,17 +183,59 @@ async fn told<W: World>(
     .await;
     let answer = answer.map_err(|error| super::broken(&desk.world, &error))?;
     let read = answer.as_ref().and_then(|answer| answer.get("result"));
-    match read.map_or(Answer::None, confirm::read) {
-        Answer::No => Ok(Some(outcome::failure(DECLINED))),
-        Answer::None => Ok(Some(outcome::unconfirmed(envelope.to_value()))),
-        Answer::Yes => {
-            let again = Wish {
-                confirmation: Some(wanted.token.clone()),
-                ..wish.clone()
-            };
-            let envelope = performed(desk, ask, &again, Some(voice)).await?;
-            Ok(envelope.map(|envelope| outcome::result(envelope.to_value())))
+    Ok(read.map_or(Answer::None, confirm::read))
+}
+
+/// Runs the call for a client that takes tasks: what is not done soon goes on as one, whether or not anybody asks.
+async fn deferred<W: World>(desk: &Rc<Desk<W>>, ask: &Ask, wish: &Wish) -> Result<Reply, Fault> {
+    let call = call(desk, wish)?;
+    let id = call.id.clone();
+    let mut envelope = started(desk, desk.execute(call), true);
+    let mut waited_ms = 0;
+    loop {
+        match select(&mut envelope, desk.world.sleep(LOOK_MS)).await {
+            Either::Left((Ok(envelope), _)) if envelope.status == Status::Running => {
+                return Ok(ask.result(task::created(&envelope.id, desk.now())));
+            }
+            Either::Left((Ok(envelope), _)) => {
+                return concluded(ask, wish, envelope).map(|result| ask.result(result));
+            }
+            Either::Left((Err(_), _)) => return Err(dropped()),
+            Either::Right(((), _)) => waited_ms += LOOK_MS,
         }
+        if waited_ms < PATIENCE_MS {
+            continue;
+        }
+        // Nobody is told of a task that could not be found.
+        let found = desk.look(&id).await;
+        if found.is_ok_and(|found| found.status == Status::Running) {
+            return Ok(ask.result(task::created(&id, desk.now())));
+        }
+    }
+}
+
+/// What is executed.
+fn call<W: World>(desk: &Desk<W>, wish: &Wish) -> Result<Call, Fault> {
+    let id = desk
+        .id()
+        .map_err(|error| super::broken(&desk.world, &error))?;
+    Ok(Call {
+        id,
+        tool: wish.tool.clone(),
+        input: Value::Object(wish.input.clone()),
+        idempotency_key: wish.idempotency_key.clone(),
+        confirmation: wish.confirmation.clone(),
+        surface: "mcp",
+        ..Call::default()
+    })
+}
+
+/// A call whose end nobody tells.
+fn dropped() -> Fault {
+    let fault = Fault::new(INVALID_REQUEST, "The call was dropped");
+    Fault {
+        status: 500,
+        ..fault
     }
 }
 
@@ -176,23 +246,11 @@ async fn performed<W: World>(
     wish: &Wish,
     voice: Option<&Voice>,
 ) -> Result<Option<Envelope>, Fault> {
-    let id = desk
-        .id()
-        .map_err(|error| super::broken(&desk.world, &error))?;
-    let call = Call {
-        id,
-        tool: wish.tool.clone(),
-        input: Value::Object(wish.input.clone()),
-        idempotency_key: wish.idempotency_key.clone(),
-        confirmation: wish.confirmation.clone(),
-        surface: "mcp",
-        ..Call::default()
-    };
-    let work = desk.execute(call);
+    let work = desk.execute(call(desk, wish)?);
     if voice.is_none() && ask.era == Era::Modern {
         return Ok(Some(work.await));
     }
-    let mut envelope = started(desk, work);
+    let mut envelope = started(desk, work, false);
     let token = ask.request.meta("progressToken");
     let say = |seconds: f64, message: &str| match (voice, token) {
         (Some(voice), Some(token)) => {
@@ -207,13 +265,7 @@ async fn performed<W: World>(
     loop {
         match select(&mut envelope, desk.world.sleep(LOOK_MS)).await {
             Either::Left((Ok(envelope), _)) => return Ok(Some(envelope)),
-            Either::Left((Err(_), _)) => {
-                let fault = Fault::new(INVALID_REQUEST, "The call was dropped");
-                return Err(Fault {
-                    status: 500,
-                    ..fault
-                });
-            }
+            Either::Left((Err(_), _)) => return Err(dropped()),
             Either::Right(((), _)) => {}
         }
         seconds += 1.0;
@@ -228,10 +280,11 @@ async fn performed<W: World>(
     }
 }
 
-/// Starts a call that goes its way by itself.
+/// Starts a call that goes its way by itself. A job is stopped when nobody waits for it, unless it is `kept`.
 fn started<W: World>(
     desk: &Rc<Desk<W>>,
     work: LocalBoxFuture<'static, Envelope>,
+    kept: bool,
 ) -> oneshot::Receiver<Envelope> {
     let (done, envelope) = oneshot::channel();
     let after = Rc::clone(desk);
@@ -240,6 +293,7 @@ fn started<W: World>(
             // Who asked may have left, or does not want it any more.
             if let Err(unwanted) = done.send(work.await)
                 && unwanted.status == Status::Running
+                && !kept
             {
                 after.stop(&unwanted.id).await;
             }

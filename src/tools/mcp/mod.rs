@@ -14,6 +14,7 @@
 //! | `meta` | the tools that stand for a large catalog |
 //! | `outcome` | an envelope as the result of a call |
 //! | `confirm` | asking a person, and what they answered |
+//! | `task` | calls that take long, as tasks |
 //! | `write` | results and notifications on the wire |
 //! | `fixtures` | what the official conformance suite calls, out of a variable of a test deployment |
 //!
@@ -28,6 +29,7 @@ pub mod meta;
 pub mod outcome;
 pub mod select;
 pub mod session;
+pub mod task;
 pub mod write;
 
 #[cfg(test)]

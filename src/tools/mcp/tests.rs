@@ -17,13 +17,13 @@ use super::{
     outcome,
     select::{Selection, page},
     session::{Session, can_ask},
-    write,
+    task, write,
 };
 use crate::{
     credits::money::Nanos,
     tools::{
         catalog::{Effect, Operation, Tool, ToolProvider},
-        envelope::Confirmation,
+        envelope::{Confirmation, Envelope, Status, ToolError},
     },
 };
 
@@ -645,5 +645,47 @@ fn meta_tools_say_what_they_take_and_read_what_models_write() {
         (MetaTool::Confirm, json!({"tool": "a__b", "input": {}})),
     ] {
         assert!(read(tool, arguments.clone()).is_err(), "{arguments}");
+    }
+}
+
+#[test]
+fn an_execution_is_a_task_with_the_result_of_its_call_at_the_end() {
+    for (capabilities, takes) in [
+        (json!({"extensions": {task::EXTENSION: {}}}), true),
+        (json!({"extensions": {task::EXTENSION: true}}), false),
+        (json!({"extensions": {}, "tasks": {}}), false),
+    ] {
+        assert_eq!(task::declares(Some(&capabilities)), takes, "{capabilities}");
+    }
+    assert!(!task::declares(None));
+    let made = task::created("exec-1793000000-abc", 5);
+    assert_eq!(
+        made,
+        json!({
+            "taskId": "exec-1793000000-abc", "status": "working", "ttlMs": 86_400_000, "pollIntervalMs": 2_000, "resultType": "task",
+            "createdAt": "2026-10-26T07:33:20.000Z", "lastUpdatedAt": "2026-10-26T07:33:20.000Z",
+        })
+    );
+    for (status, word, is_error) in [
+        (Status::Running, "working", None),
+        (Status::Cancelled, "cancelled", None),
+        (Status::Succeeded, "completed", Some(false)),
+        (Status::Failed, "completed", Some(true)),
+        (Status::Unknown, "completed", Some(true)),
+    ] {
+        let mut envelope = Envelope {
+            id: "exec-1793000000-abc".to_owned(),
+            status,
+            ..Envelope::default()
+        };
+        envelope.usage.latency_ms = 2_000;
+        if is_error == Some(true) {
+            envelope.error = Some(ToolError::new("provider_error", "provider", "no"));
+        }
+        let told = task::told(&envelope, 5);
+        assert_eq!(told["status"], word);
+        assert_eq!(told["lastUpdatedAt"], "2026-10-26T07:33:22.000Z");
+        let is_told = told.pointer("/result/isError").and_then(Value::as_bool);
+        assert_eq!(is_told, is_error, "{word}");
     }
 }
