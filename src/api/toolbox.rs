@@ -150,7 +150,30 @@ impl<W: World> Toolbox<W> {
     /// # Errors
     /// Where there is none of this id.
     pub(super) async fn look(&self, id: &str) -> Result<Envelope, ToolError> {
-        execute::look(&self.port, &self.view, &self.payer, &self.own, id).await
+        let found = execute::look(&self.port, &self.view, &self.payer, &self.own, id).await;
+        match found {
+            Err(error) if error.code == "execution_not_found" => {
+                match chain::look(self, id).await {
+                    Ok(Some(envelope)) => Ok(envelope),
+                    Ok(None) => Err(error),
+                    Err(error) => Err(ToolError::new(
+                        "gateway_unavailable",
+                        "gateway",
+                        error.message,
+                    )),
+                }
+            }
+            found => found,
+        }
+    }
+
+    /// The id under which a call is kept: that of a chain follows from its name.
+    pub(super) fn kept_as(&self, call: &Call) -> String {
+        let named = self.view.get(&call.tool).ok();
+        match named.and_then(|(tool, _)| tool.operation.composite.as_ref()) {
+            Some(_) => chain::id(&self.key.hash, call),
+            None => call.id.clone(),
+        }
     }
 
     /// Stops a job.

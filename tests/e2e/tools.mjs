@@ -11,13 +11,13 @@ const rows = () => {
   return Object.fromEntries(files.map((name) => [name.slice(0, -".toml".length), readFileSync(at("catalog/tools", name), "utf8")]));
 };
 
-/** `{gateway, vendors, stop()}`: with keys of two vendors, whatever needs none, and the models of the tests. */
-export async function startToolGateway({ vars = {}, upstream } = {}) {
+/** `{gateway, vendors, stop()}`: with keys of two vendors, whatever needs none, and the models of the tests. `change` may add to the rows. */
+export async function startToolGateway({ vars = {}, upstream, change = (all) => all } = {}) {
   const vendors = await startVendors();
   const { TAVILY_API_KEY, RESEND_API_KEY } = vendors.secrets;
   const gateway = await startGateway({
     upstream,
-    catalog: { ...testCatalog(), tools: rows() },
+    catalog: { ...testCatalog(), tools: change(rows()) },
     vars: { TOOLS_ORIGIN: vendors.url, TOOLS_SINGLE_TENANT: "on", TAVILY_API_KEY, RESEND_API_KEY, ...vars },
   });
   return {

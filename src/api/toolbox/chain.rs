@@ -8,13 +8,17 @@ use super::{
     Toolbox,
 };
 use crate::{
-    credits::{accounts::Accounts, money::Nanos, ops::TaskPut},
+    credits::{
+        accounts::Accounts,
+        money::Nanos,
+        ops::{TaskGet, TaskPut},
+    },
     error::{Error, Result},
     json::set,
     tools::{
         catalog::{Effect, Tool},
         composites::{self, Composite, Deed, Kept, PROVIDER, Runner},
-        envelope::{Envelope, ToolError},
+        envelope::{Envelope, Status, ToolError},
         execute::Call,
         schema,
     },
@@ -24,8 +28,10 @@ use crate::{
 const MODEL: &str = "TOOLS_MODEL";
 /// The model where the deployment names none.
 const USUAL_MODEL: &str = "openrouter/auto";
-/// What chains are among the tasks of a key.
+/// What chains are among the tasks of an account.
 const CONTEXT: &str = "composite";
+/// What stands between the token of a step and the id of its chain.
+const OF: char = '.';
 
 /// Carries a chain out.
 pub(super) async fn run<W: World>(
@@ -46,25 +52,68 @@ pub(super) async fn run<W: World>(
     let mut wanted = call.input.clone();
     wanted.sort_all_objects();
     let digest = hex(&format!("{}\0{wanted}\0{}", tool.id, call.dry_run));
-    let named = call.idempotency_key.as_deref();
-    // The same name is the same chain, whoever of the account's keys begins it again finds only its own.
-    let id = named.map(|name| {
-        format!(
-            "exec-{}",
-            hex(&format!("chain\0{}\0{name}", toolbox.key.hash))
-                .split_at(32)
-                .0
-        )
-    });
+    let id = id(&toolbox.key.hash, &call);
+    let token = call.confirmation.as_deref().map(|token| parts(token).0);
     let call = Call {
-        id: id.unwrap_or_else(|| call.id.clone()),
+        confirmation: token.map(str::to_owned),
+        id: id.clone(),
         tool: tool.id.clone(),
         idempotency_key: None,
         ..call
     };
     let mut envelope = composites::run(toolbox, &chain, call, &digest).await;
+    if let Some(wanted) = &mut envelope.confirmation {
+        // The chain that waits: who confirms without having named it goes on with it, and begins no other.
+        wanted.token = format!("{}{OF}{id}", wanted.token);
+    }
     envelope.usage.latency_ms = toolbox.world().now_ms().saturating_sub(began_ms);
     envelope
+}
+
+/// The id of the chain that a call begins, or goes on with. The same name is the same chain; whoever of the account's keys begins it again
+/// finds only its own.
+pub(super) fn id(key_hash: &str, call: &Call) -> String {
+    if let Some(name) = call.idempotency_key.as_deref() {
+        let digest = hex(&format!("chain\0{key_hash}\0{name}"));
+        return format!("exec-{}", digest.split_at(32).0);
+    }
+    let of_token = call.confirmation.as_deref().and_then(|it| parts(it).1);
+    of_token.unwrap_or(&call.id).to_owned()
+}
+
+/// What confirms a step, and the chain that it belongs to.
+fn parts(token: &str) -> (&str, Option<&str>) {
+    token
+        .split_once(OF)
+        .map_or((token, None), |(token, id)| (token, Some(id)))
+}
+
+/// A chain as it stands, where there is one of this id.
+///
+/// # Errors
+/// Where there is none, or the account cannot be asked.
+pub(super) async fn look<W: World>(toolbox: &Toolbox<W>, id: &str) -> Result<Option<Envelope>> {
+    let get = TaskGet {
+        id: id.to_owned(),
+        key_hash: holder(&toolbox.key.hash),
+    };
+    let found = Accounts::call(toolbox.world(), &toolbox.key.account, &get).await?;
+    let kept = found.map(|text| crate::json::from_str(&text)).transpose();
+    let kept = kept.map_err(|error| Error::internal(error.to_string()))?;
+    Ok(kept.map(|kept| match kept {
+        Kept::Over { envelope, .. } => *envelope,
+        Kept::Running { .. } | Kept::Undoing { .. } => Envelope {
+            id: id.to_owned(),
+            provider: PROVIDER.to_owned(),
+            status: Status::Running,
+            ..Envelope::default()
+        },
+    }))
+}
+
+/// Whose the states of a key's chains are: not the key's, whose tasks are what agents asked for.
+fn holder(key_hash: &str) -> String {
+    format!("{CONTEXT}:{key_hash}")
 }
 
 fn hex(text: &str) -> String {
@@ -138,7 +187,7 @@ impl<W: World> Runner for Toolbox<W> {
         let wrong = |error: serde_json::Error| Error::internal(error.to_string());
         let put = TaskPut {
             id: id.to_owned(),
-            key_hash: self.key.hash.clone(),
+            key_hash: holder(&self.key.hash),
             context: CONTEXT.to_owned(),
             state: PROVIDER.to_owned(),
             is_over: kept.is_over(),

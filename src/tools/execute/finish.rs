@@ -206,7 +206,7 @@ pub(super) async fn finish<P: ToolPort>(port: &P, told: Told<'_>, end: End) -> E
         free_row,
         answer: kept.write(),
         reason: error.unwrap_or_default(),
-        ttl_ms: JOB_ASK_MS,
+        ttl_ms: JOB_ASK_MS.min(i64::try_from(port.longest_hold_ms()).unwrap_or(JOB_ASK_MS)),
     };
     if let Some(ended) = tell(port, &told.payer.account, call).await {
         envelope.usage.cost = ended.charged;
