@@ -143,7 +143,7 @@ impl Read {
             return object.clone();
         }
         let said = || {
-            let value: Value = serde_json::from_str(&self.text).ok()?;
+            let value: Value = crate::json::from_str(&self.text).ok()?;
             (self.texts == 1 && (value.is_object() || value.is_array())).then_some(value)
         };
         let mut told = Map::new();

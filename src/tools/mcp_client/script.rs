@@ -144,7 +144,7 @@ impl Wire for Script {
         let sent = Sent {
             verb: request.method.clone(),
             headers: request.headers.clone(),
-            body: serde_json::from_slice(body).unwrap(),
+            body: crate::json::from_slice(body).unwrap(),
             timeout_ms: request.timeout_ms,
         };
         for (_, value) in &sent.headers {
