@@ -120,6 +120,10 @@ test("the binding of HTTP and JSON: paths, media types, errors as google.rpc.Sta
   const { status, headers, text } = await post("/a2a/message:send", { message: said({ data: SEARCH }) }, { headers: { accept: "application/a2a+json", "a2a-version": "1.0" } });
   assert.deepEqual([status, headers.get("content-type")], [200, "application/a2a+json"]);
   const { task } = JSON.parse(text);
+  // Fields may be called as the definitions call them.
+  const { messageId: message_id, ...rest } = said({ data: SEARCH, media_type: "application/json" });
+  const named = await post("/a2a/message:send", { message: { message_id, ...rest } });
+  assert.equal(JSON.parse(named.text).task.status.state, "TASK_STATE_COMPLETED", named.text);
   const got = await fetch(`${gateway.base}/a2a/tasks/${task.id}?historyLength=1`, { headers: { authorization: `Bearer ${key}` } });
   assert.equal((await got.json()).id, task.id);
   const missing = await fetch(`${gateway.base}/a2a/tasks/none`, { headers: { authorization: `Bearer ${key}` } });

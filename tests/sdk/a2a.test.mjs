@@ -1,4 +1,4 @@
-// The official A2A SDK for JavaScript, unmodified: both bindings of 1.0, and 0.3 through its layer of compatibility.
+// The official A2A SDK for JavaScript, unmodified: both bindings of 1.0. Those of Python, and 0.3, are in a2a-python.test.mjs.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { COMPLETED, INPUT_REQUIRED, connectA2a, data, message, text } from "./a2a.mjs";

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     json,
-    tools::a2a::{Fault, Kind, Method, Version},
+    tools::a2a::{Fault, Kind, Method, Version, renamed},
 };
 
 /// The media type of 1.0.1; earlier clients take plain JSON only.
@@ -111,7 +111,7 @@ async fn params(
     if let Some(id) = id {
         params.insert("id".to_owned(), id.into());
     }
-    Ok(Value::Object(params))
+    Ok(Value::Object(renamed(params)))
 }
 
 #[cfg(test)]

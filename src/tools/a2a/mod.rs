@@ -15,7 +15,7 @@ pub mod fault;
 pub mod message;
 pub mod task;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 pub use fault::{Fault, Kind};
 
@@ -147,6 +147,39 @@ pub fn parse(body: &[u8]) -> Result<Rpc, (Value, Version, Fault)> {
         method,
         params,
     })
+}
+
+/// Fields under the names of JSON: who reads the JSON of protobuf takes those of the definitions (`message_id`) too.
+pub fn renamed(fields: Map<String, Value>) -> Map<String, Value> {
+    let fields = fields.into_iter().map(|(name, value)| {
+        let value = match value {
+            // What is in there is the client's own.
+            value if matches!(name.as_str(), "data" | "metadata") => value,
+            Value::Object(inner) => Value::Object(renamed(inner)),
+            Value::Array(items) => items.into_iter().map(renamed_item).collect(),
+            value => value,
+        };
+        (camel_case(&name), value)
+    });
+    fields.collect()
+}
+
+fn renamed_item(item: Value) -> Value {
+    match item {
+        Value::Object(inner) => Value::Object(renamed(inner)),
+        item => item,
+    }
+}
+
+fn camel_case(name: &str) -> String {
+    let mut words = name.split('_');
+    let mut told = words.next().unwrap_or_default().to_owned();
+    for word in words {
+        let mut letters = word.chars();
+        told.extend(letters.next().map(|first| first.to_ascii_uppercase()));
+        told.push_str(letters.as_str());
+    }
+    told
 }
 
 /// An answer over JSON-RPC.

@@ -153,6 +153,21 @@ fn a_message_says_a_tool_an_intent_or_an_answer() {
 }
 
 #[test]
+fn the_names_of_the_definitions_are_taken_too() {
+    let sent = json!({
+        "message": {"message_id": "m", "parts": [{"data": {"a_b": 1}, "media_type": "x/y"}], "metadata": {"c_d": 2}},
+        "configuration": {"return_immediately": true, "historyLength": 1}, "page_size": 3,
+    });
+    assert_eq!(
+        Value::Object(super::renamed(fields(sent))),
+        json!({
+            "message": {"messageId": "m", "parts": [{"data": {"a_b": 1}, "mediaType": "x/y"}], "metadata": {"c_d": 2}},
+            "configuration": {"returnImmediately": true, "historyLength": 1}, "pageSize": 3,
+        })
+    );
+}
+
+#[test]
 fn whole_numbers_of_protobuf_are_integers_again() {
     let data = json!({"tool": "a/b", "input": {"n": 2.0, "list": [-3.0, 2.5], "deep": {"big": 1e18}, "i": 7, "s": "2.0"}});
     let Wish::Run(read) = wish(json!([{"data": data}])) else {
