@@ -42,7 +42,7 @@ const RULE: &str = "Each operation of a provider has a Beta distribution over it
     faults count: time-outs, 5xx, broken answers, 429 and used-up plans with the operator's key; never the caller's mistakes, own keys that are \
     refused, declined confirmations, cancelled calls or moderation. Faults in a row that chance does not explain are an outage: the operation rests, and \
     they are forgotten once it has answered well often enough in a row. A change of the rate itself is found by a cumulative sum; then only what came after it \
-    counts. An account goes by its own counts on top of everybody's, which fade as its own grow; it adds at most share_per_hour observations an hour and \
+    counts. An account goes by its own counts on top of everybody's, which fade the more it has seen itself, and by the outages that it saw itself; it adds at most share_per_hour observations an hour and \
     operation to everybody's. Among operations of one capability, reads draw from the belief (Thompson sampling, seeded by the execution's id), writes take its lower \
     bound; both are weighed against latency and price as quality per service cycle.";
 

@@ -12,7 +12,9 @@ use patchbay::{
         beliefs::{
             book::{Book, View},
             choice::{Candidate, Occasion, Wish, order},
+            gather::take_share,
             posterior::Chance,
+            record::Record,
         },
         catalog::Effect,
     },
@@ -32,11 +34,12 @@ enum World {
 
 const WORLDS: [World; 3] = [World::Stationary, World::Outage, World::Swap];
 
-/// Who may learn: everybody together, or one account with its capped share in what everybody knows.
-#[derive(Clone, Copy, PartialEq)]
+/// Who may learn: everybody together, without caps; or accounts that take turns, each by what it saw itself and with its capped share in what
+/// everybody knows.
+#[derive(Clone, Copy, PartialEq, Debug)]
 enum Learners {
-    Many,
-    One,
+    Together,
+    Accounts(usize),
 }
 
 fn shuffled(mut rates: [f64; 5], chance: &mut Chance) -> [f64; 5] {
@@ -69,12 +72,23 @@ fn world(kind: World, seed: &str) -> Vec<[f64; 5]> {
     all
 }
 
+/// What one account saw itself, and how much of that it told everybody within the hour.
+#[derive(Default, Clone)]
+struct Account {
+    own: Rc<HashMap<String, Record>>,
+    told: [u32; 5],
+}
+
 /// The share of good requests, and calls per request.
 fn run(kind: World, learners: Learners, tries: usize, seed: &str) -> (f64, f64) {
-    let mut view = View::default();
+    let mut shared: Rc<Book> = Rc::default();
+    let count = match learners {
+        Learners::Together => 1,
+        Learners::Accounts(count) => count,
+    };
+    let mut accounts = vec![Account::default(); count];
     let mut luck = Chance::new(seed, "luck");
     let (mut good, mut calls) = (0_u32, 0_u32);
-    let mut told = [0_u32; 5];
     for (n, rates) in world(kind, seed).into_iter().enumerate() {
         let now_ms = 1_800_000_000_000 + n as u64 * SECOND;
         let candidates = NAMES.map(|tool| Candidate {
@@ -90,7 +104,13 @@ fn run(kind: World, learners: Learners, tries: usize, seed: &str) -> (f64, f64) 
             effect: Effect::Read,
             now_ms,
         };
+        let account = &mut accounts[n % count];
+        let view = View {
+            shared: Rc::clone(&shared),
+            own: Rc::clone(&account.own),
+        };
         let choice = order(&candidates, &view, occasion, &Wish::default());
+        drop(view);
         for one in choice.order.iter().take(tries) {
             let place = NAMES.iter().position(|name| *name == one.tool).unwrap();
             let ok = luck.unit() <= rates[place];
@@ -101,19 +121,16 @@ fn run(kind: World, learners: Learners, tries: usize, seed: &str) -> (f64, f64) 
             } else {
                 Observed::failed(&one.tool, "search", at, 300, "unavailable", false)
             };
-            told[place] += 1;
-            let counts = learners == Learners::Many || told[place] <= 30;
-            let prior = view.shared.prior("search");
-            let book: &mut Book = Rc::make_mut(&mut view.shared);
-            book.records
-                .entry(one.tool.clone())
-                .or_default()
-                .observe(&observed, counts, prior);
-            if learners == Learners::One {
-                let own: &mut HashMap<_, _> = Rc::make_mut(&mut view.own);
-                own.entry(one.tool.clone())
-                    .or_default()
-                    .observe(&observed, true, prior);
+            let prior = shared.prior("search");
+            let counts = learners == Learners::Together
+                || take_share(&mut account.told[place], observed.verdict);
+            let record = |records: &mut HashMap<String, Record>, counts| {
+                let record = records.entry(one.tool.clone()).or_default();
+                record.observe(&observed, counts, prior);
+            };
+            record(&mut Rc::make_mut(&mut shared).records, counts);
+            if learners != Learners::Together {
+                record(Rc::make_mut(&mut account.own), true);
             }
             if ok {
                 good += 1;
@@ -139,22 +156,26 @@ fn table(learners: Learners, tries: usize, runs: usize) -> [(f64, f64, f64); 3] 
     })
 }
 
-fn compare(learners: Learners, runs: usize, slack: f64) {
-    for (tries, goals) in [(1, [0.985, 0.972, 0.964]), (2, [0.9992, 0.9984, 0.9968])] {
+/// Goals: without and with one failover, in the three worlds.
+type Goals = [(usize, [f64; 3]); 2];
+
+/// The best row that was known in each world, of rules with one memory for all that is seen.
+const BEST_ROWS: Goals = [(1, [0.985, 0.972, 0.964]), (2, [0.9992, 0.9984, 0.9968])];
+/// A fixed order with a breaker: what whoever learns must beat, however little of the traffic is its own.
+const FIXED_ORDER: Goals = [(1, [0.919, 0.919, 0.847]), (2, [0.9952, 0.9881, 0.9797])];
+
+/// `errors`: how many standard errors are allowed for.
+fn compare(learners: Learners, runs: usize, all: Goals, errors: f64) {
+    for (tries, goals) in all {
         let got = table(learners, tries, runs);
-        let who = if learners == Learners::Many {
-            "many accounts"
-        } else {
-            "one account"
-        };
-        println!("{who}, {tries} tries, {runs} runs (stationary, outage, swap):");
+        println!("{learners:?}, {tries} tries, {runs} runs (stationary, outage, swap):");
         for ((mean, error, calls), goal) in got.iter().zip(goals) {
-            println!("  {mean:.4} ± {error:.4} (goal {goal}), {calls:.3} calls per request");
+            println!("  {mean:.5} ± {error:.5} (goal {goal}), {calls:.3} calls per request");
         }
-        for ((mean, ..), goal) in got.iter().zip(goals) {
+        for ((mean, error, _), goal) in got.iter().zip(goals) {
             assert!(
-                *mean >= goal - slack,
-                "{who}, {tries} tries: {mean:.4} < {goal}"
+                mean + errors * error >= goal,
+                "{learners:?}, {tries} tries: {mean:.5} ± {error:.5} < {goal}"
             );
         }
     }
@@ -163,13 +184,18 @@ fn compare(learners: Learners, runs: usize, slack: f64) {
 #[test]
 fn providers_that_differ_are_told_apart_within_few_requests() {
     // Few runs: what they scatter by is allowed for.
-    compare(Learners::Many, 10, 0.004);
+    compare(Learners::Together, 10, BEST_ROWS, 2.0);
+    compare(Learners::Accounts(1), 10, BEST_ROWS, 2.0);
+    compare(Learners::Accounts(10), 10, FIXED_ORDER, 0.0);
 }
 
 #[test]
 #[ignore = "a minute: npm run simulate:tools"]
 fn the_choice_is_at_least_as_good_as_the_best_known_rule_in_each_world() {
-    compare(Learners::Many, 200, 0.0);
-    // What everybody knows lags behind the only account that calls: the price of the cap.
-    compare(Learners::One, 200, 0.0006);
+    // So many that their standard error is well below what lies between the mean and the goal.
+    compare(Learners::Together, 500, BEST_ROWS, 0.0);
+    // Who calls alone has the same memory as everybody together, but for the cap on what it tells everybody.
+    compare(Learners::Accounts(1), 500, BEST_ROWS, 0.0);
+    // Each of ten sees a tenth itself: a memory of another kind than that of the best rows.
+    compare(Learners::Accounts(10), 100, FIXED_ORDER, 0.0);
 }

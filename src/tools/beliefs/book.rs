@@ -23,7 +23,7 @@ pub const FIRST_WEIGHT: f64 = 20.0;
 /// No operation counts for more calls than this in its category's mean.
 pub const POOLED_MOST: f64 = 50.0;
 /// Own calls after which everybody's record weighs half as much.
-pub const OWN_HALF: f64 = 100.0;
+pub const OWN_HALF: f64 = 30.0;
 /// Observations of one account and operation that count for everybody within an hour: more are the account's own affair.
 pub const SHARE_PER_HOUR: u32 = 30;
 /// An hour, in milliseconds.
@@ -102,8 +102,20 @@ impl View {
             return shared;
         };
         let (good, bad) = own.counts();
-        let kept = OWN_HALF / (OWN_HALF + good + bad);
+        // All that it ever saw, not what that weighs now: after a change of the rate little does, and what everybody knows of the time
+        // before must not come back for it.
+        let kept = OWN_HALF / (OWN_HALF + to_f64(own.seen()));
         Beta::new(shared.alpha * kept + good, shared.beta * kept + bad)
+    }
+
+    /// Until when an operation rests, unix milliseconds: after an outage that the account saw itself, or that the record saw which tells most.
+    pub fn rests_until(&self, tool: &str) -> Option<i64> {
+        let records = [self.own.get(tool), self.told_by(tool)];
+        let rests = records
+            .into_iter()
+            .flatten()
+            .filter_map(Record::rests_until);
+        rests.max()
     }
 
     /// The record that tells most of an operation: the account's own where it saw more than everybody's tells.
@@ -115,4 +127,9 @@ impl View {
             (None, shared) => shared,
         }
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
+fn to_f64(count: u64) -> f64 {
+    count as f64
 }

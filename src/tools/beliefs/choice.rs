@@ -26,7 +26,7 @@ pub const PRICE_CYCLE: f64 = 10_000_000.0;
 /// The latency assumed where none was seen, in milliseconds.
 pub const UNSEEN_LATENCY: f64 = 1_000.0;
 /// How much surer a draw is than the belief: exploring as much as the belief itself would is more than a tie-break needs.
-pub const SHARPNESS: f64 = 4.0;
+pub const SHARPNESS: f64 = 3.0;
 /// The lower bound that writes go by, and the bounds of the interval that is told.
 pub const LOWER: f64 = 0.05;
 /// The upper bound of the interval.
@@ -174,7 +174,7 @@ fn rank(
         .position(|name| name == provider || name == tool);
     let is_slow = slow.zip(limit).is_some_and(|(slow, limit)| slow > limit);
     let rests = |until| u64::try_from(until).is_ok_and(|until| now_ms < until);
-    let is_out = told.is_some_and(|record| record.rests_until().is_some_and(rests));
+    let is_out = beliefs.rests_until(tool).is_some_and(rests);
     let (behind, because) = match standing {
         Standing::Resting => (2, Some("resting")),
         _ if is_out => (2, Some("outage")),

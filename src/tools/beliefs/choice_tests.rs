@@ -264,3 +264,47 @@ fn an_account_goes_by_what_it_saw_itself_more_and_more() {
         "a/s"
     );
 }
+
+/// What an account saw itself of an operation.
+fn saw(view: &mut View, tool: &str, times: i64, since: i64, is_good: &dyn Fn(i64) -> bool) {
+    let prior = view.shared.prior("search");
+    let own = Rc::make_mut(&mut view.own);
+    let record = own.entry(tool.to_owned()).or_default();
+    for n in 0..times {
+        let observed = if is_good(n) {
+            Observed::succeeded(tool, "search", since + n, 300, 0)
+        } else {
+            Observed::failed(tool, "search", since + n, 300, "unavailable", false)
+        };
+        record.observe(&observed, true, prior);
+    }
+}
+
+#[test]
+fn an_outage_that_only_the_account_sees_counts_for_it_however_much_others_know() {
+    let mut view = view(&[("a/s", 5_000, 10, 300), ("b/s", 300, 30, 300)]);
+    let now = i64::try_from(NOW).unwrap();
+    saw(&mut view, "a/s", 40, now - 1_000, &|n| n < 36);
+    let candidates = [candidate("a/s"), candidate("b/s")];
+    let choice = order(
+        &candidates,
+        &view,
+        occasion("x", Effect::Read),
+        &Wish::default(),
+    );
+    assert_eq!(
+        (choice.order[1].tool.as_str(), choice.order[1].because),
+        ("a/s", Some("outage"))
+    );
+}
+
+#[test]
+fn after_a_change_that_the_account_saw_what_others_knew_before_does_not_come_back() {
+    let mut view = view(&[("a/s", 300, 3, 300)]);
+    saw(&mut view, "a/s", 400, 0, &|_| true);
+    let before = view.success("a/s", "search").mean();
+    // From then on it fails half the time.
+    saw(&mut view, "a/s", 30, 400, &|n| n % 2 == 0);
+    let after = view.success("a/s", "search").mean();
+    assert!(before > 0.98 && after < 0.8, "{before} {after}");
+}
