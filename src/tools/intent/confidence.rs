@@ -24,7 +24,7 @@ pub type Signals = [f64; SIGNALS];
 /// Whether anything suits.
 const SUITS: Signals = [-2.265, 0.08, 0.795, 0.847, 1.506, -0.006, 16.025, -2.775];
 /// Whether the best one is right, where something suits.
-const RIGHT: Signals = [-4.152, 0.959, 0.714, 0.175, 1.7, 4.453, 3.317, -0.388];
+const RIGHT: Signals = [-3.489, 0.705, 0.563, 0.194, 2.436, 4.723, -0.305, 0.025];
 
 /// What can be seen of the best fit; nothing where nothing fits.
 pub fn signals(fits: &Fits, index: &Index, asked: &Features, kinds: &Kinds) -> Option<Signals> {

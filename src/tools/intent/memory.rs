@@ -210,28 +210,5 @@ pub fn from_text(text: &str) -> Option<Intents> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_kept_of_an_intent_differs_from_account_to_account() {
-        let asked = Features::of("Is it going to rain in Lisbon tomorrow?");
-        let (one, two) = (account_key("acc_1", "s"), account_key("acc_2", "s"));
-        assert_ne!(features(&asked, one), features(&asked, two));
-        assert_eq!(
-            features(&asked, one),
-            features(&asked, account_key("acc_1", "s"))
-        );
-        assert_ne!(account_key("acc_1", "s"), account_key("acc_1", "t"));
-    }
-
-    #[test]
-    fn a_copy_reads_back_as_it_was_written() {
-        let intents: Intents = vec![
-            ("a/b".into(), vec![1, u32::MAX]),
-            ("weather".into(), vec![7]),
-        ];
-        assert_eq!(from_text(&to_text(&intents)), Some(intents));
-        assert_eq!(from_text("{"), None);
-    }
-}
+#[path = "memory_tests.rs"]
+mod tests;

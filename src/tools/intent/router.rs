@@ -26,6 +26,8 @@ pub const TOLD: usize = 5;
 const MATCHED: usize = 6;
 /// What the words of a name count, against those of a description.
 const NAME: f32 = 2.0;
+/// What the words of an example intent count: many of them are about what is worked on.
+const EXAMPLE: f32 = 0.4;
 /// What the names of arguments count.
 const ARGUMENTS: f32 = 0.5;
 
@@ -116,7 +118,7 @@ impl Router {
                 .intents
                 .iter()
                 .chain(members.iter().flat_map(|tool| &tool.operation.intents));
-            fields.extend(intents.map(|intent| field(intent, 1.0)));
+            fields.extend(intents.map(|intent| field(intent, EXAMPLE)));
             fields.extend(members.first().map(|tool| field(tool.category(), 1.0)));
             cards.push(Card::read(fields, &kinds));
             deeds.push(Deed {
@@ -271,7 +273,8 @@ fn card(tool: &Tool, kinds: &Kinds) -> Card {
         field(tool.category(), 1.0),
     ];
     fields.push(field(&arguments, ARGUMENTS));
-    fields.extend(operation.intents.iter().map(|intent| field(intent, 1.0)));
+    let examples = operation.intents.iter();
+    fields.extend(examples.map(|intent| field(intent, EXAMPLE)));
     Card::read(fields, kinds)
 }
 
