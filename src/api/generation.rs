@@ -18,6 +18,7 @@ use crate::{
     catalog::ServiceTier,
     credits::{
         decimal,
+        discount::{self, Discount},
         money::{Nanos, dollars},
         pricing::{Charge, Line, Part},
         share::WHOLE,
@@ -31,10 +32,10 @@ use crate::{
     },
 };
 
-/// Decimals in which arithmetic is told.
-const DECIMALS: u32 = 18;
+/// Decimals in which arithmetic is told: a price for a million, after a discount in millionths, is exact in them.
+const DECIMALS: u32 = 24;
 /// Of a nano-dollar, in the same decimals.
-const NANO: i128 = 1_000_000_000;
+const NANO: i128 = 1_000_000_000_000_000;
 /// The longest comment, in characters.
 const MAX_COMMENT: usize = 2_000;
 /// What feedback may be about.
@@ -273,13 +274,14 @@ fn cost(generation: &Generation) -> Result<Nanos> {
 /// A line as a fraction of dollars in [`DECIMALS`]: what it comes to, and whether that is all of it.
 fn amount(line: &Line) -> Option<(i128, bool)> {
     let parts = line.share.map_or(WHOLE, |share| share.parts());
+    let kept = discount::kept(line.discount_ppm);
     let product = i128::from(line.quantity).checked_mul(i128::from(line.price))?;
-    let product = product.checked_mul(i128::from(parts))?.checked_mul(NANO)?;
-    let divisor = i128::from(line.per).checked_mul(i128::from(WHOLE))?;
-    Some((
-        product.checked_div(divisor)?,
-        product.checked_rem(divisor)? == 0,
-    ))
+    let product = product.checked_mul(i128::from(parts))?.checked_mul(kept)?;
+    let divisor = i128::from(line.per) * i128::from(WHOLE) * i128::from(discount::WHOLE);
+    let nanos = product.checked_div(divisor)?;
+    let rest = product.checked_rem(divisor)?.checked_mul(NANO)?;
+    let amount = nanos.checked_mul(NANO)?.checked_add(rest / divisor)?;
+    Some((amount, rest % divisor == 0))
 }
 
 /// A charge as arithmetic that anybody can do again: each line, their sum, the rounding, and what was corrected since. A line
@@ -303,6 +305,11 @@ fn explain(charge: &Charge, cost: Nanos) -> Value {
             .as_ref()
             .map(|share| format!(" × {share} %"))
             .unwrap_or_default();
+        let discount = line.discount_ppm.map(Discount::fraction);
+        let off = discount
+            .as_ref()
+            .map(|discount| format!(" × (1 − {discount})"))
+            .unwrap_or_default();
         let per = if line.per == 1 {
             String::new()
         } else {
@@ -310,9 +317,9 @@ fn explain(charge: &Charge, cost: Nanos) -> Value {
         };
         json!({
             "what": line.what, "quantity": line.quantity, "price_usd": price, "per": line.per,
-            "share_percent": share, "amount_usd": told,
+            "discount": discount, "share_percent": share, "amount_usd": told,
             "text": format!(
-                "{} × ${price}{per}{of_share} = ${}",
+                "{} × ${price}{per}{off}{of_share} = ${}",
                 line.quantity,
                 told.as_deref().unwrap_or("?")
             ),
@@ -372,12 +379,32 @@ mod tests {
     #[test]
     fn thirds_of_a_nano_dollar_say_that_they_are_cut() {
         let line = Line {
-            what: Part::AudioInMs,
-            quantity: 1,
-            price: 40_000_000,
             per: 3_600_000,
-            share: None,
+            ..Line::each(Part::AudioInMs, 1, 40_000_000)
         };
-        assert_eq!(amount(&line), Some((11_111_111_111, false)));
+        assert_eq!(amount(&line), Some((11_111_111_111_111_111, false)));
+    }
+
+    #[test]
+    fn a_discount_is_a_factor_of_each_line_and_dear_lines_are_told_too() {
+        let prices: PriceTable = serde_json::from_value(json!({
+            "prompt": 3_000_000_000_i64, "completion": 0, "discount_ppm": 333_333,
+        }))
+        .unwrap();
+        let usage = Usage {
+            prompt: 1_000_000_001,
+            ..Usage::default()
+        };
+        let charge = prices.cost(&usage).unwrap();
+        let share = Share::from_percent("5.123457").unwrap();
+        let told = explain(&charge, charge.total);
+        let text = "1000000001 × $3 / 1000000 × (1 − 0.333333) = $2000.001002000001";
+        assert_eq!(told["lines"][0]["text"], text);
+        assert_eq!(told["lines"][0]["discount"], "0.333333");
+        assert_eq!(told["rounding_usd"], "0.000000000999");
+        let shared = explain(&charge.at_share(share).unwrap(), Nanos::ZERO);
+        let text = "1000000001 × $3 / 1000000 × (1 − 0.333333) × 5.123457 % = $102.469191337039";
+        let line = shared["lines"][0]["text"].as_str().unwrap();
+        assert!(line.starts_with(text), "{line}");
     }
 }

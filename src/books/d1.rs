@@ -15,8 +15,9 @@ const ROWS: &str = "
         cache_read_tokens + cache_write_5m_tokens + cache_write_1h_tokens AS cached_tokens, completion_tokens,
         upstream_cost, charge
     FROM json_each(?1) AS item CROSS JOIN usage ON usage.id = item.value";
-const CORRECTIONS: &str = "
-    SELECT generation, reason, change FROM json_each(?2) AS item CROSS JOIN corrections
+/// Changes of cost by generation and reason. Parameters: account, generations.
+pub(super) const CORRECTIONS: &str = "
+    SELECT generation AS kind, reason AS id, change AS amount FROM json_each(?2) AS item CROSS JOIN corrections
     ON generation = item.value AND account = ?1";
 const IDS_OF: &str =
     "SELECT seq, id FROM usage WHERE account = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3";
@@ -35,7 +36,8 @@ const FUNDS_OF: &str = concat!(
     funds!(),
     " WHERE kind || ':' || id > ?2 ORDER BY place LIMIT ?3"
 );
-const FUNDS: &str = concat!(
+/// Credits of purchases, coupons and refunds by kind and id. Parameters: account, ids.
+pub(super) const FUNDS: &str = concat!(
     "SELECT kind, id, amount FROM ",
     funds!(),
     " WHERE id IN (SELECT value FROM json_each(?2))"
@@ -103,9 +105,10 @@ fn kept_row(row: &Row) -> Result<(String, KeptRow)> {
     Ok((text(row, "id")?, kept))
 }
 
-/// Changes of cost by generation and reason.
-pub(super) async fn corrections(
+/// Amounts of an account by the two words that name each; `sql` is [`CORRECTIONS`] or [`FUNDS`].
+pub(super) async fn amounts(
     store: &impl Database,
+    sql: &str,
     account: &str,
     ids: &[&str],
 ) -> Result<Vec<((String, String), i64)>> {
@@ -114,29 +117,12 @@ pub(super) async fn corrections(
     }
     let param = json!(ids).to_string();
     let params = [account.into(), param.as_str().into()];
-    let rows = store.query(CORRECTIONS, &params).await?;
+    let rows = store.query(sql, &params).await?;
     let read = |row: &Row| {
-        let name = (text(row, "generation")?, text(row, "reason")?);
-        Ok((name, number(row, "change")?))
-    };
-    rows.iter().map(read).collect()
-}
-
-/// Credits of an account's purchases, coupons and refunds of these ids, by kind and id.
-pub(super) async fn funds(
-    store: &impl Database,
-    account: &str,
-    ids: &[&str],
-) -> Result<Vec<((String, String), i64)>> {
-    if ids.is_empty() {
-        return Ok(Vec::new());
-    }
-    let param = json!(ids).to_string();
-    let params = [account.into(), param.as_str().into()];
-    let rows = store.query(FUNDS, &params).await?;
-    let read = |row: &Row| {
-        let name = (text(row, "kind")?, text(row, "id")?);
-        Ok((name, number(row, "amount")?))
+        Ok((
+            (text(row, "kind")?, text(row, "id")?),
+            number(row, "amount")?,
+        ))
     };
     rows.iter().map(read).collect()
 }

@@ -215,11 +215,11 @@ async fn kept(
     let credited = ids(|kind| matches!(kind, "purchase" | "coupon" | "refund"));
     Ok(Kept {
         rows: d1::rows(store, &ended).await?.into_iter().collect(),
-        corrections: d1::corrections(store, account, &corrected)
+        corrections: d1::amounts(store, d1::CORRECTIONS, account, &corrected)
             .await?
             .into_iter()
             .collect(),
-        funds: d1::funds(store, account, &credited)
+        funds: d1::amounts(store, d1::FUNDS, account, &credited)
             .await?
             .into_iter()
             .collect(),

@@ -3,13 +3,17 @@
 //! What an endpoint takes follows from its wire (`OperationWire`), so it cannot differ from what is sent. Fields that an endpoint has no word
 //! for are not listed, also where it would ignore them. Spec: OpenRouter's image API.
 
-use serde_json::{Map, Number, Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
     Endpoint, Modality, ModelEntry, Operation, OperationDialect, OperationQuirk, OperationWire,
     Provider, wire,
 };
-use crate::credits::pricing::Price;
+use crate::credits::{
+    decimal::{self, Excess},
+    discount,
+    pricing::Price,
+};
 
 /// Shapes for which every host has a size or a word.
 const SHAPES: [&str; 10] = [
@@ -126,9 +130,16 @@ fn descriptors(endpoint: &Endpoint, wire: &OperationWire) -> Map<String, Value> 
     found
 }
 
-/// The price lines, in dollars.
+/// The price lines in dollars, a discount taken off: this form has no word for one.
 fn pricing(endpoint: &Endpoint) -> Vec<Value> {
     let prices = &endpoint.prices;
+    let net = |price: &str| {
+        let kept = discount::kept(prices.discount_ppm);
+        let exact = decimal::parse(price, 15, Excess::Refuse).map(|price| price * kept);
+        exact.map_or(Value::Null, |price| {
+            wire::number(&decimal::format(price, 21))
+        })
+    };
     let tokens = [
         ("input_text", prices.prompt),
         (
@@ -138,25 +149,18 @@ fn pricing(endpoint: &Endpoint) -> Vec<Value> {
     ];
     let tokens = tokens.into_iter().filter(|(_, price)| *price > Price::FREE);
     let line = |(billable, price): (&str, Price)| {
-        let cost = number(&price.dollars_per_unit());
+        let cost = net(&price.dollars_per_unit());
         json!({ "billable": billable, "unit": "token", "cost_usd": cost })
     };
     let mut lines: Vec<Value> = tokens.map(line).collect();
     let units = prices.units.as_deref().map(wire::unit_prices);
     lines.extend(units.unwrap_or_default().into_iter().map(|mut line| {
         if let Some(cost) = line.get_mut("cost_usd") {
-            *cost = cost
-                .as_str()
-                .map_or(Value::Null, |text| number(text).into());
+            *cost = cost.as_str().map_or(Value::Null, net);
         }
         line
     }));
     lines
-}
-
-/// A decimal as a JSON number.
-fn number(decimal: &str) -> Option<Number> {
-    crate::json::from_str(decimal).ok()
 }
 
 #[cfg(test)]
@@ -218,6 +222,16 @@ mod tests {
                 {"billable": "output_image", "unit": "image", "cost_usd": 0.02},
             ])
         );
+        let mut entry_at_a_discount = entry("images", json!([]));
+        entry_at_a_discount.endpoints[0].prices.discount_ppm = Some(100_000.try_into().unwrap());
+        let told = endpoints_body(&entry_at_a_discount).unwrap();
+        let costs: Vec<&Value> = told["endpoints"][0]["pricing"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|line| &line["cost_usd"])
+            .collect();
+        assert_eq!(costs, [&json!(0.000_004_5), &json!(0.018)]);
         assert!(list_item(&entry("chat", json!([]))).is_none());
         assert!(endpoints_body(&entry("chat", json!([]))).is_none());
     }

@@ -27,9 +27,9 @@ pub struct ListEntry {
     pub output: Vec<Modality>,
     /// Parameters of any endpoint.
     pub parameters: Vec<Parameter>,
-    /// Prompt price of the first endpoint.
+    /// Prompt price of the first endpoint, after its discount.
     pub prompt: Price,
-    /// Completion price of the first endpoint.
+    /// Completion price of the first endpoint, likewise.
     pub completion: Price,
     /// Slugs and names of the providers, in lower case.
     pub providers: Vec<String>,
@@ -62,8 +62,8 @@ impl ListEntry {
             input: model.input_modalities.clone(),
             output: model.output_modalities.clone(),
             parameters,
-            prompt: prices.map(|p| p.prompt).unwrap_or_default(),
-            completion: prices.map(|p| p.completion).unwrap_or_default(),
+            prompt: prices.map(|p| p.net(p.prompt)).unwrap_or_default(),
+            completion: prices.map(|p| p.net(p.completion)).unwrap_or_default(),
             providers: entry
                 .providers
                 .iter()

@@ -397,5 +397,7 @@ impl Snapshot {
 
 /// One figure to order endpoints by: three parts prompt to one part completion, as conversations have it.
 fn blended(endpoint: &Endpoint) -> i128 {
-    i128::from(endpoint.prices.prompt.get()) * 3 + i128::from(endpoint.prices.completion.get())
+    let prices = &endpoint.prices;
+    let net = |price| i128::from(prices.net(price).get());
+    net(prices.prompt) * 3 + net(prices.completion)
 }

@@ -124,8 +124,8 @@ impl Candidate {
         };
         Some(Self {
             model: entry.model.slug.clone(),
-            prompt: cheapest.prices.prompt,
-            completion: cheapest.prices.completion,
+            prompt: cheapest.prices.net(cheapest.prices.prompt),
+            completion: cheapest.prices.net(cheapest.prices.completion),
             context_length: entry.model.context_length,
             input_modalities: entry.model.input_modalities.clone(),
             output_modalities: entry.model.output_modalities.clone(),

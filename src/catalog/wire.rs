@@ -156,7 +156,7 @@ pub fn endpoint(
     })
 }
 
-/// The `pricing` object: dollars per token as exact decimal strings.
+/// The `pricing` object: dollars per token as exact decimal strings, before the `discount` that is taken off them.
 pub fn pricing(endpoint: &Endpoint) -> Value {
     let prices = &endpoint.prices;
     let mut object = Map::new();
@@ -193,6 +193,9 @@ pub fn pricing(endpoint: &Endpoint) -> Value {
             row.into()
         })
         .collect();
+    if let Some(discount) = prices.discount_ppm {
+        object.insert("discount".to_owned(), number(&discount.fraction()));
+    }
     if !overrides.is_empty() {
         object.insert("overrides".to_owned(), overrides.into());
     }
@@ -250,6 +253,11 @@ pub(super) fn unit_prices(prices: &UnitPrices) -> Vec<Value> {
         }
     }
     rows
+}
+
+/// A decimal as a JSON number.
+pub(super) fn number(decimal: &str) -> Value {
+    crate::json::from_str(decimal).unwrap_or_default()
 }
 
 fn put(object: &mut Map<String, Value>, key: &str, price: Option<Price>) {

@@ -52,6 +52,7 @@ mod books;
 mod closing;
 mod correction;
 mod executions;
+mod export;
 mod finish;
 mod funds;
 mod guards;
@@ -77,9 +78,9 @@ use super::ops::{
     AddCredits, BudgetsGet, BudgetsPut, Call, Correct, Empty, Ended, Entries, Envelope, Expire,
     FundingGet, FundingPut, GetSnapshot, Grant, Hold, KeyDelete, KeyGet, KeyPut, KeyStateGet, Keys,
     LapseCredits, LedgerError, LimitsGet, LimitsPut, NextAlarm, NoticesTaken, Open, OutboxAck,
-    OutboxFailed, OutboxPeek, ReadBooks, ReadFunds, RefundCredits, Reverse, SecretsEnd, Settle,
-    Snapshot, SpendGet, SumUp, TaskGet, TaskList, TaskPut, ToolBegin, ToolDue, ToolEnd, ToolGet,
-    ToolGuardsGet, ToolGuardsPut, ToolList, ToolPrune, TopUpFailed, Void, Watch,
+    OutboxFailed, OutboxPeek, ReadBooks, ReadFunds, ReadTable, RefundCredits, Reverse, SecretsEnd,
+    Settle, Snapshot, SpendGet, SumUp, TaskGet, TaskList, TaskPut, ToolBegin, ToolDue, ToolEnd,
+    ToolGet, ToolGuardsGet, ToolGuardsPut, ToolList, ToolPrune, TopUpFailed, Void, Watch,
 };
 use super::ops::{NotePut, NoteTake};
 use super::sql::{Columns, Row, Sql, SqlValue};
@@ -89,6 +90,7 @@ use rules::Memory;
 pub use books::MAX_BOOK_PAGE;
 pub use correction::MAX_ENTRIES;
 pub use executions::{CONFIRMATION_LIFE_MS, EXECUTION_LIFE_MS, MAX_ANSWER_BYTES};
+pub use export::{MAX_TABLE_PAGE, OBJECT_TABLES};
 pub use finish::EXPIRE_BATCH;
 pub use hold::{MAX_HOLD_TTL_MS, MAX_TOKENS};
 pub use lots::LAPSE_RETRY_MS;
@@ -164,6 +166,7 @@ impl<S: Sql> Ledger<S> {
             ReadBooks::OP => answer(json, |request: &ReadBooks| self.read_books(request, now_ms)),
             SumUp::OP => answer(json, |_: &SumUp| self.sum_up()),
             Empty::OP => answer(json, |_: &Empty| self.empty()),
+            ReadTable::OP => answer(json, |request| self.read_table(request)),
             Ended::OP => answer(json, |request: &Ended| self.ended(request)),
             ReadFunds::OP => answer(json, |request: &ReadFunds| self.read_funds(request)),
             NotePut::OP => answer(json, |request| self.note_put(request, now_ms)),

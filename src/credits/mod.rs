@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod decimal;
+pub mod discount;
 pub mod ledger;
 pub mod money;
 pub mod ops;

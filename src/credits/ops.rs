@@ -23,7 +23,7 @@ use super::sql::SqlError;
 
 pub use books::{
     BookEnd, BookEntry, BookFund, BookHold, BookLot, BookPage, Emptied, Empty, Ended, FreeCount,
-    KeyCounters, MonthSum, ReadBooks, ReadFunds, SumUp, SumsUp,
+    KeyCounters, MonthSum, ReadBooks, ReadFunds, ReadTable, SumUp, SumsUp, TableRow,
 };
 pub use executions::{
     Confirm, Effect, ExecutionState, ExecutionView, GuardHit, GuardRule, GuardSet, JOB_ASK_MS,
@@ -210,6 +210,7 @@ calls! {
     "ended": Ended => Vec<String>;
     "sum_up": SumUp => SumsUp;
     "empty": Empty => Emptied;
+    "read_table": ReadTable => Vec<TableRow>;
     "note_put": NotePut => ();
     "note_take": NoteTake => Option<String>;
     "task_put": TaskPut => TaskKept;

@@ -8,6 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::decimal::{self, Excess};
+use super::discount::{self, Discount};
 use super::money::{MAX_NANOS, MoneyError, Nanos};
 use super::share::{Share, WHOLE};
 use super::units::UnitPrices;
@@ -18,6 +19,9 @@ pub const UNITS_PER_PRICE: u64 = 1_000_000;
 
 /// Every number of units that a price is for divides this: a million, the milliseconds of an hour, one.
 const COMMON: u64 = 18_000_000;
+
+/// Parts of a nano-dollar in which lines are summed: every price and every discount is a whole number of them.
+const SCALE: i128 = COMMON as i128 * discount::WHOLE as i128;
 
 /// Output that a hold covers when neither the request nor the model's history says how much is usual.
 pub const DEFAULT_TYPICAL_OUTPUT: u64 = 1_024;
@@ -144,6 +148,9 @@ pub struct PriceTable {
     /// broke off before it could.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stated: bool,
+    /// What is taken off all of these prices, in millionths.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub discount_ppm: Option<Discount>,
     /// Long-context prices, applied in order: a later one wins.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tiers: Vec<Tier>,
@@ -247,9 +254,24 @@ pub struct Line {
     /// The share of it that is charged, where the account's own provider key served; absent for the whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share: Option<Share>,
+    /// What was taken off the price, in millionths; absent for nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub discount_ppm: Option<Discount>,
 }
 
 impl Line {
+    /// A line of things that are counted one by one.
+    pub fn each(what: Part, quantity: u64, price: i64) -> Self {
+        Self {
+            what,
+            quantity,
+            price,
+            per: 1,
+            share: None,
+            discount_ppm: None,
+        }
+    }
+
     fn is_cache(&self) -> bool {
         matches!(
             self.what,
@@ -257,12 +279,13 @@ impl Line {
         )
     }
 
-    /// The line in parts of a nano-dollar, [`COMMON`] of them: what the charge sums before it divides.
+    /// The line in parts of a nano-dollar, [`SCALE`] of them: what the charge sums before it divides.
     fn scaled(&self) -> Option<i128> {
         let factor = COMMON.checked_div(self.per)?;
         i128::from(self.quantity)
             .checked_mul(i128::from(self.price))?
-            .checked_mul(i128::from(factor))
+            .checked_mul(i128::from(factor))?
+            .checked_mul(discount::kept(self.discount_ppm))
     }
 
     /// What is charged of the line, in parts of [`WHOLE`] of [`Line::scaled`].
@@ -340,13 +363,7 @@ impl Charge {
     /// # Errors
     /// When it would exceed [`MAX_NANOS`].
     pub fn of_units(units: &[(Part, u64, Nanos)]) -> Result<Self, MoneyError> {
-        let line = |(what, quantity, price): &(Part, u64, Nanos)| Line {
-            what: *what,
-            quantity: *quantity,
-            price: price.get(),
-            per: 1,
-            share: None,
-        };
+        let line = |one: &(Part, u64, Nanos)| Line::each(one.0, one.1, one.2.get());
         let lines: Vec<Line> = units.iter().map(line).collect();
         Ok(Self {
             total: sum(&lines)?,
@@ -360,7 +377,7 @@ impl Charge {
     pub fn merged(mut self) -> Self {
         let mut lines: Vec<Line> = Vec::with_capacity(self.lines.len());
         for line in self.lines {
-            let key = |one: &Line| (one.what, one.price, one.per, one.share);
+            let key = |one: &Line| (one.what, one.price, one.per, one.share, one.discount_ppm);
             match lines.iter_mut().find(|known| key(known) == key(&line)) {
                 Some(known) => known.quantity = known.quantity.saturating_add(line.quantity),
                 None => lines.push(line),
@@ -380,13 +397,8 @@ impl Charge {
     #[must_use]
     pub fn capped(mut self, cap: Nanos) -> Self {
         if self.total > cap {
-            self.lines.push(Line {
-                what: Part::MaxCost,
-                quantity: 1,
-                price: cap.get() - self.total.get(),
-                per: 1,
-                share: None,
-            });
+            let beyond = cap.get() - self.total.get();
+            self.lines.push(Line::each(Part::MaxCost, 1, beyond));
             self.total = cap;
         }
         self
@@ -427,14 +439,13 @@ impl Charge {
             Part::MaxCost => Some(0),
             _ => line.scaled(),
         })?;
-        Nanos::from_wide(decimal::div_ceil(scaled, i128::from(COMMON)))
+        Nanos::from_wide(decimal::div_ceil(scaled, SCALE))
     }
 }
 
 fn sum(lines: &[Line]) -> Result<Nanos, MoneyError> {
     let parts = total(lines, Line::charged)?;
-    let divisor = i128::from(COMMON) * i128::from(WHOLE);
-    Nanos::from_wide(decimal::div_ceil(parts, divisor))
+    Nanos::from_wide(decimal::div_ceil(parts, SCALE * i128::from(WHOLE)))
 }
 
 fn total(lines: &[Line], of: impl Fn(&Line) -> Option<i128>) -> Result<i128, MoneyError> {
@@ -557,16 +568,35 @@ impl PriceTable {
         if let Some(units) = &self.units {
             units.lines(&usage.units, &mut lines.0);
         }
-        if let Some(request) = rates.request {
-            lines.0.push(Line {
-                what: Part::Request,
-                quantity: 1,
-                price: request.get(),
-                per: 1,
-                share: None,
-            });
+        self.charge(lines, &rates, tier)
+    }
+
+    /// The charge of these lines and of the request itself, all of them at the table's discount.
+    fn charge(
+        &self,
+        Lines(mut lines): Lines,
+        rates: &Rates,
+        tier: Option<u64>,
+    ) -> Result<Charge, MoneyError> {
+        lines.extend(
+            rates
+                .request
+                .map(|request| Line::each(Part::Request, 1, request.get())),
+        );
+        for line in &mut lines {
+            line.discount_ppm = self.discount_ppm;
         }
-        Charge::of(lines.0, tier, rates.prompt)
+        Charge::of(lines, tier, rates.prompt)
+    }
+
+    /// One of the table's prices after its discount, rounded up: what prices of several endpoints are compared by.
+    pub fn net(&self, price: Price) -> Price {
+        Price(discount::off(self.discount_ppm, price.0))
+    }
+
+    /// The same of an amount.
+    pub fn net_amount(&self, amount: Nanos) -> Nanos {
+        Nanos::new(discount::off(self.discount_ppm, amount.get())).unwrap_or(amount)
     }
 
     /// The amount to hold for a request: its estimated prompt plus a realistic output, at the dearer of the output rates.
@@ -582,16 +612,7 @@ impl PriceTable {
         let mut lines = Lines::default();
         lines.tokens(Part::Prompt, prompt_tokens, rates.prompt);
         lines.tokens(Part::Completion, output.realistic(), rates.dearest_output());
-        if let Some(request) = rates.request {
-            lines.0.push(Line {
-                what: Part::Request,
-                quantity: 1,
-                price: request.get(),
-                per: 1,
-                share: None,
-            });
-        }
-        Charge::of(lines.0, tier, rates.prompt).map(|charge| charge.total)
+        self.charge(lines, &rates, tier).map(|charge| charge.total)
     }
 
     /// The output tokens that `available` still buys after a prompt of `prompt_tokens`: what a 402 tells the client.
@@ -602,10 +623,8 @@ impl PriceTable {
         if price == 0 {
             return None;
         }
-        let fixed = i128::from(rates.request.unwrap_or_default().get());
-        let scaled = (i128::from(available.get()) - fixed) * i128::from(UNITS_PER_PRICE);
         let prompt = i128::from(prompt_tokens).saturating_mul(i128::from(rates.prompt.get()));
-        let tokens = scaled.saturating_sub(prompt).max(0) / price;
+        let tokens = self.buys(available, &rates).saturating_sub(prompt).max(0) / price;
         Some(u64::try_from(tokens).unwrap_or(u64::MAX))
     }
 
@@ -616,9 +635,16 @@ impl PriceTable {
         if price == 0 {
             return None;
         }
-        let fixed = i128::from(rates.request.unwrap_or_default().get());
-        let scaled = (i128::from(available.get()) - fixed) * i128::from(UNITS_PER_PRICE);
-        Some(u64::try_from(scaled.max(0) / price).unwrap_or(u64::MAX))
+        let tokens = self.buys(available, &rates).max(0) / price;
+        Some(u64::try_from(tokens).unwrap_or(u64::MAX))
+    }
+
+    /// Units × prices that `available` pays for beside the request itself.
+    fn buys(&self, available: Nanos, rates: &Rates) -> i128 {
+        let units = i128::from(UNITS_PER_PRICE);
+        let list = i128::from(available.get()) * units * i128::from(discount::WHOLE)
+            / discount::kept(self.discount_ppm);
+        list - i128::from(rates.request.unwrap_or_default().get()) * units
     }
 
     /// The table in force for a prompt of this length, and the threshold that put it in force.
@@ -702,11 +728,8 @@ impl Lines {
     fn tokens(&mut self, what: Part, quantity: u64, price: Price) {
         if quantity > 0 {
             self.0.push(Line {
-                what,
-                quantity,
-                price: price.get(),
                 per: UNITS_PER_PRICE,
-                share: None,
+                ..Line::each(what, quantity, price.get())
             });
         }
     }

@@ -112,11 +112,8 @@ impl UnitPrices {
         for (what, quantity, price, per) in rows.chain(by_million) {
             if let Some(price) = price.filter(|_| quantity > 0) {
                 lines.push(Line {
-                    what,
-                    quantity,
-                    price,
                     per,
-                    share: None,
+                    ..Line::each(what, quantity, price)
                 });
             }
         }

@@ -220,13 +220,15 @@ impl<'a> Needs<'a> {
 
     fn is_too_dear(&self, prices: &PriceTable) -> bool {
         let caps = &self.preferences.max_price;
-        let over = |cap: Option<Price>, price: Price| cap.is_some_and(|cap| price > cap);
+        let over = |cap: Option<Price>, price| cap.is_some_and(|cap| prices.net(price) > cap);
         let audio = prices.audio_in.max(prices.audio_out);
         let request = prices.request.unwrap_or_default();
         over(caps.prompt, prices.prompt)
             || over(caps.completion, prices.completion)
             || over(caps.audio, audio.unwrap_or_default())
-            || caps.request.is_some_and(|cap| request > cap)
+            || caps
+                .request
+                .is_some_and(|cap| prices.net_amount(request) > cap)
             || caps.image.is_some_and(|cap| {
                 self.inputs.contains(&Modality::Image) && image_price(prices) > cap.get()
             })
@@ -319,7 +321,8 @@ pub(super) fn output_bounds(request: &ChatRequest, endpoint: &Endpoint) -> Outpu
 /// An image is charged as the prompt tokens that it makes.
 fn image_price(prices: &PriceTable) -> i64 {
     let tokens = i128::from(estimate::IMAGE_TOKENS);
-    let nanos = i128::from(prices.prompt.get()) * tokens / i128::from(UNITS_PER_PRICE);
+    let prompt = prices.net(prices.prompt);
+    let nanos = i128::from(prompt.get()) * tokens / i128::from(UNITS_PER_PRICE);
     i64::try_from(nanos).unwrap_or(i64::MAX)
 }
 

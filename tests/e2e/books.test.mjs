@@ -155,6 +155,7 @@ describe("one deployment", () => {
     assert.deepEqual(of("api_keys").map((row) => row.hash), [hash]);
     assert.equal(of("presets")[0].system_prompt, "Be Ada.");
     assert.equal(of("preset_versions").length, 1);
+    assert.deepEqual(of("ledger_account").map(({ id }) => id), [account]);
     assert.ok(!JSON.stringify(lines).includes(key), "no secret");
 
     const erase = async () => (await gateway.operator.call("DELETE", `accounts/${account}`)).data;

@@ -1,5 +1,6 @@
 // The same exact amount everywhere, over every kind of price: the answer's `usage.cost` is the ledger's entry, the usage row, the
 // record, and what the key's counters grow by; and all are what this file computes from the prices, in BigInt, by its own rules.
+// What the record tells of its arithmetic is done again to the last fraction.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { endpoint, model, OPERATION_PRICES, operationsCatalog, provider } from "./catalog.mjs";
@@ -25,6 +26,8 @@ const EVERYTHING = {
 };
 const SEARCH_FEE = 11_000_003;
 const MILLION = 1_000_000n;
+/** What is taken off, in millionths. */
+const OFF = 123_457;
 
 /** Models of this file: at which dialect, with which prices. */
 const MODELS = {
@@ -38,8 +41,19 @@ const MODELS = {
   searching: { dialect: "openai", prices: { prompt: 1_000_000_001, completion: 3_000_000_001 }, search: { price: SEARCH_FEE, per: "request", always: true } },
 };
 
+/** The same at a discount: every kind of price but what providers state, which is what they charged. */
+for (const [name, { prices, ...rest }] of Object.entries(MODELS)) {
+  if (!prices.stated) MODELS[`${name}-off`] = { ...rest, prices: { ...prices, discount_ppm: OFF } };
+}
+
 function catalog() {
   const rows = operationsCatalog();
+  for (const operation of Object.keys(OPERATION_PRICES)) {
+    const of = (row) => (row.slug ?? row.model) === `test/${operation}`;
+    const [named, placed] = [rows.models.find(of), rows.endpoints.find(of)];
+    rows.models.push({ ...named, slug: `off/${operation}`, canonical_slug: `off/${operation}` });
+    rows.endpoints.push({ ...placed, model: `off/${operation}`, prices: { ...placed.prices, discount_ppm: OFF } });
+  }
   for (const [name, { dialect, prices, search }] of Object.entries(MODELS)) {
     const row = endpoint({ model: `cost/${name}`, provider: `cost-${name}`, dialect, fields: { prices } });
     rows.providers.push(provider({ slug: `cost-${name}`, dialect }));
@@ -48,8 +62,17 @@ function catalog() {
   }
   // One provider's flex tier, at half the price and a bit.
   const half = Object.fromEntries(Object.entries(MODELS.bare.prices).map(([name, price]) => [name, Math.floor(price / 2)]));
-  rows.endpoints.push(endpoint({ model: "cost/bare", provider: "cost-bare", dialect: "openai", fields: { prices: half, tag: "cost-bare/flex" } }));
-  MODELS.flex = { dialect: "openai", prices: half, ask: { model: "cost/bare", service_tier: "flex" }, at: "cost-bare" };
+  for (const [end, more] of [["", {}], ["-off", { discount_ppm: OFF }]]) {
+    const [slug, prices] = [`cost-bare${end}`, { ...half, ...more }];
+    rows.endpoints.push(endpoint({ model: `cost/bare${end}`, provider: slug, dialect: "openai", fields: { prices, tag: `${slug}/flex` } }));
+    MODELS[`flex${end}`] = { dialect: "openai", prices, ask: { model: `cost/bare${end}`, service_tier: "flex" }, at: slug };
+  }
+  // The dearer one by its list is the cheaper one after its discount.
+  rows.models.push(model("cost/choice"));
+  for (const [name, prices] of [["listed", { prompt: 1_000_000_000, completion: 3_000_000_000 }], ["discounted", { prompt: 1_500_000_000, completion: 4_500_000_000, request: 100, discount_ppm: 400_000 }]]) {
+    rows.providers.push(provider({ slug: name, dialect: "openai" }));
+    rows.endpoints.push(endpoint({ model: "cost/choice", provider: name, dialect: "openai", fields: { prices } }));
+  }
   return rows;
 }
 
@@ -75,8 +98,12 @@ function expected(prices, usage) {
     [painted, rate.image_out ?? 0],
   ];
   const scaled = lines.reduce((sum, [count, price]) => sum + BigInt(count) * BigInt(price), BigInt(rate.request ?? 0) * MILLION);
-  return (scaled + MILLION - 1n) / MILLION;
+  return up(scaled * kept(prices), MILLION * MILLION);
 }
+
+const up = (amount, divisor) => (amount + divisor - 1n) / divisor;
+/** What a discount leaves, in millionths. */
+const kept = ({ discount_ppm = 0 }) => MILLION - BigInt(discount_ppm);
 
 /** Each kind of price: which model, and what its provider counts. */
 const CASES = [
@@ -105,6 +132,9 @@ const CASES = [
   ["a tier of service", "flex", "usage-in1001-out999"],
   ["a search that the provider runs", "searching", "usage-in1001-out999", BigInt(SEARCH_FEE)],
 ];
+for (const [name, which, ...rest] of [...CASES]) {
+  if (MODELS[which]?.prices.stated !== true) CASES.push([`${name}, at a discount`, `${which}-off`, ...rest]);
+}
 
 let gateway, key, account, hash;
 before(async () => {
@@ -130,6 +160,26 @@ async function sameEverywhere(id, cost, before) {
   const [row] = await gateway.d1("SELECT cost, status, key_hash, charge FROM usage WHERE id = ?", id);
   assert.deepEqual([BigInt(row.cost), row.status, row.key_hash], [cost, "settled", hash]);
   if (row.charge) assert.equal(BigInt(JSON.parse(row.charge).total), cost);
+  if (record.cost_explained) assert.equal(recomputed(record.cost_explained), cost);
+}
+
+/** A decimal text as an integer of so many decimals. */
+function exactly(text, decimals) {
+  const [whole, fraction = ""] = text.split(".");
+  assert.ok(fraction.length <= decimals, text);
+  return BigInt(whole + fraction.padEnd(decimals, "0"));
+}
+
+/** The charge out of the lines that explain it. */
+function recomputed({ lines, is_exact, sum_usd, rounding_usd, total_usd }) {
+  const HOUR = 18_000_000n;
+  const parts = lines.map((line) => {
+    assert.equal(line.text.includes(` × (1 − ${line.discount})`), line.discount !== null, line.text);
+    const left = MILLION - exactly(line.discount ?? "0", 6);
+    return (BigInt(line.quantity) * exactly(line.price_usd, 9) * left * HOUR) / BigInt(line.per);
+  });
+  if (is_exact) assert.equal(exactly(sum_usd, 24) + exactly(rounding_usd, 24), exactly(total_usd, 24));
+  return up(parts.reduce((sum, part) => sum + part, 0n), MILLION * HOUR);
 }
 
 for (const stream of [false, true]) {
@@ -152,26 +202,53 @@ for (const stream of [false, true]) {
 
 describe("operations", () => {
   const tokens = (text) => BigInt(Math.ceil(text.length / 4));
-  const up = (quantity, price, per) => (BigInt(quantity) * BigInt(price) + per - 1n) / per;
+  const times = (quantity, price, per) => [BigInt(quantity) * BigInt(price), per];
   const { embeddings, rerank, images, speech, transcription } = OPERATION_PRICES;
   const sound = Buffer.alloc(6_500, 7).toString("base64");
-  const painted = (tokens("a red fox") * BigInt(images.prompt) + 2n * BigInt(images.units.images[0].price) * MILLION + MILLION - 1n) / MILLION;
-  for (const [name, path, body, cost] of [
-    ["embeddings", "embeddings", { input: ["first text"] }, up(tokens("first text"), embeddings.prompt, MILLION)],
-    ["rerank", "rerank", { query: "red fox", documents: ["a dog", "the red fox"] }, BigInt(rerank.units.search_unit)],
-    ["images", "images", { prompt: "a red fox", n: 2, size: "1024x1024" }, painted],
-    ["transcription", "audio/transcriptions", { input_audio: { data: sound, format: "mp3" } }, up(6_500, transcription.units.audio_in_hour, 3_600_000n)],
-    ["speech", "audio/speech", { input: "Hello there", voice: "alloy" }, up("Hello there".length, speech.units.characters, MILLION)],
+  const painted = tokens("a red fox") * BigInt(images.prompt) + 2n * BigInt(images.units.images[0].price) * MILLION;
+  for (const [name, path, body, [amount, per]] of [
+    ["embeddings", "embeddings", { input: ["first text"] }, times(tokens("first text"), embeddings.prompt, MILLION)],
+    ["rerank", "rerank", { query: "red fox", documents: ["a dog", "the red fox"] }, times(1, rerank.units.search_unit, 1n)],
+    ["images", "images", { prompt: "a red fox", n: 2, size: "1024x1024" }, [painted, MILLION]],
+    ["transcription", "audio/transcriptions", { input_audio: { data: sound, format: "mp3" } }, times(6_500, transcription.units.audio_in_hour, 3_600_000n)],
+    ["speech", "audio/speech", { input: "Hello there", voice: "alloy" }, times("Hello there".length, speech.units.characters, MILLION)],
   ]) {
-    test(name, async () => {
-      const before = await counters();
-      const answer = await call(gateway, path, { key, body: { model: `test/${name}`, ...body } });
-      assert.equal(answer.status, 200);
-      await answer.arrayBuffer();
-      await settled(gateway, account);
-      await sameEverywhere(answer.headers.get("x-generation-id"), cost, before);
-    });
+    for (const [at, prices] of [["test", {}], ["off", { discount_ppm: OFF }]]) {
+      test(`${name} (${at})`, async () => {
+        const cost = up(amount * kept(prices), per * MILLION);
+        const before = await counters();
+        const answer = await call(gateway, path, { key, body: { model: `${at}/${name}`, ...body } });
+        assert.equal(answer.status, 200);
+        await answer.arrayBuffer();
+        await settled(gateway, account);
+        await sameEverywhere(answer.headers.get("x-generation-id"), cost, before);
+      });
+    }
   }
+});
+
+test("a discount is told beside the prices, and it is the price after it that counts", async () => {
+  const { body } = await callJson(gateway, "models/cost/choice/endpoints");
+  const told = Object.fromEntries(body.data.endpoints.map(({ tag, pricing }) => [tag, pricing]));
+  assert.deepEqual([told.discounted.prompt, told.discounted.discount, told.listed.discount], ["0.0000015", 0.4, undefined]);
+  const listed = (await callJson(gateway, "models?q=cost/choice")).body.data;
+  assert.deepEqual(listed.map(({ id, pricing }) => [id, pricing.discount]), [["cost/choice", 0.4]]);
+  // Who is cheapest is asked first.
+  const who = async (provider) => {
+    const answer = await chat(gateway, key, { model: "cost/choice", provider });
+    assert.equal(answer.status, 200, JSON.stringify(answer.error));
+    return answer.provider;
+  };
+  assert.equal(await who(), "Test discounted");
+  assert.equal(await who({ max_price: { prompt: 0.9, completion: 2.7 } }), "Test discounted");
+  const none = await chat(gateway, key, { model: "cost/choice", provider: { max_price: { prompt: 0.899999999 } } });
+  assert.equal(none.status, 404);
+  // A hold is for the price after the discount too: 1,000 tokens of answer are $0.0027, at the list's price $0.0045.
+  const poor = await gateway.createAccount({ usd: "0.0035" });
+  const afforded = await chat(gateway, poor.key, { model: "cost/choice", max_tokens: 1_000, provider: { only: ["discounted"] } });
+  assert.equal(afforded.status, 200, JSON.stringify(afforded.error));
+  const refused = await chat(gateway, poor.key, { model: "cost/choice", max_tokens: 1_400, provider: { only: ["discounted"] } });
+  assert.equal(refused.status, 402);
 });
 
 test("max_cost is the most that is charged, and the charge says so", async () => {
@@ -189,5 +266,6 @@ test("and the reconciliation agrees with all of it", async () => {
   const { data: findings } = await gateway.operator.call("GET", `reconcile/findings?account=${account}`);
   assert.deepEqual(findings, []);
   assert.equal(data.done, true);
-  assert.equal(data.matched, 2 * CASES.length + 6);
+  // Of the discount's test, two.
+  assert.equal(data.matched, 2 * CASES.length + 2 * Object.keys(OPERATION_PRICES).length + 3);
 });

@@ -65,9 +65,10 @@ async function host(options) {
 /**
  * Starts a gateway. Options: `vars` (more variables of the deployment), `catalog` (rows instead of `testCatalog()`; `null`
  * publishes none), `persist` (a folder that outlives the gateway: the next one started on it finds everything there),
- * `upstream` (one that runs already, for the next gateway after a kill), `ai` (the address of what serves the binding `AI`) and `port`.
+ * `upstream` (one that runs already, for the next gateway after a kill), `ai` (the address of what serves the binding `AI`), `main` (another
+ * main module of the Worker) and `port`.
  */
-export async function startGateway({ vars = {}, catalog = testCatalog(), persist, upstream, ai, port = 0 } = {}) {
+export async function startGateway({ vars = {}, catalog = testCatalog(), persist, upstream, ai, main, port = 0 } = {}) {
   const folder = persist ?? mkdtempSync(join(tmpdir(), "patchbay-e2e-"));
   const isNew = !existsSync(join(folder, "state"));
   const ownUpstream = upstream === undefined;
@@ -85,7 +86,7 @@ export async function startGateway({ vars = {}, catalog = testCatalog(), persist
     DEMO_UPSTREAM_KEY: "demo-key",
     ...vars,
   };
-  const worker = await host({ root, port, vars: variables, persist: folder, ai });
+  const worker = await host({ root, port, vars: variables, persist: folder, ai, main });
   const base = `http://127.0.0.1:${worker.port}`;
   const operator = new Operator(base, OPERATOR_TOKEN);
   try {

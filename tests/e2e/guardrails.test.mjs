@@ -66,6 +66,11 @@ test("a guardrail is made, listed, changed and deleted; whatever is wrong is nam
     const { status, body: told } = await manage("PATCH", `guardrails/${data.id}`, body);
     assert.deepEqual([status, told.error?.param ?? told.error?.metadata?.param], [400, param], JSON.stringify(told));
   }
+  // What no pattern knows is not looked for badly: the refusal says what to do instead.
+  for (const slug of ["person-name", "address"]) {
+    const { body: told } = await manage("PATCH", `guardrails/${data.id}`, { content_filter_builtins: [{ slug, action: "redact" }] });
+    assert.match(told.error.message, new RegExp(`${slug} takes a model that recognises names.*content_filters`));
+  }
   const bad = await manage("POST", "guardrails", { name: "x", content_filters: [{ pattern: "(a+)+", action: "flag" }] });
   assert.equal(bad.body.error.metadata.code, "invalid_regex_pattern");
   assert.deepEqual((await manage("DELETE", `guardrails/${data.id}`)).body, { deleted: true });

@@ -6,7 +6,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import process from "node:process";
 
-const { root, port, vars, persist, ai } = JSON.parse(process.argv[2]);
+const { root, port, vars, persist, ai, main = "entry.mjs" } = JSON.parse(process.argv[2]);
 const require = createRequire(join(root, "package.json"));
 // miniflare is wrangler's dependency, not ours: the one that wrangler itself would load is meant.
 const { Miniflare, convertV4MiniflareOptions, Log, LogLevel } = createRequire(require.resolve("wrangler"))("miniflare");
@@ -24,11 +24,11 @@ function wranglerToml() {
   return tables;
 }
 
-/** The entry module and what the build put beside it, as they are before bundling. */
+/** The main module, the entry module and what the build put beside it, as they are before bundling. */
 function modules() {
   const built = readdirSync(join(root, "pkg"), { recursive: true }).map((name) => join("pkg", name));
   const kinds = { js: "ESModule", mjs: "ESModule", wasm: "CompiledWasm" };
-  return ["entry.mjs", ...built].flatMap((name) => {
+  return [...new Set([main, "entry.mjs", ...built])].flatMap((name) => {
     const type = kinds[name.split(".").at(-1)];
     return type ? [{ type, path: join(root, name) }] : [];
   });

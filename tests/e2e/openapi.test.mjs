@@ -1,4 +1,5 @@
-// The API's document is served, and what it says of ids holds: those of another account are answered as those of nobody.
+// The API's document is served, and what it says of ids holds: those of another account are answered as those of nobody, in the same words
+// and after the same work (`steps.mjs`), so that neither text nor time tells one from the other.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { document, operations } from "../openapi/checker.mjs";
@@ -13,7 +14,7 @@ let tooled, gateway, receiver;
 before(async () => {
   receiver = await startReceiver();
   const destinations = { DESTINATION_TRUSTED_HOSTS: receiver.host, DESTINATION_RESOLVER: `${receiver.url}/dns-query` };
-  tooled = await startToolGateway({ vars: peopleVars({ BYOK_MASTER_KEY: MASTER, ...destinations }) });
+  tooled = await startToolGateway({ main: "tests/e2e/steps.mjs", vars: peopleVars({ BYOK_MASTER_KEY: MASTER, ...destinations }) });
   ({ gateway } = tooled);
 });
 after(async () => {
@@ -53,8 +54,32 @@ async function administered() {
 const ask = async (key, method, path, body) => {
   const response = await call(gateway, path, { key, method, body });
   const text = await response.text();
-  return { status: response.status, body: text && JSON.parse(text) };
+  const steps = JSON.parse(decodeURIComponent(response.headers.get("x-steps")));
+  return { status: response.status, body: text && JSON.parse(text), steps };
 };
+
+/** The same with one set of values in place of another. */
+const renamed = (told, values, others) => JSON.parse(values.reduce((text, value, at) => text.replaceAll(value, others[at]), JSON.stringify(told)));
+
+/**
+ * What is another account's is answered as what is nobody's: status, body and every step on the way. A step may differ once, because copies
+ * in memory have an age; what differs because of the id differs each time.
+ */
+async function indistinguishable(name, key, [method, path, body], theirs, nobodys) {
+  const filled = (values) => values.reduce((filled, value) => filled.replace(/\{[^}]+\}/, value), path);
+  const steps = new Set();
+  for (let attempt = 0; attempt < 4; attempt += 1) {
+    const nobody = await ask(key, method, filled(nobodys), body);
+    const found = await ask(key, method, filled(theirs), body);
+    assert.equal(nobody.status, 404, name);
+    assert.deepEqual([found.status, renamed(found.body, theirs, nobodys)], [nobody.status, nobody.body], name);
+    const [one, other] = [renamed(found.steps, theirs, nobodys), nobody.steps].map((each) => each.join("\n"));
+    assert.match(other, /^(?:d1|object|kv) /m, `${name}: nothing was looked up`);
+    if (one === other) return;
+    steps.add(`another account's:\n${one}\nnobody's:\n${other}`);
+  }
+  assert.fail(`${name} takes other steps:\n${[...steps].join("\n\n")}`);
+}
 
 const made = async (key, path, body) => {
   const { status, body: answer } = await ask(key, "POST", path, body);
@@ -149,19 +174,17 @@ for (const [prefix, family] of Object.entries(FAMILIES)) {
   test(`${prefix}…: what another account has is not there, in the words of what never was`, async () => {
     const [own, other] = [await administered(), await administered()];
     const theirs = await family.there(other);
-    const filled = (path, values) => values.reduce((filled, value) => filled.replace(/\{[^}]+\}/, value), path);
     for (const { method, path, operation } of scoped.filter(({ path }) => path.startsWith(prefix))) {
       if (family.skips?.({ method, path })) continue;
       const key = keyFor(own, operation);
       const body = family.bodies?.[method] ?? (family.body?.({ method, path }, own) || undefined);
-      const nobodys = await ask(key, method, filled(path, family.nobody), body);
-      assert.equal(nobodys.status, 404, `${method} ${path}`);
       // Each account has one of this name.
+      const values = family.isOwn ? family.nobody : theirs;
+      await indistinguishable(`${method} ${path}`, key, [method, path, body], values, family.nobody);
       if (family.isOwn) continue;
-      const found = await ask(key, method, filled(path, theirs), body);
-      const renamed = theirs.reduce((text, value, at) => text.replaceAll(value, family.nobody[at]), JSON.stringify(found.body));
-      assert.deepEqual([found.status, JSON.parse(renamed)], [nobodys.status, nobodys.body], `${method} ${path}`);
-      assert.equal((await ask(undefined, method, filled(path, theirs), body)).status, 401, `${method} ${path} without a key`);
+      const filled = values.reduce((filled, value) => filled.replace(/\{[^}]+\}/, value), path);
+      const { status, steps } = await ask(undefined, method, filled, body);
+      assert.deepEqual([status, steps], [401, []], `${method} ${path} without a key`);
     }
   });
 }
@@ -175,10 +198,22 @@ test("ids in queries are of the account alone, too", async () => {
   const [own, other] = [await administered(), await administered()];
   const asked = await ask(other.key, "POST", "chat/completions", { model: "test/openai", messages: [{ role: "user", content: "x" }] });
   const { id } = asked.body;
-  for (const path of ["generation", "generation/content"]) {
-    const [theirs, nobodys] = [await ask(own.key, "GET", `${path}?id=${id}`), await ask(own.key, "GET", `${path}?id=gen-1-nobody`)];
-    const renamed = JSON.stringify(theirs.body).replaceAll(id, "gen-1-nobody");
-    assert.deepEqual([theirs.status, JSON.parse(renamed)], [nobodys.status, nobodys.body], path);
-    assert.equal(nobodys.status, 404, path);
+  for (const path of ["generation?id={id}", "generation/content?id={id}"]) {
+    await indistinguishable(path, own.key, ["GET", path], [id], ["gen-1-nobody"]);
   }
+  const feedback = { category: "incorrect_response", comment: "no" };
+  for (const [name, generation_id] of [["theirs", id], ["nobody's", "gen-1-nobody"]]) {
+    const { status } = await ask(own.key, "POST", "generation/feedback", { ...feedback, generation_id });
+    assert.equal(status, 404, name);
+  }
+});
+
+test("a wrong key, and one that never was, take the same steps: a look-up by digest", async () => {
+  const { key } = await gateway.createAccount();
+  const changed = `${key.slice(0, -1)}${key.endsWith("0") ? "1" : "0"}`;
+  const [almost, none] = [await ask(changed, "GET", "key"), await ask(`sk-pb-v1-${HASH}`, "GET", "key")];
+  assert.deepEqual([almost.status, almost.body], [401, none.body]);
+  const shape = ({ steps }) => steps.map((step) => step.replace(/[0-9a-f]{64}/g, "DIGEST"));
+  assert.deepEqual(shape(almost), shape(none));
+  assert.ok(almost.steps.length > 0 && !almost.steps.join().includes(changed.slice(-20)), almost.steps.join());
 });

@@ -15,6 +15,7 @@ mod drill;
 mod examples;
 mod executions;
 mod executions_properties;
+mod export;
 mod funds;
 mod guards;
 mod model;

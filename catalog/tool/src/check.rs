@@ -376,6 +376,14 @@ fn prices(prices: &PriceTable, free: bool, report: &mut Report<'_>) {
         free || !prices.is_free(),
         "no price, but the model's slug does not end with :free",
     );
+    report.unless(
+        prices.discount_ppm.is_none() || !prices.stated,
+        "a discount on what the provider says it charged",
+    );
+    report.unless(
+        prices.discount_ppm.is_none() || !prices.is_free(),
+        "a discount on what costs nothing",
+    );
     let steps: Vec<u64> = prices
         .tiers
         .iter()

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::check::{Alias, Rows, check};
+use crate::discounts;
 use crate::import::{Imported, import};
 use crate::naming::Naming;
 use crate::overlay::Overlay;
@@ -43,6 +44,9 @@ pub const LOCAL: &str = "local";
 
 /// Rows of one deployment, which no other has: models that it runs itself.
 pub const OWN: &str = "own";
+
+/// Among them: what is taken off prices.
+pub const DISCOUNTS: &str = "discounts.jsonl";
 
 /// File name → content.
 pub type Contents = Vec<(&'static str, String)>;
@@ -96,21 +100,18 @@ fn read(dir: &Path, faults: &mut Vec<Fault>) -> Result<Rows, Fault> {
     rows.endpoints
         .extend(rows::read(&local.join(ENDPOINTS), faults)?);
     let own = dir.join(OWN);
-    if own.exists() {
-        rows.models.extend(rows::read(&own.join(MODELS), faults)?);
-        rows.endpoints
-            .extend(rows::read(&own.join(ENDPOINTS), faults)?);
-        rows.aliases.extend(rows::read(&own.join(ALIASES), faults)?);
-    }
-    let special = dir.join(TIERS);
-    if special.exists() {
-        let special = rows::read(&special, faults)?;
-        tiers::expand(&special, &rows.providers, &mut rows.endpoints, faults);
-    }
-    let quality = dir.join(QUALITY);
-    if quality.exists() {
-        rows.quality = rows::read(&quality, faults)?;
-    }
+    rows.models
+        .extend(rows::read_if_there(&own.join(MODELS), faults)?);
+    rows.endpoints
+        .extend(rows::read_if_there(&own.join(ENDPOINTS), faults)?);
+    rows.aliases
+        .extend(rows::read_if_there(&own.join(ALIASES), faults)?);
+    let special = rows::read_if_there(&dir.join(TIERS), faults)?;
+    tiers::expand(&special, &mut rows.endpoints, faults);
+    let discounts = rows::read_if_there(&own.join(DISCOUNTS), faults)?;
+    discounts::apply(&discounts, &mut rows.endpoints, faults);
+    tiers::introduce(&special, &rows.providers, &mut rows.endpoints);
+    rows.quality = rows::read_if_there(&dir.join(QUALITY), faults)?;
     Ok(rows)
 }
 

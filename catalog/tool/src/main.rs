@@ -11,6 +11,7 @@
 mod chains;
 mod check;
 mod describe;
+mod discounts;
 #[cfg(test)]
 mod exchange_tests;
 #[cfg(test)]

@@ -97,6 +97,20 @@ pub fn read<T: DeserializeOwned>(
     Ok(rows)
 }
 
+/// The same of a file that need not be there.
+///
+/// # Errors
+/// When it is there and cannot be read.
+pub fn read_if_there<T: DeserializeOwned>(
+    file: &Path,
+    faults: &mut Vec<Fault>,
+) -> Result<Vec<Row<T>>, Fault> {
+    match file.exists() {
+        true => read(file, faults),
+        false => Ok(Vec::new()),
+    }
+}
+
 /// The rows as a file's content.
 ///
 /// # Errors

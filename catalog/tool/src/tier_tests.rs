@@ -96,6 +96,66 @@ fn tiers_are_endpoints_beside_the_usual_one_at_prices_with_a_source() {
 }
 
 #[test]
+fn a_deployments_discounts_reach_endpoints_and_what_their_siblings_know() {
+    let dir = with_change("discounts", files::ALIASES, |text| format!("{text}\n"));
+    fs::copy(catalog().join(files::ALIASES), dir.join(files::ALIASES)).unwrap();
+    fs::copy(catalog().join(files::TIERS), dir.join(files::TIERS)).unwrap();
+    let own = dir.join(files::OWN);
+    fs::create_dir_all(&own).unwrap();
+    let write = |text: &str| fs::write(own.join(files::DISCOUNTS), text).unwrap();
+    write(
+        r#"{"provider":"openai","discount_ppm":100000}
+{"provider":"openai","model":"openai/gpt-5.5","discount_ppm":250000}
+{"provider":"openai/flex","model":"openai/gpt-5.5","discount_ppm":1}
+"#,
+    );
+    let rows = files::load(&dir).unwrap();
+    let of = |model: &str, tag: &str| {
+        let mut all = rows.endpoints.iter().map(|row| &row.value);
+        all.find(|one| one.model == model && one.tag == tag)
+            .unwrap()
+            .clone()
+    };
+    let off = |endpoint: &Endpoint| endpoint.prices.discount_ppm.map(u32::from);
+    let flex = of("openai/gpt-5.5", "openai/flex");
+    assert_eq!(off(&of("openai/gpt-5.5", "openai")), Some(250_000));
+    assert_eq!(off(&of("openai/gpt-5.4", "openai")), Some(100_000));
+    assert_eq!(off(&of("openai/gpt-5.4", "openai/flex")), None);
+    assert_eq!(off(&flex), Some(1));
+    let usual = &of("openai/gpt-5.5", "openai").prices;
+    assert_eq!(flex.tier_prices.get("default"), Some(usual));
+    for (line, why) in [
+        (
+            r#"{"provider":"openai","discount_ppm":1000000}"#,
+            "1 to 999999 millionths",
+        ),
+        (
+            r#"{"provider":"openai","discount_ppm":0}"#,
+            "1 to 999999 millionths",
+        ),
+        (r#"{"provider":"openai","discount_ppm":0.1}"#, "0.1"),
+        (
+            r#"{"provider":"nobody","discount_ppm":5}"#,
+            "nobody does not serve anything",
+        ),
+        (
+            r#"{"provider":"openai","model":"demo/chat","discount_ppm":5}"#,
+            "openai does not serve demo/chat",
+        ),
+        (
+            r#"{"provider":"openrouter","model":"openrouter/*","discount_ppm":5}"#,
+            "a discount on what the provider says it charged",
+        ),
+    ] {
+        write(&format!("{line}\n"));
+        let faults = files::load(&dir).unwrap_err();
+        let told = faults.first().unwrap().to_string();
+        assert!(told.contains(why), "{line}: {told}");
+    }
+    fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
 fn a_wrong_tier_is_refused_with_its_line() {
     let row = |model: &str, tier: &str, source: &str| {
         format!(

@@ -36,12 +36,7 @@ pub struct TierRow {
 }
 
 /// Adds the tiers' endpoints to the others.
-pub fn expand(
-    tiers: &[Row<TierRow>],
-    providers: &[Row<ProviderRow>],
-    endpoints: &mut Vec<Row<Endpoint>>,
-    faults: &mut Vec<Fault>,
-) {
+pub fn expand(tiers: &[Row<TierRow>], endpoints: &mut Vec<Row<Endpoint>>, faults: &mut Vec<Fault>) {
     for row in tiers {
         let TierRow {
             model,
@@ -77,11 +72,10 @@ pub fn expand(
             place: row.place.clone(),
         });
     }
-    introduce(tiers, providers, endpoints);
 }
 
 /// Tells siblings each other's prices, where their provider says in its answers which tier served.
-fn introduce(
+pub fn introduce(
     tiers: &[Row<TierRow>],
     providers: &[Row<ProviderRow>],
     endpoints: &mut [Row<Endpoint>],

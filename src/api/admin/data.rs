@@ -1,8 +1,8 @@
 //! Everything that is kept about an account: shown page by page, and deleted step by step.
 //!
 //! # Export
-//! A walk over the tables of [`tables`], the ledger's entries and its keys, one page of one of them in each answer. Secrets are not
-//! shown, kept content is shown opened.
+//! A walk over the tables of [`tables`], the ledger's entries, its keys and what else the account's object keeps, one page of one of them
+//! in each answer. Secrets are not shown, kept content is shown opened.
 //!
 //! # Deletion
 //! Each call does some of the work and says what is left; calling again goes on, and again after the end changes nothing. In order: the
@@ -23,7 +23,8 @@ use crate::{
     },
     books::text,
     credits::{
-        ops::{Empty, KeyDelete, Keys, LedgerError, ReadBooks, SumUp},
+        ledger::{MAX_TABLE_PAGE, OBJECT_TABLES},
+        ops::{Empty, KeyDelete, Keys, LedgerError, ReadBooks, ReadTable, SumUp},
         sql::SqlValue,
     },
     database::Row,
@@ -40,8 +41,10 @@ const DELETE_ROWS: i64 = 2_000;
 const DELETES_PER_CALL: usize = 20;
 /// Keys that end in one call.
 const KEYS_PER_CALL: i64 = 200;
-/// What of the export is in the account's object.
+/// What of the export is in the account's object. Its other tables follow, with the same beginning.
 const LEDGER: &[&str] = &["ledger_entries", "ledger_keys"];
+/// How names of the object's tables begin.
+const OF_OBJECT: &str = "ledger_";
 
 /// `GET /admin/accounts/{id}/export?after=`: one page. `next` is what to send as `after`; null at the end.
 pub async fn export<W: World>(
@@ -60,15 +63,14 @@ pub async fn export<W: World>(
         .iter()
         .filter(|table| here.iter().any(|name| name == table.name))
         .collect();
-    let names = tables
-        .iter()
-        .map(|table| table.name)
-        .chain(LEDGER.iter().copied());
-    let names: Vec<&str> = names.collect();
-    let (name, place) = after
-        .split_once(':')
-        .unwrap_or((names.first().copied().unwrap_or_default(), ""));
-    let at = names.iter().position(|known| *known == name);
+    let of_object = OBJECT_TABLES.iter();
+    let of_object = of_object.map(|table| format!("{OF_OBJECT}{}", table.name));
+    let names = tables.iter().map(|table| table.name);
+    let names = names.chain(LEDGER.iter().copied()).map(str::to_owned);
+    let names: Vec<String> = names.chain(of_object).collect();
+    let first = names.first().map_or("", String::as_str);
+    let (name, place) = after.split_once(':').unwrap_or((first, ""));
+    let at = names.iter().position(|known| known == name);
     let at = at.ok_or_else(|| Error::invalid("after", "Send what the last answer called next"))?;
     let (rows, last) = match tables.get(at) {
         Some(table) => page_of(world, account, table, place).await?,
@@ -164,6 +166,17 @@ async fn ledger_page<W: World>(
             .map(|key| value(serde_json::to_value(key)))
             .collect();
         return Ok((rows?, None));
+    }
+    if name != "ledger_entries" {
+        let call = ReadTable {
+            table: name.strip_prefix(OF_OBJECT).unwrap_or(name).to_owned(),
+            after: place.to_owned(),
+        };
+        let rows = unless_gone(world.call(account, &call).await)?.unwrap_or_default();
+        let is_full = rows.len() >= MAX_TABLE_PAGE;
+        let last = rows.last().map(|row| row.place.clone());
+        let rows = rows.into_iter().map(|row| row.row).collect();
+        return Ok((rows, last.filter(|_| is_full)));
     }
     let call = ReadBooks {
         after: place.parse().unwrap_or(0),

@@ -121,16 +121,9 @@ impl<W: World> Port<W> {
 
 /// The one line of a charge: what the row's price and the margin came to.
 fn charge(total: Nanos) -> Option<Charge> {
-    let line = Line {
-        what: Part::Request,
-        quantity: 1,
-        price: total.get(),
-        per: 1,
-        share: None,
-    };
     (total > Nanos::ZERO).then(|| Charge {
         total,
-        lines: vec![line],
+        lines: vec![Line::each(Part::Request, 1, total.get())],
         ..Charge::default()
     })
 }

@@ -205,3 +205,21 @@ pub struct Empty {}
 /// The ledger is empty.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Emptied {}
+
+/// Asks for a page of what the object keeps in one of its tables.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ReadTable {
+    /// The table.
+    pub table: String,
+    /// The place of the last row that is known; empty at the beginning.
+    pub after: String,
+}
+
+/// A row of a table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableRow {
+    /// Its place.
+    pub place: String,
+    /// Its columns.
+    pub row: serde_json::Value,
+}

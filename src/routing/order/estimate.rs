@@ -228,7 +228,8 @@ impl Peers {
         let speeds: Vec<Speed> = known().filter_map(Speed::of).collect();
         let middle = |of: fn(&Speed) -> f64| median(speeds.iter().map(of).collect());
         let token = |c: &Candidate<'_>| {
-            c.route.endpoint.prices.completion.get() as f64 / UNITS_PER_PRICE as f64
+            let prices = &c.route.endpoint.prices;
+            prices.net(prices.completion).get() as f64 / UNITS_PER_PRICE as f64
         };
         let token = median(candidates.iter().map(token).collect()).unwrap_or_default();
         let mean_prompt = ratio(sum.prompt_tokens, sum.answers, 0.0).max(1.0);
