@@ -435,6 +435,7 @@ fn prices_are_written_exactly() {
         request: Some("0.005".parse().unwrap()),
         units: None,
         stated: false,
+        discount_ppm: Some(125_000.try_into().unwrap()),
         tiers: Vec::new(),
     };
     let endpoint = Endpoint {
@@ -447,7 +448,7 @@ fn prices_are_written_exactly() {
     };
     assert_eq!(
         wire::pricing(&endpoint),
-        json!({"web_search": "0.014",
+        json!({"web_search": "0.014", "discount": 0.125,
             "prompt": "0.000001", "completion": "0.000002", "request": "0.005", "image_output": "0.000006",
             "audio": "0.000004", "audio_output": "0.000005", "internal_reasoning": "0.000003",
             "input_cache_read": "0.0000001", "input_cache_write": "0.00000125", "input_cache_write_1h": "0.000002",

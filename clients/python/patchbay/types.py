@@ -1015,6 +1015,7 @@ Pricing = TypedDict(
         "input_cache_read": "str",
         "input_cache_write": "str",
         "input_cache_write_1h": "str",
+        "discount": "float",
         "overrides": "list[dict[str, Any]]",
         "units": "list[UnitPrice]",
     },
