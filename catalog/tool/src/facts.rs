@@ -74,6 +74,7 @@ pub fn prices(cost: Option<&Cost>, import: &Import) -> Result<PriceTable, String
         image_out: None,
         request: None,
         stated: false,
+        discount_ppm: None,
         tiers,
     })
 }

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use patchbay::catalog::Endpoint;
+
 use crate::files;
 use crate::tests::{catalog, committed, price, with_change};
 
