@@ -13,9 +13,10 @@ CREATE TABLE tool_sources (
     master TEXT,
     -- Of the document that was read last.
     digest TEXT NOT NULL,
-    -- The provider that its owner accepted (JSON), and the one that waits for that.
+    -- The provider that its owner accepted (JSON), the one that waits for that, and the one that runs.
     rows TEXT NOT NULL,
     pending TEXT,
+    live TEXT NOT NULL,
     -- What of it was left out and why (JSON).
     report TEXT NOT NULL,
     enabled INTEGER NOT NULL,

@@ -59,6 +59,13 @@ const HELP = `npm run operator -- <command> [options]
   health                              D1, KV, objects, the catalog's age, the cron, what waits; exit code 1 where something is wrong
   providers [catalog.json]            which providers' keys are set, which are missing (never the keys)
   tools                               the providers of tools: whose keys are set, how many operations can be called with what is there
+  tools import <url|file.json>        the operations of an OpenAPI document (JSON), or of an MCP server (--kind mcp), as tools for all accounts
+       --slug <slug> --server <address> --include <name,…> --exclude <name,…> --secret <its key's secret> --price <dollars a call>
+       --dry-run only tells what would come of it
+  tools sources                       what was imported
+  tools show <source>                 its operations, what changed since and waits, what was left out
+  tools refresh <source> [file.json]  read it again; what changed stays off until it is accepted
+  tools accept|enable|disable|delete <source>
   catalog                             the versions in force
   catalog publish [file]              publish .patchbay/catalog.json, or another snapshot
 
@@ -95,6 +102,14 @@ const OPTIONS = {
   prompt: { type: "string" },
   name: { type: "string" },
   "key-env": { type: "string" },
+  kind: { type: "string" },
+  slug: { type: "string" },
+  server: { type: "string" },
+  include: { type: "string" },
+  exclude: { type: "string" },
+  secret: { type: "string" },
+  price: { type: "string" },
+  "dry-run": { type: "boolean" },
   fallback: { type: "boolean" },
   required: { type: "boolean" },
   models: { type: "string" },
@@ -110,6 +125,8 @@ const OPTIONS = {
 
 const segment = encodeURIComponent;
 const byok = (account, ...id) => ["accounts", account, "byok", ...id].map(segment).join("/");
+
+const source = (...id) => ["tools", "sources", ...id].map(segment).join("/");
 
 const members = (account, ...user) => ["accounts", account, "members", ...user].map(segment).join("/");
 /** A person by their address or their id. */
@@ -193,6 +210,14 @@ const COMMANDS = {
   "byok enable": [2, (to, [account, id]) => to.call("PATCH", byok(account, id), { disabled: false })],
   "byok delete": [2, (to, [account, id]) => to.call("DELETE", byok(account, id))],
   "byok rotate": [0, (to) => to.rotateByok()],
+  "tools import": [1, (to, [from], values) => to.call("POST", source(), newSource(from, values))],
+  "tools sources": [0, (to) => to.call("GET", source())],
+  "tools show": [1, (to, [id]) => to.call("GET", source(id))],
+  "tools refresh": [[1, 2], (to, [id, file]) => to.call("POST", source(id, "refresh"), file && { document: documentIn(file) })],
+  "tools accept": [1, (to, [id]) => to.call("PATCH", source(id), { accept: true })],
+  "tools enable": [1, (to, [id]) => to.call("PATCH", source(id), { enabled: true })],
+  "tools disable": [1, (to, [id]) => to.call("PATCH", source(id), { enabled: false })],
+  "tools delete": [1, (to, [id]) => to.call("DELETE", source(id))],
   "catalog": [0, (to) => to.call("GET", "catalog")],
   "catalog publish": [[0, 1], (to, [file = local("catalog.json")]) => to.publishCatalog(snapshot(file))],
 };
@@ -210,6 +235,31 @@ async function newByok(provider, { "key-env": variable, name, fallback, required
     allowed_models: models?.split(","),
     allowed_api_key_hashes: keys?.split(","),
   };
+}
+
+function newSource(from, { kind, slug, server, include, exclude, secret, price, "dry-run": dry }) {
+  if (price !== undefined && !(Number(price) >= 0)) throw new Stop(`A price is an amount of dollars, not ${price}.`);
+  return {
+    ...(/^https?:/.test(from) ? { url: from } : { document: documentIn(from) }),
+    kind,
+    slug,
+    server,
+    include: include?.split(","),
+    exclude: exclude?.split(","),
+    secret,
+    price: price && Number(price),
+    dry_run: dry,
+  };
+}
+
+/** An OpenAPI document in a file. */
+function documentIn(file) {
+  if (!existsSync(file)) throw new Stop(`There is no ${file}.`, "Name a file with an OpenAPI document, or the address of one.");
+  try {
+    return JSON.parse(readFileSync(file, "utf8"));
+  } catch {
+    throw new Stop(`${file} is no JSON.`, "A document in YAML has to be converted first.");
+  }
 }
 
 function snapshot(file) {

@@ -24,7 +24,7 @@ use super::{
     keys::{self, Scope},
     people,
     presets::{self, NewPreset},
-    word,
+    sources, word,
 };
 use crate::{
     credits::{
@@ -110,6 +110,9 @@ pub async fn handle<W: World>(
         ("GET", ["accounts", id, "export"]) => data::export(world, actor, id, &request).await,
         ("GET", ["health"]) => Ok(health::show(world).await),
         ("GET", ["tools"]) => tool_catalog::show(world).await,
+        (method, ["tools", "sources", rest @ ..]) => {
+            sources::administer(world, actor, request, method, rest).await
+        }
         ("POST", ["providers"]) => Ok(health::providers(world, &request.json().await?)),
         ("POST", ["reconcile"]) => books::go(world, actor, request.json().await?).await,
         ("GET", ["reconcile"]) => books::walks(world, &request).await,

@@ -11,7 +11,7 @@ use super::{
     World,
     caller::any_key,
     http::{Request, Response},
-    principal,
+    principal, sources,
 };
 use crate::{
     credits::{
@@ -287,15 +287,25 @@ pub(super) async fn report<W: World>(world: &W, request: Request, id: &str) -> R
             ));
         }
     };
-    let beliefs = world.memory().beliefs.view(&key.account);
-    let category = beliefs
-        .told_by(&execution.tool)
-        .map(|record| record.category.clone());
     let outcome = if report.outcome == Said::Success {
         "success"
     } else {
         "failure"
     };
+    let body = json!({"data": {"id": id, "tool": execution.tool, "outcome": outcome}});
+    // What an account thinks of its own tools is for nobody else.
+    if key.own_tools
+        && let Some(tool) = sources::catalog(world, Some(&key.account))
+            .await?
+            .get(&execution.tool)
+        && tool.provider.owner.is_some()
+    {
+        return Ok(Response::json(200, &body));
+    }
+    let beliefs = world.memory().beliefs.view(&key.account);
+    let category = beliefs
+        .told_by(&execution.tool)
+        .map(|record| record.category.clone());
     let now = i64::try_from(world.now_ms()).unwrap_or(i64::MAX);
     let reason = report
         .reason
@@ -322,10 +332,7 @@ pub(super) async fn report<W: World>(world: &W, request: Request, id: &str) -> R
         memory::forget(world, &key.account, id).await?;
         world.memory().intents.forget(&key.account);
     }
-    Ok(Response::json(
-        200,
-        &json!({"data": {"id": id, "tool": execution.tool, "outcome": outcome}}),
-    ))
+    Ok(Response::json(200, &body))
 }
 
 fn conflict(message: &str) -> Error {

@@ -15,7 +15,7 @@ use super::{
     admin::{audit, missing},
     caller::manager,
     http::{Request, Response},
-    toolbox,
+    sources,
 };
 use crate::{
     access::key::KeyForm,
@@ -176,7 +176,7 @@ async fn create<W: World>(
 ) -> Result<Response> {
     let ring = required_keyring(world)?;
     let (named, mut change) = fields::read_new(body)?;
-    let provider = provider(world, &named).await?;
+    let provider = provider(world, account, &named).await?;
     check(world, account, &provider, &mut change).await?;
     let others = d1::list(world, account).await?;
     if others.len() >= MAX_KEYS {
@@ -206,6 +206,45 @@ async fn create<W: World>(
     Ok(Response::json(201, &json!({"data": rendered(&record)})))
 }
 
+/// Keeps an account's key for tools that it imports.
+///
+/// # Errors
+/// As the route's own.
+pub(super) async fn add_tool_key<W: World>(
+    world: &W,
+    actor: &Actor,
+    account: &str,
+    provider: &str,
+    key: &str,
+) -> Result<()> {
+    let body = json!({"provider": provider, "key": key});
+    let body = body.as_object().cloned().unwrap_or_default();
+    create(world, actor, account, body).await.map(drop)
+}
+
+/// The first of an account's keys for tools that it imported, whichever API keys it is for: its owner asks for it.
+///
+/// # Errors
+/// Where it cannot be looked up or opened.
+pub(super) async fn tool_key<W: World>(
+    world: &W,
+    account: &str,
+    provider: &str,
+) -> Result<Option<String>> {
+    let all = d1::list(world, account).await?;
+    let found = all
+        .into_iter()
+        .find(|record| record.provider == provider && !record.disabled);
+    let Some(record) = found else {
+        return Ok(None);
+    };
+    let ring = required_keyring(world)?;
+    let opened = ring.open(&record.binding(account), &record.sealed);
+    opened
+        .map(Some)
+        .map_err(|error| Error::internal(error.to_string()))
+}
+
 async fn change<W: World>(
     world: &W,
     actor: &Actor,
@@ -216,7 +255,7 @@ async fn change<W: World>(
     let mut record = stored(world, account, id).await?;
     let mut change = fields::read_change(body)?;
     let provider = if change.key.is_some() || change.allowed_models.is_some() {
-        Some(provider(world, &record.provider).await?)
+        Some(provider(world, account, &record.provider).await?)
     } else {
         None
     };
@@ -279,14 +318,14 @@ impl Keyed {
 }
 
 /// The provider of this name, if a published catalog has it and it can be reached.
-async fn provider<W: World>(world: &W, named: &str) -> Result<Keyed> {
+async fn provider<W: World>(world: &W, account: &str, named: &str) -> Result<Keyed> {
     let memory = world.memory();
     let providers = memory.catalog.providers(world, world.now_ms()).await?;
     let found = providers.iter().find(|one| one.answers_to(named));
     if let Some(provider) = found.filter(|provider| world.can_reach(provider)) {
         return Ok(Keyed::Models(Box::new(provider.clone())));
     }
-    let tools = toolbox::catalog(world).await?;
+    let tools = sources::catalog(world, Some(account)).await?;
     let found = tools.provider(named);
     let takes_keys = |provider: &&Rc<ToolProvider>| provider.auth.kind != AuthKind::None;
     match found.filter(takes_keys) {

@@ -256,6 +256,7 @@ pub(super) async fn make<W: World>(
         expires_at: new.expires_at.as_deref().map(instant).transpose()?,
         // Only the look-up in D1 tells.
         own_keys: false,
+        own_tools: false,
         captures: false,
         management: new.is_management_key,
         // Only the look-up in D1 tells.

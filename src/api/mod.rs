@@ -40,6 +40,7 @@ mod response_cache;
 mod route;
 mod routes;
 mod settings;
+mod sources;
 mod toolbox;
 mod tools;
 
@@ -82,6 +83,7 @@ use crate::{
         beliefs::{cache::BeliefCache, gather::BeliefStore},
         catalog::ToolCache,
         execute::ToolWire,
+        imports::cache::SourceCache,
         intent::{cache::IntentCache, memory::IntentCopies},
     },
     usage::{
@@ -106,6 +108,8 @@ pub struct Memory {
     pub catalog: CatalogCache,
     /// The catalog of tools.
     pub tools: ToolCache,
+    /// Tools that were imported.
+    pub sources: SourceCache,
     /// Hosts that resolved to public addresses alone, and when.
     pub public_hosts: RefCell<HashMap<String, u64>>,
     /// Presets.
@@ -356,6 +360,9 @@ async fn route<W: World>(world: &W, request: Request, ids: &Ids) -> Result<Respo
         (_, ["tools"]) => tools::list(world, &request).await,
         (_, ["tools", "categories"]) => tools::categories(world, &request).await,
         (_, ["tools", "run"]) => tools::run(world, request, ids).await,
+        (method, ["tools", "sources", rest @ ..]) => {
+            sources::managed(world, request, method, rest).await
+        }
         (_, ["tools", provider, operation]) => {
             tools::one(world, &request, provider, operation).await
         }

@@ -38,6 +38,8 @@ mod people;
 #[cfg(test)]
 mod samples;
 #[cfg(test)]
+mod sources;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod tools;

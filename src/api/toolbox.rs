@@ -3,7 +3,7 @@
 //! Out of scope: one execution (`tools::execute`), how protocols ask for it.
 
 mod chain;
-mod guard;
+pub(super) mod guard;
 mod port;
 
 use std::{cell::RefCell, collections::HashMap, rc::Rc};
@@ -12,7 +12,7 @@ use super::{
     World, beliefs, byok, chat,
     http::Request,
     intents::{self, Resolved},
-    word,
+    sources, word,
 };
 use crate::{
     error::Result,
@@ -74,7 +74,7 @@ impl<W: World> Toolbox<W> {
     /// 503 where the catalog or the account's own keys cannot be read.
     pub(super) async fn open(world: &W, key: &KeyRecord, origin: Origin) -> Result<Rc<Self>> {
         let own = byok::usable(world, key).await?;
-        let catalog = catalog(world).await?;
+        let catalog = sources::catalog(world, with_own(key)).await?;
         let view = view(world, &catalog, &own, &policy(key));
         let own: Vec<OwnKey> = own.iter().map(own_key).collect();
         Ok(Rc::new(Self {
@@ -191,13 +191,17 @@ pub(super) fn execution_id<W: World>(world: &W) -> Result<String> {
     Ok(format!("exec-{seconds}-{}", word(&world.random()?)))
 }
 
-/// The catalog of tools.
+/// The catalog of tools, as everybody has it.
 ///
 /// # Errors
 /// 503 where it cannot be read.
 pub(super) async fn catalog<W: World>(world: &W) -> Result<Rc<ToolCatalog>> {
-    let memory = world.memory();
-    memory.tools.catalog(world, world.now_ms()).await
+    sources::catalog(world, None).await
+}
+
+/// The account whose own tools a key has beside everybody's.
+fn with_own(key: &KeyRecord) -> Option<&str> {
+    key.own_tools.then_some(key.account.as_str())
 }
 
 /// What a key sees; without one, what every key sees.
@@ -205,7 +209,7 @@ pub(super) async fn catalog<W: World>(world: &W) -> Result<Rc<ToolCatalog>> {
 /// # Errors
 /// As [`Toolbox::open`].
 pub(super) async fn seen<W: World>(world: &W, key: Option<&KeyRecord>) -> Result<Rc<ToolView>> {
-    let catalog = catalog(world).await?;
+    let catalog = sources::catalog(world, key.and_then(with_own)).await?;
     let (own, policy) = match key {
         Some(key) => (byok::usable(world, key).await?, policy(key)),
         None => (Vec::new(), ToolPolicy::default()),

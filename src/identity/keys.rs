@@ -52,6 +52,9 @@ pub struct KeyRecord {
     /// Whether its account may have brought provider keys; where not, nothing is looked up.
     #[serde(default)]
     pub own_keys: bool,
+    /// Whether its account imported tools; where not, nothing is looked up.
+    #[serde(default)]
+    pub own_tools: bool,
     /// It administers its account and calls no model.
     #[serde(default)]
     pub management: bool,
@@ -100,6 +103,7 @@ macro_rules! select {
             "include_byok, max_requests, max_tokens, max_concurrent, external_user, external_key, updated_at, last_used_at, ",
             "(SELECT ends_at FROM key_secrets WHERE key_secrets.hash = ?1) AS secret_ends_at, ",
             "EXISTS (SELECT 1 FROM byok_keys WHERE byok_keys.account = api_keys.account) AS own_keys, ",
+            "EXISTS (SELECT 1 FROM tool_sources WHERE tool_sources.account = api_keys.account AND tool_sources.enabled = 1) AS own_tools, ",
             "EXISTS (SELECT 1 FROM users WHERE users.id = api_keys.member AND users.disabled = 1) AS owner_off, ",
             "(EXISTS (SELECT 1 FROM account_settings AS s WHERE s.account = api_keys.account AND s.io_logging = 1 AND s.io_logging_parts > 0 ",
             "AND (s.io_logging_keys IS NULL OR EXISTS (SELECT 1 FROM json_each(s.io_logging_keys) WHERE value = api_keys.hash))) ",
@@ -145,6 +149,7 @@ impl KeyRecord {
                 created_at: number("created_at")?,
                 expires_at: number("expires_at"),
                 own_keys: number("own_keys")? != 0,
+                own_tools: number("own_tools")? != 0,
                 management: number("management")? != 0,
                 member: text("member"),
                 owner_off: number("owner_off")? != 0,

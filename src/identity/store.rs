@@ -163,6 +163,7 @@ mod tests {
             created_at: 0,
             expires_at: None,
             own_keys: false,
+            own_tools: false,
             management: false,
             policy: None,
             member: None,

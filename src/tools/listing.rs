@@ -223,6 +223,7 @@ pub fn object(
         "description": tool.description(),
         "provider": provider.slug,
         "provider_name": provider.name,
+        "source": provider.source.as_str(),
         "category": tool.category(),
         "super_category": tool.category(),
         "sub_category": operation.capability,

@@ -1379,6 +1379,7 @@ Tool = TypedDict(
         "description": "str",
         "provider": "str",
         "provider_name": "str",
+        "source": "Literal[\"shipped\", \"openapi\", \"mcp\"]",
         "category": "str",
         "super_category": "str",
         "sub_category": "str | None",

@@ -1,7 +1,7 @@
 //! `POST /admin/byok/rotate`: everything that another master key sealed is sealed anew under the one in force.
 //!
-//! Four vaults, one after the other, a bounded number of rows in each call: provider keys, log destinations, secrets of notices,
-//! kept contents of requests. A text is replaced only where nobody changed it meanwhile. What does not open stays as it is and
+//! Five vaults, one after the other, a bounded number of rows in each call: provider keys, log destinations, headers of imported
+//! sources, secrets of notices, kept contents of requests. A text is replaced only where nobody changed it meanwhile. What does not open stays as it is and
 //! is named. Out of scope: the cipher (`identity::own_keys::seal`).
 
 use serde_json::{Value, json};
@@ -16,6 +16,7 @@ use crate::{
         own_keys::seal::{Binding, Bound, Keyring, OpenError},
     },
     observability::SEALED_AS,
+    tools::imports::store::SEALED_AS as TOOL_SOURCE,
     usage::content,
 };
 
@@ -33,7 +34,7 @@ struct Vault {
     batch: i64,
 }
 
-const VAULTS: [Vault; 4] = [
+const VAULTS: [Vault; 5] = [
     Vault {
         name: "keys",
         stale: "SELECT id AS place, account, provider, sealed FROM byok_keys WHERE master <> ?1 AND id > ?2 ORDER BY id LIMIT ?3",
@@ -46,6 +47,13 @@ const VAULTS: [Vault; 4] = [
         stale: "SELECT id AS place, account, sealed FROM destinations WHERE master <> ?1 AND id > ?2 ORDER BY id LIMIT ?3",
         count: "SELECT count(*) AS stale FROM destinations WHERE master <> ?1",
         renew: "UPDATE destinations SET sealed = ?3, master = ?4 WHERE id = ?1 AND sealed = ?2 RETURNING 1 AS renewed",
+        batch: 50,
+    },
+    Vault {
+        name: "sources",
+        stale: "SELECT id AS place, account, sealed FROM tool_sources WHERE master <> ?1 AND id > ?2 ORDER BY id LIMIT ?3",
+        count: "SELECT count(*) AS stale FROM tool_sources WHERE master <> ?1",
+        renew: "UPDATE tool_sources SET sealed = ?3, master = ?4 WHERE id = ?1 AND sealed = ?2 RETURNING 1 AS renewed",
         batch: 50,
     },
     Vault {
@@ -103,6 +111,11 @@ fn renewed(
         "destinations" => Binding {
             account,
             provider: SEALED_AS,
+            id: text("place"),
+        },
+        "sources" => Binding {
+            account,
+            provider: TOOL_SOURCE,
             id: text("place"),
         },
         _ => billing::notice_binding(account),

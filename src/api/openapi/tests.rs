@@ -12,7 +12,7 @@ use super::{
     document::{Operation, Types, Who, document, operation},
     executions, guardrails, inference, limits, operators, people,
     samples::{Chance, paths, sample},
-    tools, usage,
+    sources, tools, usage,
 };
 use crate::{
     api::routes::ROUTES,
@@ -60,6 +60,7 @@ fn operations() -> Vec<Operation> {
         operators::operations,
         executions::operations,
         tools::operations,
+        sources::operations,
     ] {
         all.extend(family());
     }
@@ -87,6 +88,7 @@ fn types() -> Types {
         "executions",
         "beliefs",
         "tools",
+        "sources",
     ] {
         let path = format!("src/api/openapi/types/{family}.types");
         types.write(&fs::read_to_string(path).unwrap());

@@ -2,10 +2,16 @@
 //!
 //! The same guard as of destinations. A host that was found good is not asked for again for a while.
 
+use futures::{FutureExt, future::LocalBoxFuture};
+
 use crate::{
     api::{World, destinations::Desk},
     observability::address::{self, Refusal},
     server_tools::Address,
+    tools::{
+        connector::{Answer, Outgoing},
+        execute::SendError,
+    },
 };
 
 /// The variable with hosts that are exempt: `host` or `host:port`, with commas between.
@@ -14,6 +20,23 @@ const TRUSTED: &str = "TOOLS_TRUSTED_HOSTS";
 const MAX_AGE_MS: u64 = 60_000;
 /// The most hosts that are known; all are forgotten then.
 const MOST_HOSTS: usize = 512;
+
+/// Asks a provider; where the address is somebody else's choice, only once it is found good.
+pub(in crate::api) fn send<W: World>(
+    world: &W,
+    request: Outgoing,
+) -> LocalBoxFuture<'static, Result<Answer, SendError>> {
+    if !request.is_guarded {
+        return world.exchange(request);
+    }
+    let world = world.clone();
+    async move {
+        let admitted = admits(&world, &request.url).await;
+        admitted.map_err(SendError::NotSent)?;
+        world.exchange(request).await
+    }
+    .boxed_local()
+}
 
 /// Whether it may go there.
 ///

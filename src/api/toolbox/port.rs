@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use futures::{FutureExt, future::LocalBoxFuture};
+use futures::future::LocalBoxFuture;
 use serde_json::value::RawValue;
 
 use super::{Origin, guard};
@@ -71,7 +71,7 @@ impl<W: World> Port<W> {
             latency_ms: signed(attempt.latency_ms),
             error: attempt.error.clone(),
             own_key: record.own_key.map(str::to_owned),
-            observed: Some(Observed {
+            observed: (!attempt.is_private).then(|| Observed {
                 // Only what succeeded is charged.
                 cost: if attempt.class.is_none() {
                     record.charge.get()
@@ -146,16 +146,7 @@ impl<W: World> ToolPort for Port<W> {
     }
 
     fn send(&self, request: Outgoing) -> LocalBoxFuture<'static, Result<Answer, SendError>> {
-        if !request.is_guarded {
-            return self.0.world.exchange(request);
-        }
-        let world = self.0.world.clone();
-        async move {
-            let admitted = guard::admits(&world, &request.url).await;
-            admitted.map_err(SendError::NotSent)?;
-            world.exchange(request).await
-        }
-        .boxed_local()
+        guard::send(&self.0.world, request)
     }
 
     async fn admits(&self, url: &str) -> Result<(), String> {
@@ -183,7 +174,10 @@ impl<W: World> ToolPort for Port<W> {
     }
 
     fn attempted(&self, tool: &Tool, _is_own: bool, attempt: &Attempt) {
-        beliefs::attempted(&self.0.world, &self.0.account, tool, attempt);
+        // Another account may have tools of the same name.
+        if !attempt.is_private {
+            beliefs::attempted(&self.0.world, &self.0.account, tool, attempt);
+        }
     }
 
     fn usage_row(&self, record: &Record<'_>) -> Result<Box<RawValue>> {

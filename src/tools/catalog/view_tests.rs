@@ -205,11 +205,13 @@ fn a_policy_takes_away_and_never_adds() {
 
 #[test]
 fn what_an_account_brings_stands_beside_the_rest_and_never_in_its_place() {
-    let brought = json!({"slug": "open", "operation": [{"name": "search", "title": "mine"}, {"name": "mine"}]});
-    let brought: ToolProvider = serde_json::from_value(brought).unwrap();
-    let both = catalog().with("mine", &[Rc::new(brought)]);
+    let brought = |slug: &str| -> Rc<ToolProvider> {
+        let row = json!({"slug": slug, "operation": [{"name": "search", "title": "mine"}, {"name": "mine"}]});
+        Rc::new(crate::json::from_value(&row).unwrap())
+    };
+    let both = catalog().with("mine", &[brought("open"), brought("mine")]);
     assert_eq!(both.get("open/search").unwrap().operation.title, "");
-    assert!(both.get("open__mine").is_some());
-    assert_eq!(both.tools().len(), catalog().tools().len() + 1);
+    assert!(both.get("open__mine").is_none() && both.get("mine__mine").is_some());
+    assert_eq!(both.tools().len(), catalog().tools().len() + 2);
     assert_ne!(both.version(), catalog().version());
 }

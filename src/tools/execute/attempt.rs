@@ -69,6 +69,7 @@ pub(super) async fn attempt<P: ToolPort>(
         status,
         latency_ms,
         observed,
+        is_private: way.tool.provider.owner.is_some(),
         error: error.map(|text| scrubbed(way, &text)),
         class,
     };

@@ -115,6 +115,8 @@ pub struct Attempt {
     pub class: Option<Class>,
     /// What it says of the provider.
     pub observed: Observed,
+    /// The tool is an account's own: what it says is for nobody else.
+    pub is_private: bool,
 }
 
 /// A choice among the tools of a capability.

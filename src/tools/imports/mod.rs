@@ -5,9 +5,22 @@
 //! a document reaches a template, a variable or a secret of the deployment. Pure: fetching, keeping and listing are another's
 //! (`api::sources`).
 
+pub mod auth;
+pub mod cache;
 pub mod mcp;
 pub mod name;
+pub mod openapi;
+pub mod operation;
+pub mod review;
+pub mod settings;
+pub mod shape;
+pub mod store;
 pub mod text;
+
+#[cfg(test)]
+mod openapi_tests;
+#[cfg(test)]
+mod tests;
 
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +30,12 @@ use super::catalog::ToolProvider;
 pub const MAX_BYTES: usize = 4 * 1024 * 1024;
 /// The most operations of one source.
 pub const MAX_OPERATIONS: usize = 200;
+/// The most bytes of the rows of one source.
+pub const MAX_ROWS_BYTES: usize = 500_000;
+/// The most sources of one account, and of the operator.
+pub const MAX_SOURCES: usize = 20;
+/// The category of imported tools where their owner names none.
+pub const CATEGORY: &str = "imported";
 
 /// Something that was not carried over as it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

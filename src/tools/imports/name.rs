@@ -41,8 +41,8 @@ pub fn slug(text: &str) -> Option<String> {
 pub fn operation(slug: &str, text: &str, taken: &mut BTreeSet<String>) -> String {
     let longest = MAX_WIRE_NAME.saturating_sub(slug.len() + WIRE.len());
     let mut made = words(text);
-    if made.is_empty() {
-        made = "operation".to_owned();
+    if !made.starts_with(|c: char| c.is_ascii_lowercase()) {
+        made = format!("operation_{made}").trim_end_matches('_').to_owned();
     }
     if made.len() > longest {
         made = with_digest(&made, text, longest);

@@ -16,7 +16,7 @@ pub fn clean(text: &str, longest: usize) -> String {
     let mut made = String::with_capacity(text.len().min(longest));
     let (mut count, mut is_cut) = (0_usize, false);
     for word in text.split(|c: char| c.is_whitespace()) {
-        let seen = word.chars().filter(|c| !is_hidden(*c)).peekable();
+        let seen = word.chars().filter(|c| !is_hidden(*c));
         let mut is_first = true;
         for c in seen {
             let space = usize::from(is_first && !made.is_empty());

@@ -76,6 +76,7 @@ pub(super) const TABLES: &[Table] = &[
         NONE,
     ),
     table("destinations", Key::Text("id"), &["sealed"]),
+    table("tool_sources", Key::Text("id"), &["sealed", "live"]),
     table("guardrail_keys", Key::Text("key_hash"), NONE),
     table("guardrail_members", Key::Text("user"), NONE),
     table("guardrails", Key::Text("id"), NONE),
