@@ -57,7 +57,12 @@ pub fn read(
             .push(Told::new("", "the server lists more tools than are read"));
     }
     let mut beyond = 0_usize;
-    for tool in &listing.tools {
+    let called_as = |tool: &&Value| tool.get("name").and_then(Value::as_str).map(str::to_owned);
+    let mut tools: Vec<&Value> = listing.tools.iter().collect();
+    // In whatever order the server lists them, they have the same names.
+    tools.sort_by_cached_key(called_as);
+    let mut before = None;
+    for tool in tools {
         bytes += tool.to_string().len();
         if bytes > MAX_BYTES {
             made.left_out
@@ -71,6 +76,11 @@ pub fn read(
         if called.is_empty() || called.len() > MAX_NAME || called.chars().any(char::is_control) {
             made.left_out
                 .push(Told::new(place, "its name cannot be sent"));
+            continue;
+        }
+        if before.replace(called) == Some(called) {
+            let why = "another tool has the same name";
+            made.left_out.push(Told::new(place, why));
             continue;
         }
         let name = name::operation(slug, called, &mut taken);
@@ -178,6 +188,7 @@ fn operation(
         retry: Retry {
             kind: match effect {
                 Effect::Read => RetryKind::Safe,
+                _ if trusts && says("idempotentHint") => RetryKind::Safe,
                 _ => RetryKind::None,
             },
             ..Retry::default()

@@ -38,6 +38,8 @@ mod result;
 #[cfg(test)]
 mod hostile_tests;
 #[cfg(test)]
+mod rows_tests;
+#[cfg(test)]
 mod script;
 #[cfg(test)]
 mod tests;
