@@ -13,7 +13,7 @@ const MASTER = Buffer.from("0123456789abcdef0123456789abcdef").toString("base64"
 let tooled, gateway, receiver;
 before(async () => {
   receiver = await startReceiver();
-  const destinations = { DESTINATION_TRUSTED_HOSTS: receiver.host, DESTINATION_RESOLVER: `${receiver.url}/dns-query` };
+  const destinations = { DESTINATION_TRUSTED_HOSTS: receiver.host, TOOLS_TRUSTED_HOSTS: receiver.host, DESTINATION_RESOLVER: `${receiver.url}/dns-query` };
   tooled = await startToolGateway({ main: "tests/e2e/steps.mjs", vars: peopleVars({ BYOK_MASTER_KEY: MASTER, ...destinations }) });
   ({ gateway } = tooled);
 });
@@ -160,6 +160,15 @@ const FAMILIES = {
     },
     nobody: ["exec-1-nobody"],
     bodies: { POST: { outcome: "success" } },
+  },
+  "/api/v1/tools/sources/": {
+    there: async (other) => {
+      const paths = { "/orders": { get: { operationId: "listOrders", summary: "List orders" } } };
+      const document = { openapi: "3.1.0", info: { title: "Theirs", version: "1" }, servers: [{ url: receiver.url }], paths };
+      return [(await made(other.manager, "tools/sources", { slug: "theirs", document })).id];
+    },
+    nobody: [UUID],
+    bodies: { PATCH: { enabled: false } },
   },
   // Each account has budgets of these names.
   "/api/v1/budgets/": { there: async () => ["daily"], isOwn: true, nobody: ["daily"], bodies: { PUT: { limit_usd: 5 } }, skips: ({ method }) => method === "PUT" },
