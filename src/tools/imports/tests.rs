@@ -443,11 +443,10 @@ fn tools_of_a_server_are_operations_that_change_something_unless_their_owner_tru
         first.request.rename.get("file_name").map(String::as_str),
         Some("file-name")
     );
-    let second = &provider.operation[1];
-    assert!(second.name != first.name && second.remote.as_deref() == Some("files.read"));
-    assert_eq!(provider.operation[2].effect, Effect::Destructive);
-    assert_eq!(provider.operation.len(), 3);
-    assert_eq!(made.left_out.len(), 1);
+    assert_eq!(provider.operation[1].effect, Effect::Destructive);
+    assert_eq!(provider.operation.len(), 2);
+    // One whose name cannot be sent, and one that could not be called: its name is another's.
+    assert_eq!(made.left_out.len(), 2);
     let trusting = Settings {
         trust_annotations: true,
         ..settings

@@ -188,10 +188,11 @@ fn a_poisoned_description_is_cleaned_cut_and_decides_nothing() {
         operation.description,
         operation.input.text()
     );
-    assert!(
-        seen.chars()
-            .all(|c| !c.is_control() && !('\u{200b}'..='\u{202e}').contains(&c) && c < '\u{e0000}')
-    );
+    let is_hidden = |c: char| {
+        let marks = ['\u{200b}', '\u{200f}', '\u{202e}'];
+        c.is_control() || marks.contains(&c) || c >= '\u{e0000}'
+    };
+    assert!(!seen.chars().any(is_hidden), "{seen}");
     assert_eq!(operation.effect, Effect::Write);
     assert_eq!(operation.remote.as_deref(), Some("add"));
 }
