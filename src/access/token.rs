@@ -137,8 +137,8 @@ impl Grant {
         Self::new(provider, url, proof, &parts)
     }
 
-    /// For a refresh token, with the client's id and secret before it (RFC 6749 §6). A new refresh token that comes with an answer
-    /// is not kept: the one that was given has to stay good.
+    /// For a refresh token, with the client's id and secret before it (RFC 6749 §6). It has to stay good: an issuer that gives another one with
+    /// each access token is refused at the first use, because isolates that renew side by side would spend each other's.
     pub fn refresh(
         provider: &str,
         url: &str,
@@ -214,6 +214,7 @@ impl Grant {
         struct Answer {
             access_token: String,
             expires_in: Option<Value>,
+            refresh_token: Option<String>,
         }
         #[derive(Deserialize)]
         struct Refusal {
@@ -240,6 +241,17 @@ impl Grant {
                 .all(|byte| byte.is_ascii_graphic())
         {
             return Err(self.failed("the answer of its token endpoint holds no token"));
+        }
+        let given = match &self.proof {
+            Proof::Refresh { token, .. } => Some(token),
+            Proof::Client { .. } | Proof::Jwt { .. } => None,
+        };
+        if given
+            .zip(answer.refresh_token.as_ref())
+            .is_some_and(|(given, next)| given != next)
+        {
+            let what = "it gives a new refresh token with each access token, and such are not kept: take credentials that stay good";
+            return Err(self.failed(what));
         }
         // Some issuers write the number as a string.
         let told = answer

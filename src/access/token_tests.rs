@@ -225,3 +225,35 @@ fn an_issuers_refusal_is_told_without_what_it_was_asked_with() {
         assert!(!format!("{error:?}").contains("hidden"));
     }
 }
+
+#[test]
+fn an_issuer_whose_refresh_tokens_are_good_once_is_refused_at_the_first_use() {
+    let grant = || {
+        Grant::refresh(
+            "Cal",
+            "https://t.example/token",
+            ["id", "secret", "r1"],
+            None,
+        )
+    };
+    for (next, is_good) in [(None, true), (Some("r1"), true), (Some("r2"), false)] {
+        let (issuer, tokens) = (Issuer::new(), Tokens::default());
+        issuer.answers(
+            200,
+            &json!({"access_token": "t1", "expires_in": 3600, "refresh_token": next}),
+        );
+        let send = async |token: &str| Ok(token.to_owned());
+        let got = block_on(tokens.call(&issuer, &grant(), send, |_| 200));
+        match got {
+            Ok(token) => assert!(is_good && token == "t1"),
+            Err(error) => {
+                assert!(
+                    !is_good && error.message.contains("such are not kept"),
+                    "{}",
+                    error.message
+                );
+                assert!(!error.message.contains("r2"));
+            }
+        }
+    }
+}

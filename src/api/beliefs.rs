@@ -32,6 +32,7 @@ use crate::{
         catalog::Tool,
         execute::{Attempt, Choosing, Chosen},
         intent::memory,
+        listing,
     },
     usage::measured::Verdict,
 };
@@ -136,6 +137,37 @@ pub(super) fn attempted<W: World>(world: &W, account: &str, tool: &Tool, attempt
         .tool_health
         .note_at(&tool.id, outcome, began_ms, now_ms);
     memory.beliefs.note(account, &attempt.observed);
+}
+
+/// Observations below which nothing is said of how a tool does.
+const LEAST_SEEN: u64 = 20;
+/// What is surely below this rate does badly.
+const HEALTHY: f64 = 0.95;
+/// What is surely below this one does not do it at all.
+const DOWN: f64 = 0.5;
+
+/// How a tool does, in a word and a number: `degraded` and `down` are said only where the counts leave no doubt.
+pub(super) fn standing(view: &View, tool: &Tool, now_ms: u64) -> listing::Standing {
+    let Some(record) = view.told_by(&tool.id) else {
+        return listing::Standing::default();
+    };
+    let believed = view.success(&tool.id, tool.category());
+    let is_known = record.seen() >= LEAST_SEEN;
+    let upper = believed.quantile(choice::UPPER);
+    let rests = |until| u64::try_from(until).is_ok_and(|until| now_ms < until);
+    let health = match record.rests_until() {
+        Some(until) if rests(until) => "down",
+        _ if !is_known => "unknown",
+        _ if upper < DOWN => "down",
+        _ if upper < HEALTHY => "degraded",
+        _ => "healthy",
+    };
+    let rating = 1.0 + 9.0 * believed.quantile(choice::LOWER);
+    listing::Standing {
+        health,
+        rating: is_known.then(|| (rating * 10.0).round() / 10.0),
+        more: Some(told(view, tool.category(), &tool.id, record)),
+    }
 }
 
 /// Answers `GET /beliefs`.

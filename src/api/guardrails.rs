@@ -4,6 +4,8 @@
 //! changed. What a guardrail says is part of the records of the keys it holds for: a change deletes their copies, and reaches every
 //! request within a minute. Budgets are kept by the account's object and hold at once.
 
+use std::rc::Rc;
+
 use futures::FutureExt;
 use serde_json::{Map, Value, json};
 
@@ -13,6 +15,7 @@ use super::{
     byok::uuid,
     caller::manager,
     http::{Request, Response},
+    sources,
 };
 use crate::{
     credits::{
@@ -28,6 +31,7 @@ use crate::{
     },
     identity::{Manager, Role, keys::kv_key},
     time::rfc3339,
+    tools::catalog::{Tool, policy},
 };
 
 /// The most guardrails of one account.
@@ -346,6 +350,25 @@ impl<W: World> Office<'_, W> {
                 if !is_known(name) && !is_known(base) {
                     let message = format!(
                         "This deployment's catalog has no provider {name}: see GET /api/v1/providers"
+                    );
+                    return Err(Error::invalid(format!("{field}[{at}]"), message));
+                }
+            }
+        }
+        for (field, list) in [
+            ("allowed_tools", &mut settings.allowed_tools),
+            ("ignored_tools", &mut settings.ignored_tools),
+        ] {
+            if !body.contains_key(field) || list.is_none() {
+                continue;
+            }
+            let catalog = sources::catalog(self.world, Some(self.account())).await?;
+            for (at, name) in list.iter_mut().flatten().enumerate() {
+                *name = name.to_lowercase();
+                let is_meant = |tool: &Rc<Tool>| policy::means(name, tool);
+                if !name.contains('*') && !catalog.tools().iter().any(is_meant) {
+                    let message = format!(
+                        "This deployment has no tool, provider, category or capability {name}: see GET /api/v1/tools"
                     );
                     return Err(Error::invalid(format!("{field}[{at}]"), message));
                 }

@@ -5,7 +5,7 @@
 
 use futures::FutureExt;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
     World, beliefs,
@@ -34,6 +34,8 @@ use crate::{
 const MODEL: &str = "TOOLS_INTENT_MODEL";
 /// ToolRoute's name for a tool that is chosen.
 const AUTO: &str = "auto/route";
+/// The same as a function is called.
+const AUTO_WIRE: &str = "auto__route";
 /// The longest intent, in characters.
 const MOST_CHARS: usize = 4_000;
 
@@ -112,6 +114,18 @@ pub(super) async fn route<W: World>(world: &W, request: Request) -> Result<Respo
     Ok(Response::json(200, &told))
 }
 
+/// Whether a tool of this name is the one that chooses another.
+pub(super) fn is_auto(tool: &str) -> bool {
+    [AUTO, AUTO_WIRE].contains(&tool)
+}
+
+/// The tool that was chosen and its input, as an envelope tells them: what a confirmation of it is for.
+pub(super) fn chosen(envelope: &Envelope) -> Option<(String, Map<String, Value>)> {
+    let routing = envelope.routing.as_ref()?;
+    let tool = routing.pointer("/intent/tool")?.as_str()?;
+    Some((tool.to_owned(), routing.get("input")?.as_object()?.clone()))
+}
+
 /// What a body of `POST /tools/execute` wants in words, if it does.
 ///
 /// # Errors
@@ -129,7 +143,7 @@ pub(super) fn asked(
     };
     let (words, mut input) = match (intent, tool) {
         (Some(words), _) => (words, input.clone()),
-        (None, AUTO) => {
+        (None, name) if is_auto(name) => {
             let message = "auto/route takes what is wanted as its task: {\"task\": \"…\"}";
             let words = by_tool().ok_or_else(|| ToolError::input("/task", message))?;
             let mut rest = input.clone();
@@ -150,7 +164,7 @@ pub(super) fn asked(
             "The input is an object with what is known of the tool's arguments",
         ));
     }
-    let named = !tool.is_empty() && tool != AUTO;
+    let named = !tool.is_empty() && !is_auto(tool);
     Ok(Some(Asked {
         intent: checked(words)?,
         input,

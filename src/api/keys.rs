@@ -261,6 +261,7 @@ pub(super) async fn make<W: World>(
         management: new.is_management_key,
         // Only the look-up in D1 tells.
         policy: None,
+        switched_off: Vec::new(),
         member: new.creator_user_id.flatten(),
         owner_off: false,
         secret: None,

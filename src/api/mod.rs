@@ -50,6 +50,7 @@ pub use destinations::deliver;
 pub use executions::ask_about_job;
 pub use people::tidy;
 pub use response_cache::{AnswerStore, Answers};
+pub use toolbox::carry_on;
 
 use std::{cell::RefCell, collections::HashMap, rc::Rc};
 

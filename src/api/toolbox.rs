@@ -4,6 +4,7 @@
 
 mod chain;
 pub(super) mod guard;
+mod policy;
 mod port;
 
 use std::{cell::RefCell, collections::HashMap, rc::Rc};
@@ -25,6 +26,7 @@ use crate::{
     },
     usage,
 };
+pub use chain::carry_on;
 pub(super) use port::{API_TYPE, Port};
 
 /// The tools of a key.
@@ -75,7 +77,7 @@ impl<W: World> Toolbox<W> {
     pub(super) async fn open(world: &W, key: &KeyRecord, origin: Origin) -> Result<Rc<Self>> {
         let own = byok::usable(world, key).await?;
         let catalog = sources::catalog(world, with_own(key)).await?;
-        let view = view(world, &catalog, &own, &policy(key));
+        let view = view(world, &catalog, &own, &policy::of(world, Some(key)));
         let own: Vec<OwnKey> = own.iter().map(own_key).collect();
         Ok(Rc::new(Self {
             view: Rc::new(view),
@@ -138,8 +140,9 @@ impl<W: World> Toolbox<W> {
 
     /// Runs a call of one tool.
     async fn single(&self, call: Call) -> Envelope {
-        // Only a capability leaves a choice.
-        if self.view.catalog().capability(&call.tool).is_some() {
+        // Only a capability leaves a choice, and only a limit asks how long a tool takes.
+        let is_open = self.view.catalog().capability(&call.tool).is_some();
+        if is_open || call.provider.max_latency_ms.is_some() {
             beliefs::know(self.world(), &self.payer.account).await;
         }
         execute::run(&self.port, &self.view, &self.payer, &self.own, call).await
@@ -210,16 +213,12 @@ fn with_own(key: &KeyRecord) -> Option<&str> {
 /// As [`Toolbox::open`].
 pub(super) async fn seen<W: World>(world: &W, key: Option<&KeyRecord>) -> Result<Rc<ToolView>> {
     let catalog = sources::catalog(world, key.and_then(with_own)).await?;
-    let (own, policy) = match key {
-        Some(key) => (byok::usable(world, key).await?, policy(key)),
-        None => (Vec::new(), ToolPolicy::default()),
+    let own = match key {
+        Some(key) => byok::usable(world, key).await?,
+        None => Vec::new(),
     };
+    let policy = policy::of(world, key);
     Ok(Rc::new(view(world, &catalog, &own, &policy)))
-}
-
-/// What the key's guardrails say of tools.
-fn policy(_key: &KeyRecord) -> ToolPolicy {
-    ToolPolicy::default()
 }
 
 fn view<W: World>(

@@ -27,8 +27,8 @@ pub use books::{
 };
 pub use executions::{
     Confirm, Effect, ExecutionState, ExecutionView, GuardHit, GuardRule, GuardSet, JOB_ASK_MS,
-    OnRepeat, Repeats, ToolBegin, ToolBegun, ToolDue, ToolEnd, ToolEnded, ToolGet, ToolGuardsGet,
-    ToolGuardsPut, ToolList, ToolPrune, ToolPruned,
+    OnRepeat, Repeats, SwitchedOff, ToolBegin, ToolBegun, ToolDue, ToolEnd, ToolEnded, ToolGet,
+    ToolGuardsGet, ToolGuardsPut, ToolList, ToolPrune, ToolPruned, ToolsDue,
 };
 pub use funds::{
     AddCredits, AutoTopUp, Fund, Funding, FundingGet, FundingPut, LapseCredits, Lapsed, Notice,
@@ -41,7 +41,7 @@ pub use rules::{
     LimitsGet, LimitsPut, LimitsView, Pace, Scope, SecretsEnd, SecretsEnded, SetBudget, SpendGet,
     SpendView, TooSoon,
 };
-pub use tasks::{TaskGet, TaskKept, TaskList, TaskPage, TaskPut};
+pub use tasks::{Lease, TaskGet, TaskKept, TaskLeft, TaskList, TaskPage, TaskPut};
 
 /// An operation: its name on the wire, its request (the implementing type) and its reply.
 pub trait Call: Serialize + DeserializeOwned {
@@ -223,7 +223,7 @@ calls! {
     "tool_list": ToolList => Vec<ExecutionView>;
     "tool_guards_put": ToolGuardsPut => GuardSet;
     "tool_guards": ToolGuardsGet => GuardSet;
-    "tool_due": ToolDue => Vec<ExecutionView>;
+    "tool_due": ToolDue => ToolsDue;
     "tool_prune": ToolPrune => ToolPruned;
 }
 

@@ -24,7 +24,7 @@ use super::{
 use serde_json::Value;
 
 use crate::{
-    api::{ask_about_job, keep_notices, run_billing},
+    api::{ask_about_job, carry_on, keep_notices, run_billing},
     credits::{
         ledger::{FLUSH_DELAY_MS, Ledger, MAX_FLUSH_ROWS},
         ops::{
@@ -211,19 +211,24 @@ impl Account {
         Ok(())
     }
 
-    /// Jobs of tools that nobody asked about are asked about here, and nobody waits for it: what they cost is charged at their end.
+    /// Jobs of tools that nobody asked about are asked about here, chains that nobody carries on are carried on, and nobody waits for it.
     fn ask_about_jobs(&self, ledger: &Ledger<Storage>) -> Result<()> {
         let due = self.ask(ledger, &ToolDue {})?;
-        if due.is_empty() {
+        if due.jobs.is_empty() && due.chains.is_empty() {
             return Ok(());
         }
         let account = self.ask(ledger, &GetSnapshot {})?.account;
         let faults = Faults::of(&self.env, None);
         let edge = Edge::new(self.env.clone(), Tasks::Alarm, faults, Rc::default());
         wasm_bindgen_futures::spawn_local(async move {
-            for job in due {
+            for job in due.jobs {
                 if let Err(error) = ask_about_job(&edge, &account, &job).await {
                     worker::console_error!("a job is asked about later: {error}");
+                }
+            }
+            for chain in due.chains {
+                if let Err(error) = carry_on(&edge, &account, &chain).await {
+                    worker::console_error!("a chain is carried on later: {error}");
                 }
             }
         });

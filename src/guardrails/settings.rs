@@ -30,6 +30,11 @@ pub struct Settings {
     pub allowed_providers: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ignored_providers: Option<Vec<String>>,
+    /// Ids of tools, their providers, categories or capabilities; `*` stands for anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allowed_tools: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ignored_tools: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allowed_data_regions: Option<Vec<DataRegion>>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -25,11 +25,13 @@ const MAX_STATES: usize = 2 * crate::regex::MAX_STATES;
 const MAX_LABEL: usize = 64;
 
 /// Fields of settings that an account's privacy knows.
-const OF_PRIVACY: [&str; 16] = [
+const OF_PRIVACY: [&str; 18] = [
     "allowed_models",
     "ignored_models",
     "allowed_providers",
     "ignored_providers",
+    "allowed_tools",
+    "ignored_tools",
     "allowed_data_regions",
     "enforce_zdr",
     "enforce_zdr_anthropic",
@@ -105,6 +107,8 @@ fn set(settings: &mut Settings, field: &str, value: &Value) -> Result<()> {
         "ignored_models" => settings.ignored_models = words(field, value)?,
         "allowed_providers" => settings.allowed_providers = words(field, value)?,
         "ignored_providers" => settings.ignored_providers = words(field, value)?,
+        "allowed_tools" => settings.allowed_tools = words(field, value)?,
+        "ignored_tools" => settings.ignored_tools = words(field, value)?,
         "allowed_data_regions" => settings.allowed_data_regions = regions(value)?,
         "enforce_zdr" => {}
         "enable_free_model_training" => settings.enable_free_model_training = flag(field, value)?,
@@ -357,6 +361,8 @@ pub fn told(settings: &Settings, of: Fields) -> Map<String, Value> {
     put("ignored_models", json!(settings.ignored_models));
     put("allowed_providers", json!(settings.allowed_providers));
     put("ignored_providers", json!(settings.ignored_providers));
+    put("allowed_tools", json!(settings.allowed_tools));
+    put("ignored_tools", json!(settings.ignored_tools));
     put("allowed_data_regions", json!(settings.allowed_data_regions));
     let groups = groups(&mut settings.clone()).map(|(name, on)| (name, *on));
     let all = groups.iter().all(|(_, on)| *on == Some(true));

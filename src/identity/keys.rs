@@ -9,7 +9,11 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    credits::{money::Nanos, ops::Limits, periods::Reset},
+    credits::{
+        money::Nanos,
+        ops::{Limits, SwitchedOff},
+        periods::Reset,
+    },
     database::Row,
     error::{Error, ErrorType, Next, Result, Source},
     guardrails::{self, Policy},
@@ -73,6 +77,9 @@ pub struct KeyRecord {
     /// The guardrails that hold for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<Rc<Policy>>,
+    /// The tools that its guards and its account's switch off.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub switched_off: Vec<SwitchedOff>,
     /// When that secret ends, where the key was given another: unix milliseconds.
     #[serde(default)]
     pub secret_ends_at: Option<i64>,
@@ -110,7 +117,8 @@ macro_rules! select {
             "OR EXISTS (SELECT 1 FROM destinations AS d WHERE d.account = api_keys.account AND d.enabled = 1 AND d.wants_content = 1 ",
             "AND (d.api_key_hashes IS NULL OR EXISTS (SELECT 1 FROM json_each(d.api_key_hashes) WHERE value = api_keys.hash)))) AS captures, ",
             guardrails::d1::of_key!(),
-            " AS guardrails FROM api_keys WHERE deleted = 0 ",
+            " AS guardrails, (SELECT json_group_array(json(s.rules)) FROM tool_switches AS s ",
+            "WHERE s.account = api_keys.account AND s.key_hash IN ('', api_keys.hash)) AS switched_off FROM api_keys WHERE deleted = 0 ",
             "AND (member IS NULL OR EXISTS (SELECT 1 FROM members WHERE members.account = api_keys.account AND members.user = api_keys.member)) AND ",
             $of
         )
@@ -137,6 +145,11 @@ impl KeyRecord {
         let text = |name: &str| row.get(name).and_then(Value::as_str).map(str::to_owned);
         let number = |name: &str| row.get(name).and_then(Value::as_i64);
         let policy = guardrails::d1::policy(row.get("guardrails"))?.map(Rc::new);
+        let switched_off = row.get("switched_off").and_then(Value::as_str);
+        let switched_off: Vec<Vec<SwitchedOff>> =
+            crate::json::from_str(switched_off.unwrap_or("[]")).map_err(|error| {
+                Error::internal(format!("what guards switch off, in D1: {error}"))
+            })?;
         let record = || {
             Some(Self {
                 hash: text("hash")?,
@@ -156,6 +169,7 @@ impl KeyRecord {
                 captures: number("captures")? != 0,
                 secret: None,
                 policy,
+                switched_off: switched_off.into_iter().flatten().collect(),
                 secret_ends_at: number("secret_ends_at"),
                 include_byok: number("include_byok")? != 0,
                 limits: Limits {

@@ -166,6 +166,7 @@ mod tests {
             own_tools: false,
             management: false,
             policy: None,
+            switched_off: Vec::new(),
             member: None,
             owner_off: false,
             captures: false,

@@ -163,6 +163,7 @@ pub const STATUSES: &[(&str, u16)] = &[
     ("budget_exceeded", 402),
     ("byok_required", 402),
     ("price_exceeded", 402),
+    ("latency_exceeded", 422),
     ("permission_denied", 403),
     ("byok_rejected", 403),
     ("tool_disabled", 403),

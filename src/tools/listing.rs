@@ -193,7 +193,7 @@ pub enum Detail {
 pub struct Standing {
     /// `healthy`, `degraded`, `down` or `unknown`.
     pub health: &'static str,
-    /// From 1 to 10; nothing before it was used.
+    /// From 1 to 10, by the lower bound of its success; nothing before it was used often enough.
     pub rating: Option<f64>,
     /// More of it, in its own words.
     pub more: Option<Value>,

@@ -142,7 +142,11 @@ test("what is wrong is told with its path, and text is an intent", async () => {
   }
   const unknown = await rpc("SendMessage", { message: said({ data: { tool: "nobody/nothing", input: {} } }) });
   assert.equal(unknown.result.task.status.state, "TASK_STATE_FAILED");
-  const intent = await rpc("SendMessage", { message: said({ text: "what is the current weather at latitude 52.52 and longitude 13.41" }) });
+  const intent = await rpc("SendMessage", { message: said({ data: { intent: "what is the current weather there", input: { latitude: 52.52, longitude: 13.41 } } }) });
+  assert.equal(intent.result.task.status.state, "TASK_STATE_COMPLETED", JSON.stringify(intent));
+  const envelope = intent.result.task.artifacts[0].parts[0].data;
+  assert.deepEqual([envelope.status, envelope.routing.intent.tool], ["succeeded", "weather_current"]);
+});
   assert.ok(["TASK_STATE_COMPLETED", "TASK_STATE_INPUT_REQUIRED"].includes(intent.result.task.status.state), JSON.stringify(intent));
 });
 

@@ -48,7 +48,10 @@ describe("the catalog", () => {
     const page = await get("tools?limit=2&offset=1");
     assert.deepEqual(page.data.map((tool) => tool.id), all.data.slice(1, 3).map((tool) => tool.id));
     assert.ok(page.has_more);
-    assert.ok((await ids("offerability=byok_required&provider=exa")).length >= 0);
+    // Without a master key nobody can bring one of their own either.
+    assert.deepEqual(await ids("offerability=byok_required"), []);
+    assert.ok((await ids("offerability=unavailable&provider=exa")).includes("exa/search"));
+    assert.ok((await ids("offerability=all")).length > all.total_count);
     const wrong = await callJson(gateway, "tools?effect=nice", { key });
     assert.deepEqual([wrong.status, wrong.body.error.param], [400, "effect"]);
   });
@@ -263,6 +266,37 @@ describe("the other surfaces", () => {
       assert.equal(vendors.requests("open_meteo").length, start + 1, path);
     }
   });
+});
+
+test("how a tool does is told once it was used often enough, and what fails in a row is down", async () => {
+  const one = async (id) => (await get(`tools/${id}`)).data;
+  const before = await one("open_meteo/air_quality");
+  assert.deepEqual([before.health_status, before.rating], ["unknown", null]);
+  for (let n = 0; n < 20; n += 1) await callJson(gateway, "tools/execute", { key, body: { tool: "open_meteo/air_quality", input: PLACE } });
+  const used = await one("open_meteo/air_quality");
+  assert.equal(used.health_status, "healthy", JSON.stringify(used.beliefs));
+  assert.ok(used.rating > 8 && used.rating <= 10 && used.beliefs.observations.succeeded >= 20, JSON.stringify(used));
+  const listed = (await get("tools?names=open_meteo/air_quality")).data[0];
+  assert.deepEqual([listed.health_status, listed.rating], ["healthy", used.rating]);
+  vendors.fault({ slug: "open_meteo", operation: "forecast", fault: "status-500", times: 50 });
+  for (let n = 0; n < 12; n += 1) await callJson(gateway, "tools/execute", { key, body: { tool: "open_meteo/forecast", input: PLACE } });
+  assert.equal((await one("open_meteo/forecast")).health_status, "down");
+  vendors.reset();
+});
+
+test("what is wanted in words runs the tool that fits, over REST and among the calls of a model", async () => {
+  const weather = { intent: "what is the current weather there", input: PLACE };
+  const { status, body } = await callJson(gateway, "tools/execute", { key, body: weather });
+  assert.equal(status, 200, JSON.stringify(body));
+  assert.equal(body.routing.intent.tool, "weather_current");
+  const asked = { ...PLACE, task: weather.intent };
+  for (const call of [toolCall("i1", "execute_tool", { tool: "auto/route", input: asked }), toolCall("i2", "auto__route", asked)]) {
+    const answer = await run({ message: message(call) });
+    assert.equal(answer.body.executions[0]?.status, "succeeded", JSON.stringify(answer.body));
+    assert.equal(answer.body.executions[0].routing.intent.tool, "weather_current");
+  }
+  const narrow = await run({ message: message(toolCall("i3", "auto__route", asked)), tools: ["tavily/search"] });
+  assert.match(told(narrow, "i3"), /tool_not_found/);
 });
 
 test("ToolRoute's clients find what they know", async () => {

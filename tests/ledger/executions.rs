@@ -257,19 +257,19 @@ fn a_job_is_told_of_to_whoever_asks_about_it_until_it_ends() {
     let account = Account::with(1_000);
     grants(&account, &begin("e1", None));
     account.ok(&end("e1", ExecutionState::Running));
-    assert!(account.ok(&ToolDue {}).is_empty());
+    assert!(account.ok(&ToolDue {}).jobs.is_empty());
     for _ in 0..3 {
         let wakes = account.ok(&patchbay::credits::ops::NextAlarm {}).unwrap();
         account.now.set(wakes);
         account.ok(&patchbay::credits::ops::Expire {});
         let due = account.ok(&ToolDue {});
-        let due: Vec<&str> = due.iter().map(|view| view.id.as_str()).collect();
+        let due: Vec<&str> = due.jobs.iter().map(|view| view.id.as_str()).collect();
         assert!(due == ["e1"] || due.is_empty());
-        assert!(account.ok(&ToolDue {}).is_empty(), "told once");
+        assert!(account.ok(&ToolDue {}).jobs.is_empty(), "told once");
     }
     account.ok(&end("e1", ExecutionState::Succeeded));
     account.later(DAY);
-    assert!(account.ok(&ToolDue {}).is_empty());
+    assert!(account.ok(&ToolDue {}).jobs.is_empty());
     assert_eq!(account.snapshot().balance, nanos(900));
 }
 

@@ -23,7 +23,7 @@ const NOT_HERE: [&str; 9] = [
     "outbox",
 ];
 /// Columns that are not shown: a digest of an execution's input, and the object's own bookkeeping.
-const NOT_SHOWN: [&str; 7] = [
+const NOT_SHOWN: [&str; 10] = [
     "account.flush_after",
     "account.flush_failures",
     "account.one",
@@ -31,6 +31,9 @@ const NOT_SHOWN: [&str; 7] = [
     "funding.one",
     "funding.watch_at",
     "lots.due_at",
+    "tasks.held_until",
+    "tasks.holder",
+    "tasks.resumed",
 ];
 
 fn read(account: &Account, table: &str) -> Vec<Value> {
@@ -90,6 +93,7 @@ fn what_an_execution_and_a_task_leave_is_exported_page_by_page() {
         grants(&account, &begin(&id, Some(&id)));
         account.ok(&end(&id, ExecutionState::Succeeded));
         account.ok(&TaskPut {
+            lease: None,
             id: format!("t{at:02}"),
             key_hash: "k".to_owned(),
             context: "c".to_owned(),

@@ -1,12 +1,16 @@
 //! Tasks: kept for a day, seen by the key that began them, and as they ended once they ended.
 
 use patchbay::credits::ledger::{MAX_TASK_BYTES, MAX_TASK_PAGE, MAX_TASKS, TASK_MS};
-use patchbay::credits::ops::{LedgerError, TaskGet, TaskKept, TaskList, TaskPut};
+use patchbay::credits::ops::{
+    Effect, ExecutionState, Hold, Lease, LedgerError, NextAlarm, TaskGet, TaskKept, TaskList,
+    TaskPut, ToolBegin, ToolBegun, ToolDue, ToolEnd,
+};
 
 use crate::store::{Account, MINUTE, NOON};
 
 fn task(id: &str, state: &str, at: i64) -> TaskPut {
     TaskPut {
+        lease: None,
         id: id.to_owned(),
         key_hash: "k".to_owned(),
         context: "c".to_owned(),
@@ -56,7 +60,8 @@ fn a_task_begins_once_and_stays_as_it_ended() {
         again,
         TaskKept {
             is_put: false,
-            text: format!("t working {NOON}")
+            text: format!("t working {NOON}"),
+            ..TaskKept::default()
         }
     );
 
@@ -66,7 +71,8 @@ fn a_task_begins_once_and_stays_as_it_ended() {
         late,
         TaskKept {
             is_put: false,
-            text: format!("t completed {}", NOON + 2)
+            text: format!("t completed {}", NOON + 2),
+            ..TaskKept::default()
         }
     );
     assert_eq!(
@@ -210,5 +216,130 @@ fn size_number_and_pages_are_limited() {
     assert_eq!(
         (ids.len(), total),
         (usize::try_from(MAX_TASK_PAGE).unwrap(), MAX_TASKS)
+    );
+}
+
+fn held(id: &str, holder: &str, ms: i64) -> TaskPut {
+    TaskPut {
+        lease: Some(Lease {
+            holder: holder.to_owned(),
+            ms,
+        }),
+        ..task(id, "working", NOON)
+    }
+}
+
+fn claim(id: &str, holder: &str) -> TaskPut {
+    TaskPut {
+        is_new: true,
+        ..held(id, holder, 15_000)
+    }
+}
+
+fn step(id: &str, holder: &str) -> ToolBegin {
+    ToolBegin {
+        hold: Hold {
+            id: id.to_owned(),
+            key_hash: "k".to_owned(),
+            ttl_ms: 60_000,
+            row: serde_json::value::RawValue::from_string("{}".to_owned()).unwrap(),
+            ..Hold::default()
+        },
+        tool: "mail/send".to_owned(),
+        fingerprint: "f".to_owned(),
+        effect: Effect::Write,
+        offer: "o".to_owned(),
+        parent: Some("t".to_owned()),
+        holder: Some(holder.to_owned()),
+        surface: "composite".to_owned(),
+        ..serde_json::from_value(serde_json::json!({
+            "hold": {"id": "x", "key_hash": "k", "amount": 0, "ttl_ms": 1, "row": {}},
+            "tool": "x", "fingerprint": "x", "effect": "read",
+        }))
+        .unwrap()
+    }
+}
+
+#[test]
+fn a_task_is_one_holders_at_a_time_and_its_steps_are_for_that_one_alone() {
+    let account = Account::with(1_000);
+    assert_eq!(account.ok(&claim("t", "one")).busy_ms, None);
+    let refused = account.ok(&claim("t", "two"));
+    assert_eq!((refused.is_put, refused.busy_ms), (false, Some(15_000)));
+    assert!(
+        matches!(account.ok(&step("e0", "two")), ToolBegun::InProgress { id, .. } if id == "t")
+    );
+    assert!(matches!(
+        account.ok(&step("e1", "one")),
+        ToolBegun::Granted { .. }
+    ));
+
+    // An execution under way holds it as long as it may take.
+    account.later(30_000);
+    assert!(account.ok(&claim("t", "two")).busy_ms.is_some());
+    account.ok(&ToolEnd {
+        id: "e1".into(),
+        key_hash: "k".into(),
+        state: ExecutionState::Succeeded,
+        ..serde_json::from_value(serde_json::json!({"id": "x", "key_hash": "k", "state": "succeeded", "charge": 0, "row": {}})).unwrap()
+    });
+    assert_eq!(account.ok(&claim("t", "two")).busy_ms, Some(15_000));
+
+    // Whoever is silent for longer than the gap loses it, and with it the right to say anything of it.
+    account.later(15_000);
+    assert_eq!(account.ok(&claim("t", "two")).busy_ms, None);
+    assert!(account.ok(&held("t", "one", 15_000)).busy_ms.is_some());
+    assert!(matches!(
+        account.ok(&step("e2", "one")),
+        ToolBegun::InProgress { .. }
+    ));
+    assert!(account.ok(&held("t", "two", 15_000)).is_put);
+
+    // Given up, it is anybody's at once.
+    assert!(account.ok(&held("t", "two", 0)).is_put);
+    assert_eq!(account.ok(&claim("t", "three")).busy_ms, None);
+    let over = TaskPut {
+        is_over: true,
+        ..held("t", "three", 15_000)
+    };
+    assert!(account.ok(&over).is_put);
+    assert!(matches!(
+        account.ok(&step("e3", "three")),
+        ToolBegun::InProgress { .. }
+    ));
+    let late = account.ok(&claim("t", "four"));
+    assert_eq!(
+        (late.is_put, late.busy_ms),
+        (false, None),
+        "it is told as it ended"
+    );
+}
+
+#[test]
+fn the_alarm_tells_of_a_task_whose_holder_is_gone_and_not_for_ever() {
+    let account = Account::with(1_000);
+    account.ok(&claim("given-up", "one"));
+    account.ok(&held("given-up", "one", 0));
+    account.ok(&claim("left", "one"));
+    assert!(account.ok(&ToolDue {}).chains.is_empty());
+    let mut told = Vec::new();
+    while let Some(wakes) = account.ok(&NextAlarm {}) {
+        account.now.set(wakes);
+        let due = account.ok(&ToolDue {}).chains;
+        assert!(account.ok(&ToolDue {}).chains.is_empty(), "told once");
+        for task in due {
+            assert_eq!((task.id.as_str(), task.key_hash.as_str()), ("left", "k"));
+            assert!(
+                account.ok(&claim("left", "two")).busy_ms.is_some(),
+                "it is the alarm's"
+            );
+            told.push(task.holder);
+        }
+    }
+    assert_eq!(told.len(), 5, "{told:?}");
+    assert_eq!(
+        account.ok(&claim("left", &told[4])).busy_ms,
+        None,
+        "anybody's again"
     );
 }

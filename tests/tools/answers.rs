@@ -216,6 +216,35 @@ fn wishes_choose_among_the_providers_of_a_capability() {
 }
 
 #[test]
+fn who_is_known_to_be_slower_than_the_caller_wants_is_not_asked() {
+    let quick = |tool: &str, field: &str| Call {
+        provider: ProviderWish {
+            max_latency_ms: Some(200),
+            ..ProviderWish::default()
+        },
+        ..call(tool, json!({field: "x"}))
+    };
+    let world = World::with(DOLLAR);
+    world.set("SLOW", "first");
+    world.replies([status(503, json!({})), status(503, json!({}))]);
+    let refused = world.run(quick("first/search", "q"));
+    assert_eq!(
+        (refused.http_status(), refused.error.unwrap().code.as_str()),
+        (422, "latency_exceeded")
+    );
+    assert_eq!(world.sent(), 0);
+    // Of a capability the others are tried, and not the slow one after them.
+    let failed = world.run(quick("web_search", "query"));
+    assert_eq!(failed.tool, "second/search");
+    assert!((1..=2).all(|at| world.request(at - 1).1.contains("second.test")));
+    world.replies([ok(json!({"results": []}))]);
+    assert_eq!(
+        world.run(call("first/search", json!({"q": "x"}))).error,
+        None
+    );
+}
+
+#[test]
 fn an_own_key_comes_first_is_free_and_its_refusal_names_its_label() {
     let world = World::with(DOLLAR);
     world.brings(own("first", "my-own-secret-key"));

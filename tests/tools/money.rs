@@ -69,6 +69,27 @@ fn only_what_succeeded_of_a_batch_is_charged() {
 }
 
 #[test]
+fn nobody_is_charged_more_than_was_held_whatever_a_provider_counts() {
+    let world = World::with(DOLLAR);
+    world.set("TOOLS_MARGIN", "10");
+    for (pages, cost) in [(20, 22_000_000), (900, 55_000_000)] {
+        world.replies([ok(json!({"id": "c-1", "status": "done", "pages": pages}))]);
+        let envelope = world.run(call("crawl/site", json!({"url": "https://example.org/"})));
+        assert_eq!(
+            (envelope.status, envelope.usage.cost.get()),
+            (Status::Succeeded, cost)
+        );
+        assert_eq!(envelope.usage.units, Some(pages));
+    }
+    assert_eq!(world.balance(), DOLLAR - 77_000_000);
+    assert!(
+        world.reports().contains("crawl/site came to $0.99"),
+        "{}",
+        world.reports()
+    );
+}
+
+#[test]
 fn who_cannot_pay_sends_nothing() {
     let world = World::with(1_000);
     let refused = world.run(call("first/search", json!({"q": "x"})));

@@ -310,6 +310,11 @@ impl ToolPort for World {
     fn choose(&self, choosing: &Choosing<'_>) -> Chosen {
         let preferred = self.0.preferred.borrow();
         let mut order: Vec<usize> = (0..choosing.tools.len()).collect();
+        // The provider that is known to be slow, where the test names one.
+        let slow = self
+            .var("SLOW")
+            .filter(|_| choosing.wish.max_latency_ms.is_some());
+        order.retain(|at| slow.as_deref() != Some(choosing.tools[*at].provider.slug.as_str()));
         order.sort_by_key(|at| choosing.tools[*at].id != *preferred);
         Chosen {
             order,

@@ -451,6 +451,7 @@ impl<W: World> Desk<W> {
             })?;
         }
         Ok(TaskPut {
+            lease: None,
             id: task.id.clone(),
             key_hash: self.key.clone(),
             context: task.context.clone(),

@@ -72,10 +72,10 @@ impl<W: World> Desk<W> {
         self.toolbox.id()
     }
 
-    /// Runs a call to its end.
+    /// Runs a call to its end; the tool that chooses another too.
     pub(super) fn execute(&self, call: Call) -> LocalBoxFuture<'static, Envelope> {
         let toolbox = Rc::clone(&self.toolbox);
-        async move { toolbox.execute(call).await }.boxed_local()
+        async move { toolbox.carry_out(call, None).await }.boxed_local()
     }
 
     /// Unix time in milliseconds.

@@ -14,7 +14,7 @@ use futures::{
 use serde_json::{Map, Value};
 
 use super::{
-    super::World,
+    super::{World, intents},
     Ask, Reply,
     desk::Desk,
     stream::{self, Voice},
@@ -155,6 +155,10 @@ async fn told<W: World>(
             Answer::No => return Ok(Some(outcome::failure(DECLINED))),
             Answer::None => return Ok(Some(outcome::unconfirmed(so_far.to_value()))),
             Answer::Yes => wish.confirmation = Some(wanted.token.clone()),
+        }
+        // The yes is to what was chosen, not to another choice.
+        if let Some((tool, input)) = intents::chosen(&so_far) {
+            (wish.tool, wish.input) = (tool, input);
         }
     }
     Ok(Some(outcome::failure(

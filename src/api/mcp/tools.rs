@@ -5,6 +5,7 @@ use std::rc::Rc;
 use serde_json::{Value, json};
 
 use super::{
+    super::intents,
     Ask, Reply,
     desk::Desk,
     run::{self, Wish},
@@ -124,13 +125,17 @@ pub(super) async fn call<W: super::super::World>(
             }
         }
     }
+    if intents::is_auto(&wish.tool) {
+        return run::run(desk, ask, wish).await;
+    }
     match desk.view.get(&wish.tool) {
         Ok((tool, _)) => ask.check_arguments(tool.operation.input.value())?,
         // A capability: its tools are as good as each other.
         Err(_) if desk.view.of_capability(&wish.tool).next().is_some() => {}
-        // What a key may not call it does not see.
-        Err(Refused::Unknown(_) | Refused::Denied) if wish.tool == name => {
-            return Err(meta::unknown(&name));
+        Err(Refused::Unknown(_)) if wish.tool == name => return Err(meta::unknown(&name)),
+        // What a key may not call is not in its list; who asks all the same is told why.
+        Err(Refused::Denied(denied)) if wish.tool == name => {
+            return Err(Fault::params(denied.to_string()));
         }
         Err(refused) => return Ok(ask.result(outcome::failure(&refused.to_string()))),
     }

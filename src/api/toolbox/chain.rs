@@ -5,21 +5,21 @@ use sha2::{Digest, Sha256};
 
 use super::{
     super::{World, inner_chat},
-    Toolbox,
+    Origin, Toolbox,
 };
 use crate::{
     credits::{
         accounts::Accounts,
         money::Nanos,
-        ops::{TaskGet, TaskPut},
+        ops::{Lease, TaskGet, TaskLeft, TaskPut},
     },
     error::{Error, Result},
     json::set,
     tools::{
         catalog::{Effect, Tool},
-        composites::{self, Composite, Deed, Kept, PROVIDER, Runner},
+        composites::{self, Composite, Deed, Holding, Kept, PROVIDER, Runner},
         envelope::{Envelope, Status, ToolError},
-        execute::Call,
+        execute::{Call, Step},
         schema,
     },
 };
@@ -116,6 +116,44 @@ fn holder(key_hash: &str) -> String {
     format!("{CONTEXT}:{key_hash}")
 }
 
+/// Carries on a chain whose caller or isolate is gone, as its key would; the alarm of the account's object asks for it.
+///
+/// # Errors
+/// Where its key is gone, or it cannot be read.
+pub async fn carry_on<W: World>(world: &W, account: &str, left: &TaskLeft) -> Result<()> {
+    let wrong = |why: &str| Error::internal(format!("{}: {why}", left.id));
+    let kept: Kept =
+        crate::json::from_str(&left.text).map_err(|error| wrong(&error.to_string()))?;
+    let Some((asked, digest)) = kept.left() else {
+        return Ok(());
+    };
+    let hash = left.key_hash.strip_prefix(&holder("")).unwrap_or_default();
+    let key = world.key_in_d1(hash).await?;
+    let key = key.filter(|key| key.account == account);
+    let key = key.ok_or_else(|| wrong("its key is gone"))?;
+    key.check(world.now_ms())?;
+    let toolbox = Toolbox::open(world, &key, Origin::default()).await?;
+    let tool = toolbox.view.catalog().get(&asked.tool);
+    let row = tool.and_then(|tool| tool.operation.composite.as_ref());
+    let row = row.ok_or_else(|| wrong("there is no such chain any more"))?;
+    let chain = Composite::read(row.value()).map_err(|why| wrong(&why))?;
+    let call = Call {
+        id: left.id.clone(),
+        tool: asked.tool,
+        input: asked.input,
+        confirm: asked.confirm,
+        surface: "composite",
+        step: Some(Step {
+            parent: left.id.clone(),
+            index: String::new(),
+            holder: Some(left.holder.clone()),
+        }),
+        ..Call::default()
+    };
+    composites::run(&*toolbox, &chain, call, &digest).await;
+    Ok(())
+}
+
 fn hex(text: &str) -> String {
     Sha256::digest(text)
         .iter()
@@ -183,7 +221,7 @@ impl<W: World> Runner for Toolbox<W> {
         self.world().sleep(ms).await;
     }
 
-    async fn keep(&self, id: &str, kept: &Kept, is_new: bool) -> Result<Kept> {
+    async fn keep(&self, id: &str, kept: &Kept, is_new: bool, lease: Lease) -> Result<Holding> {
         let wrong = |error: serde_json::Error| Error::internal(error.to_string());
         let put = TaskPut {
             id: id.to_owned(),
@@ -193,10 +231,14 @@ impl<W: World> Runner for Toolbox<W> {
             is_over: kept.is_over(),
             at: i64::try_from(self.world().now_ms()).unwrap_or(i64::MAX),
             is_new,
+            lease: Some(lease),
             text: serde_json::to_string(&kept.bounded()).map_err(wrong)?,
         };
         let found = Accounts::call(self.world(), &self.key.account, &put).await?;
-        crate::json::from_str(&found.text).map_err(wrong)
+        Ok(Holding {
+            kept: crate::json::from_str(&found.text).map_err(wrong)?,
+            busy_ms: found.busy_ms,
+        })
     }
 
     fn report(&self, message: &str) {

@@ -72,8 +72,8 @@ impl<W: World> Port<W> {
             error: attempt.error.clone(),
             own_key: record.own_key.map(str::to_owned),
             observed: (!attempt.is_private).then(|| Observed {
-                // Only what succeeded is charged.
-                cost: if attempt.class.is_none() {
+                // Only what succeeded is charged, and nothing for looking before.
+                cost: if attempt.class.is_none() && attempt.tool == record.tool {
                     record.charge.get()
                 } else {
                     0

@@ -5,11 +5,11 @@ use std::rc::Rc;
 use futures::{FutureExt, channel::oneshot};
 use serde_json::{Value, json};
 
-use super::super::{World, toolbox::Toolbox};
+use super::super::{World, intents, toolbox::Toolbox};
 use crate::{
     credits::money::Nanos,
     tools::{
-        catalog::{Effect, Tool},
+        catalog::{Effect, Refused, Tool},
         envelope::{Envelope, Status, ToolError},
         execute::{Call, Confirm},
         export::{meta, without_nulls},
@@ -91,6 +91,9 @@ impl Answered {
     }
 }
 
+/// The code of what is no tool for this key.
+const NOT_FOUND: &str = "tool_not_found";
+
 /// What a name stands for.
 enum Target {
     Tool(Rc<Tool>),
@@ -100,12 +103,16 @@ enum Target {
         input: Value,
         effect: Effect,
     },
+    /// Whatever fits what is wanted in words.
+    Chosen,
 }
 
 impl<W: World> Desk<W> {
     /// Whether a function is one of ours.
     pub fn knows(&self, name: &str) -> bool {
-        meta::is_meta(name) || self.target(name).is_ok()
+        // What is refused is ours too.
+        let unknown = |(code, _)| code == NOT_FOUND;
+        meta::is_meta(name) || !self.target(name).is_err_and(unknown)
     }
 
     /// Whether a call changes nothing.
@@ -124,6 +131,7 @@ impl<W: World> Desk<W> {
         match self.target(name) {
             Ok(Target::Tool(tool)) => tool.operation.effect == Effect::Read,
             Ok(Target::Capability { effect, .. }) => effect == Effect::Read,
+            Ok(Target::Chosen) => false,
             // Nothing will be run.
             Err(_) => true,
         }
@@ -144,6 +152,7 @@ impl<W: World> Desk<W> {
         match self.target(name) {
             Ok(Target::Tool(tool)) => (tool.id.clone(), !tool.operation.is_harmless()),
             Ok(Target::Capability { name, effect, .. }) => (name, effect != Effect::Read),
+            Ok(Target::Chosen) => (name.to_owned(), true),
             Err(_) => (name.to_owned(), false),
         }
     }
@@ -209,7 +218,7 @@ impl<W: World> Desk<W> {
     ) -> Answered {
         let target = match self.target(name) {
             Ok(target) => target,
-            Err(told) => return Answered::refused("tool_not_found", &told),
+            Err((code, told)) => return Answered::refused(code, &told),
         };
         let tool = match &target {
             Target::Tool(tool) => {
@@ -224,6 +233,7 @@ impl<W: World> Desk<W> {
                 without_nulls(schema, &mut input);
                 name.clone()
             }
+            Target::Chosen => name.to_owned(),
         };
         let envelope = match self.toolbox.id() {
             Ok(id) => {
@@ -258,7 +268,7 @@ impl<W: World> Desk<W> {
         let (sender, receiver) = oneshot::channel();
         let toolbox = Rc::clone(&self.toolbox);
         let (id, tool) = (call.id.clone(), call.tool.clone());
-        let work = async move { drop(sender.send(toolbox.execute(call).await)) };
+        let work = async move { drop(sender.send(toolbox.carry_out(call, None).await)) };
         self.toolbox.world().spawn(work.boxed_local());
         let lost = |_| {
             let error = ToolError::new(
@@ -279,12 +289,16 @@ impl<W: World> Desk<W> {
     /// What a name stands for.
     ///
     /// # Errors
-    /// Why nothing, in words for the model.
-    fn target(&self, name: &str) -> Result<Target, String> {
+    /// Why nothing: a code, and words for the model.
+    fn target(&self, name: &str) -> Result<Target, (&'static str, String)> {
         let view = &self.toolbox.view;
+        // It chooses among all that the key may call.
+        if intents::is_auto(name) && self.only.is_none() {
+            return Ok(Target::Chosen);
+        }
         match view.get(name) {
             Ok((tool, _)) if self.allows(&tool.id) => Ok(Target::Tool(Rc::clone(tool))),
-            Ok(_) => Err(format!("There is no tool {name:?} here")),
+            Ok(_) => Err((NOT_FOUND, format!("There is no tool {name:?} here"))),
             Err(refused) => {
                 let capability = view.catalog().capability(name);
                 let mut serving = view
@@ -299,7 +313,13 @@ impl<W: World> Desk<W> {
                             effect: effects.fold(first.operation.effect, Ord::max),
                         })
                     }
-                    _ => Err(refused.to_string()),
+                    _ => {
+                        let code = match &refused {
+                            Refused::Denied(denied) => denied.by.code,
+                            _ => NOT_FOUND,
+                        };
+                        Err((code, refused.to_string()))
+                    }
                 }
             }
         }
@@ -345,7 +365,8 @@ impl<W: World> Desk<W> {
                 Ok(Target::Capability { name, input, effect }) => {
                     json!({"tool": name, "effect": effect.as_str(), "input_schema": input})
                 }
-                Err(why) => json!({"tool": name, "error": why}),
+                Ok(Target::Chosen) => json!({"tool": name}),
+                Err((_, why)) => json!({"tool": name, "error": why}),
             })
             .collect();
         if told.is_empty() {

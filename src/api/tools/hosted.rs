@@ -18,12 +18,12 @@ use super::{
 use crate::{
     chat::{ChatRequest, Tool as ModelTool, ToolCall},
     credits::money::Nanos,
-    error::{Error, Result},
+    error::{Error, ErrorType, Next, Result, Source},
     identity::KeyRecord,
     server_tools::{Called, Declared, Host, Hosted, HostedFunction, Wanted},
     tools::{
         calls,
-        catalog::{Effect, Tool},
+        catalog::{Effect, Refused, Tool},
         execute::Confirm,
         export::{Function, MANY, OPENAI_MOST, meta},
         listing::{self, Filter},
@@ -37,7 +37,7 @@ const LABEL: &str = "patchbay:";
 /// The catalog's tools of a request; nothing where it wants none.
 ///
 /// # Errors
-/// 400 where a tool is not there for this key, or two functions have one name.
+/// 400 where a tool is not there for this key, or two functions have one name; 403 where it may not call it.
 pub(in crate::api) async fn hosted<W: World>(
     world: &W,
     key: &KeyRecord,
@@ -138,6 +138,15 @@ fn choose<W: World>(
                 if !capabilities.contains(name) {
                     capabilities.push(name.clone());
                 }
+            }
+            Err(Refused::Denied(denied)) => {
+                let kind = ErrorType::PermissionDenied;
+                return Err(Error::new(
+                    Source::Client,
+                    Next::Final,
+                    kind,
+                    denied.to_string(),
+                ));
             }
             Err(refused) => {
                 return Err(Error::invalid(

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use serde_json::{Value, json};
 
 use super::super::{
-    World, any_key,
+    World, any_key, beliefs,
     http::{Request, Response},
     toolbox,
 };
@@ -13,10 +13,11 @@ use crate::{
     credits::money::Nanos,
     error::{Error, ErrorType, Next, Result, Source},
     tools::{
+        beliefs::book::View,
         catalog::{Offer, Refused, Tool, ToolView},
         execute::{MARGIN, Margin},
         export::{self, Format, MANY, meta},
-        listing::{self, Detail, Filter, Standing},
+        listing::{self, Detail, Filter},
     },
 };
 
@@ -154,12 +155,12 @@ fn offer(view: &ToolView, id: &str) -> Option<Offer> {
         Ok((_, offer)) => Some(offer),
         Err(Refused::ByokRequired(_)) => Some(Offer::ByokRequired),
         Err(Refused::Unavailable) => Some(Offer::Unavailable),
-        Err(Refused::Denied | Refused::Unknown(_)) => None,
+        Err(Refused::Denied(_) | Refused::Unknown(_)) => None,
     }
 }
 
-/// What a key sees; without one, what every key sees.
-async fn seen<W: World>(world: &W, request: &Request) -> Result<Rc<ToolView>> {
+/// What a key sees, and what its account believes of it; without a key, what every key sees.
+async fn seen<W: World>(world: &W, request: &Request) -> Result<(Rc<ToolView>, View)> {
     let is_sent = ["authorization", "x-api-key"]
         .iter()
         .any(|name| request.header(name).is_some());
@@ -167,7 +168,11 @@ async fn seen<W: World>(world: &W, request: &Request) -> Result<Rc<ToolView>> {
         true => Some(any_key(world, request).await?),
         false => None,
     };
-    toolbox::seen(world, key.as_ref()).await
+    let account = key.as_ref().map(|key| key.account.as_str());
+    let account = account.unwrap_or_default();
+    beliefs::know(world, account).await;
+    let believed = world.memory().beliefs.view(account);
+    Ok((toolbox::seen(world, key.as_ref()).await?, believed))
 }
 
 /// Prices as they are charged.
@@ -179,16 +184,21 @@ fn prices<W: World>(world: &W) -> impl Fn(Nanos) -> Nanos {
 /// `GET /tools`.
 pub(in crate::api) async fn list<W: World>(world: &W, request: &Request) -> Result<Response> {
     let query = Query::read(request)?;
-    let view = seen(world, request).await?;
+    let (view, believed) = seen(world, request).await?;
     let found = query.select(&view);
     let body = match query.format {
         Some(format) => functions(&query, &found, format),
-        None => objects(world, &query, &view, &found),
+        None => objects(world, &query, (&view, &believed), &found),
     };
     Ok(Response::json(200, &body))
 }
 
-fn objects<W: World>(world: &W, query: &Query, view: &ToolView, found: &[(&Tool, Offer)]) -> Value {
+fn objects<W: World>(
+    world: &W,
+    query: &Query,
+    (view, believed): (&ToolView, &View),
+    found: &[(&Tool, Offer)],
+) -> Value {
     let limit = query.limit.unwrap_or(LIMIT);
     let page: Vec<&(&Tool, Offer)> = found.iter().skip(query.offset).take(limit).collect();
     let detail = if query.schemas {
@@ -196,9 +206,10 @@ fn objects<W: World>(world: &W, query: &Query, view: &ToolView, found: &[(&Tool,
     } else {
         Detail::Short
     };
-    let prices = prices(world);
+    let (prices, now_ms) = (prices(world), world.now_ms());
     let told = |(tool, offer): &&(&Tool, Offer)| {
-        listing::object(tool, *offer, &prices, &Standing::default(), detail)
+        let standing = beliefs::standing(believed, tool, now_ms);
+        listing::object(tool, *offer, &prices, &standing, detail)
     };
     let data: Vec<Value> = page.iter().map(told).collect();
     json!({
@@ -245,7 +256,7 @@ fn functions(query: &Query, found: &[(&Tool, Offer)], format: Format) -> Value {
 
 /// `GET /tools/categories`.
 pub(in crate::api) async fn categories<W: World>(world: &W, request: &Request) -> Result<Response> {
-    let view = seen(world, request).await?;
+    let (view, _) = seen(world, request).await?;
     let data = listing::categories(&view);
     let total = data.len();
     Ok(Response::json(
@@ -261,7 +272,7 @@ pub(in crate::api) async fn one<W: World>(
     provider: &str,
     operation: &str,
 ) -> Result<Response> {
-    let view = seen(world, request).await?;
+    let (view, believed) = seen(world, request).await?;
     let id = format!("{provider}/{operation}");
     let found = offer(&view, &id).zip(view.catalog().get(&id));
     let Some((offer, tool)) = found else {
@@ -274,7 +285,7 @@ pub(in crate::api) async fn one<W: World>(
         );
         return Err(error);
     };
-    let standing = Standing::default();
+    let standing = beliefs::standing(&believed, tool, world.now_ms());
     let data = listing::object(tool, offer, &prices(world), &standing, Detail::Whole);
     Ok(Response::json(200, &json!({ "data": data })))
 }

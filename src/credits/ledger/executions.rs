@@ -23,7 +23,7 @@ use super::{Ledger, LedgerError, time, word};
 use crate::credits::money::Nanos;
 use crate::credits::ops::{
     Effect, ExecutionState, ExecutionView, Finished, HoldReply, JOB_ASK_MS, Settle, ToolBegin,
-    ToolBegun, ToolEnd, ToolEnded, ToolGet, ToolList, ToolPruned, Void,
+    ToolBegun, ToolEnd, ToolEnded, ToolGet, ToolList, ToolPruned, ToolsDue, Void,
 };
 use crate::credits::sql::{Columns, Row, Sql, SqlValue};
 
@@ -129,6 +129,15 @@ impl<S: Sql> Ledger<S> {
     /// When the request is malformed, the id stands for something else, or the store fails.
     pub fn tool_begin(&self, request: &ToolBegin, now_ms: i64) -> Result<ToolBegun, LedgerError> {
         check(request, now_ms)?;
+        if let (Some(parent), Some(holder)) = (&request.parent, &request.holder)
+            && !self.holds(parent, holder)?
+        {
+            // Somebody else carries the chain on.
+            return Ok(ToolBegun::InProgress {
+                id: parent.clone(),
+                retry_after_s: MAX_WAIT_S,
+            });
+        }
         let (again, confirmed) = match self.before(request, now_ms)? {
             Before::Answer(answer) => return Ok(answer),
             Before::Clear { confirmed } => (false, confirmed),
@@ -285,6 +294,9 @@ impl<S: Sql> Ledger<S> {
                 request.surface.as_str().into(),
             ],
         )?;
+        if let Some(parent) = request.parent.as_deref() {
+            self.hold_task(parent, now_ms + request.hold.ttl_ms + super::tasks::GAP_MS)?;
+        }
         if let Some(name) = request.idempotency_key.as_deref() {
             self.rows(
                 "INSERT INTO idempotency (name, execution) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET execution = excluded.execution",
@@ -455,6 +467,7 @@ impl<S: Sql> Ledger<S> {
                 &[until.into(), request.id.as_str().into()],
             )?;
             self.keep_answer(request)?;
+            self.step_ended(&request.id, now_ms)?;
             Ok(ToolEnded {
                 state: ExecutionState::Running,
                 charged: Nanos::ZERO,
@@ -481,6 +494,7 @@ impl<S: Sql> Ledger<S> {
             ],
         )?;
         self.keep_answer(request)?;
+        self.step_ended(id, now_ms)?;
         match request.state {
             ExecutionState::Succeeded => {
                 if let Some(name) = name {
@@ -604,11 +618,11 @@ impl<S: Sql> Ledger<S> {
             .collect()
     }
 
-    /// Jobs whose time to be asked about has come; each is told of once, until its time comes again.
+    /// Jobs whose time to be asked about has come, and chains whose holder is gone; each is told of once, until its time comes again.
     ///
     /// # Errors
     /// When the store fails.
-    pub fn tool_due(&self, now_ms: i64) -> Result<Vec<ExecutionView>, LedgerError> {
+    pub fn tool_due(&self, now_ms: i64) -> Result<ToolsDue, LedgerError> {
         let due = concat!(
             "SELECT ",
             columns!(),
@@ -625,7 +639,10 @@ impl<S: Sql> Ledger<S> {
                 )?;
                 told.push(view);
             }
-            Ok(told)
+            Ok(ToolsDue {
+                jobs: told,
+                chains: self.tasks_left(now_ms)?,
+            })
         })
     }
 

@@ -88,7 +88,7 @@ impl<S: Sql> Ledger<S> {
     }
 
     /// When the object has to wake up by itself: the first hold's end, the next flush, the end of
-    /// credits, a threshold to look at, a notice to hand over, a job to ask about or executions to forget. Ask after every change.
+    /// credits, a threshold to look at, a notice to hand over, a job to ask about, a chain that nobody carries on or executions to forget. Ask after every change.
     ///
     /// # Errors
     /// When the store fails.
@@ -101,7 +101,8 @@ impl<S: Sql> Ledger<S> {
                 (SELECT watch_at FROM funding),
                 (SELECT MIN(at) FROM notices),
                 (SELECT MIN(began) FROM executions),
-                (SELECT MIN(deadline) FROM executions WHERE state = 'running')
+                (SELECT MIN(deadline) FROM executions WHERE state = 'running'),
+                (SELECT MIN(held_until) FROM tasks WHERE held_until IS NOT NULL)
              FROM account",
             &[],
         )?;
@@ -117,7 +118,8 @@ impl<S: Sql> Ledger<S> {
             .take::<Option<i64>>()?
             .map(|began| began + EXECUTION_LIFE_MS + PRUNE_DELAY_MS);
         let job: Option<i64> = row.take()?;
-        let due = [release, flush, lapse, watch, notice, prune, job];
+        let chain: Option<i64> = row.take()?;
+        let due = [release, flush, lapse, watch, notice, prune, job, chain];
         Ok(due.into_iter().flatten().min())
     }
 

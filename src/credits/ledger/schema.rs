@@ -6,7 +6,16 @@ use super::{Ledger, LedgerError};
 use crate::credits::sql::Sql;
 
 /// What each version adds. A deployed version is never edited: changes are appended.
-const VERSIONS: &[&[&str]] = &[FIRST, CORRECTIONS, FUNDS, LIMITS, EXECUTIONS, NOTES, TASKS];
+const VERSIONS: &[&[&str]] = &[
+    FIRST,
+    CORRECTIONS,
+    FUNDS,
+    LIMITS,
+    EXECUTIONS,
+    NOTES,
+    TASKS,
+    LEASES,
+];
 
 const FIRST: &[&str] = &[
     "CREATE TABLE account (
@@ -319,6 +328,14 @@ const TASKS: &[&str] = &[
     ) STRICT, WITHOUT ROWID",
     "CREATE INDEX tasks_of_a_key ON tasks (key_hash, at, id)",
     "CREATE INDEX tasks_by_age ON tasks (at)",
+];
+
+const LEASES: &[&str] = &[
+    "ALTER TABLE tasks ADD COLUMN holder TEXT",
+    // Unix milliseconds; nothing where nobody carries it on.
+    "ALTER TABLE tasks ADD COLUMN held_until INTEGER",
+    "ALTER TABLE tasks ADD COLUMN resumed INTEGER NOT NULL DEFAULT 0",
+    "CREATE INDEX tasks_held ON tasks (held_until) WHERE held_until IS NOT NULL",
 ];
 
 impl<S: Sql> Ledger<S> {

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Hold, Refusal};
+use super::{Hold, Refusal, TaskLeft};
 use crate::credits::money::{Nanos, dollars};
 
 /// What an operation does to the world.
@@ -176,6 +176,9 @@ pub struct ToolBegin {
     /// The composite that it is a step of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
+    /// Who carries that composite on: nothing is sent for anybody else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holder: Option<String>,
     /// The protocol that asked.
     #[serde(default)]
     pub surface: String,
@@ -399,6 +402,25 @@ pub struct GuardRule {
     pub repeats: Option<Repeats>,
 }
 
+impl GuardRule {
+    /// Whether it lets nothing run, whatever was run before.
+    pub fn is_off(&self) -> bool {
+        self.disabled || self.calls_per_minute == Some(0) || self.calls_per_day == Some(0)
+    }
+}
+
+/// What a rule that lets nothing run is about, as it travels with the records of keys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SwitchedOff {
+    /// Whose rule: `key` or `account`.
+    pub of: String,
+    /// The rule's `tool`.
+    pub tool: String,
+    /// The rule's `effects`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effects: Option<Vec<Effect>>,
+}
+
 /// The guards of an account or of one of its keys.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -447,9 +469,18 @@ pub struct ToolGuardsGet {
     pub key_hash: Option<String>,
 }
 
-/// Asks for jobs that somebody should ask about by now (the alarm). They are told once per [`JOB_ASK_MS`].
+/// Asks for what nobody cares for any more (the alarm): jobs, told once per [`JOB_ASK_MS`], and chains whose holder left them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ToolDue {}
+
+/// What somebody should care for.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct ToolsDue {
+    /// Jobs to be asked about.
+    pub jobs: Vec<ExecutionView>,
+    /// Chains to be carried on.
+    pub chains: Vec<TaskLeft>,
+}
 
 /// How long a job runs on before it is asked about by itself.
 pub const JOB_ASK_MS: i64 = 600_000;

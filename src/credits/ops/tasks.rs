@@ -22,13 +22,42 @@ pub struct TaskPut {
     /// Only where there is none of this id.
     #[serde(default)]
     pub is_new: bool,
+    /// Who carries it on: nobody else does meanwhile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<Lease>,
+    /// The task.
+    pub text: String,
+}
+
+/// Who carries a task on, and for how long unless that is said again. A task that is new to somebody is theirs where nobody else's lease runs;
+/// what changes its state has to be its holder.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// Whose: a name that nobody else uses.
+    pub holder: String,
+    /// So long, milliseconds; 0 gives it up.
+    pub ms: i64,
+}
+
+/// A task whose holder left it: it is the asker's now, under this name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskLeft {
+    /// Its id.
+    pub id: String,
+    /// The key that began it, by its hash.
+    pub key_hash: String,
+    /// The new holder.
+    pub holder: String,
     /// The task.
     pub text: String,
 }
 
 /// What is kept after a [`TaskPut`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskKept {
+    /// Another one carries it on, for so long at the least, milliseconds: nothing was put.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub busy_ms: Option<i64>,
     /// Whether it is what was put.
     pub is_put: bool,
     /// The task.

@@ -1,8 +1,8 @@
 //! Which of the interchangeable operations of a capability is asked first, and which next. Pure: the same execution id, beliefs and
 //! standings give the same order.
 //!
-//! 1. What is dearer than the caller wants is left out; providers that it prefers come first, in its order.
-//! 2. What rests after an outage or a 429 comes last, what is slower than the caller wants before that.
+//! 1. What is dearer than the caller wants is left out, and so is what is known to be slower; providers that it prefers come first, in its order.
+//! 2. What rests after an outage or a 429 comes last.
 //! 3. Then by quality per service cycle: `success ^ WORTH ÷ ((1 + seconds ÷ SECOND_CYCLE) × (1 + price ÷ PRICE_CYCLE))`. Quality and time are not
 //!    added, or a fast provider that fails would win. Success is **drawn** from the belief where the operation only reads (Thompson
 //!    sampling: what is little known is tried), and is the belief's **lower bound** where it writes: nobody's e-mail is an experiment.
@@ -65,7 +65,7 @@ pub struct Wish<'a> {
     pub prefer: &'a [String],
     /// The most that it may cost.
     pub max_price: Option<Nanos>,
-    /// How long nine of ten answers may take.
+    /// How long nineteen of twenty answers may take.
     pub max_latency_ms: Option<u64>,
 }
 
@@ -118,12 +118,16 @@ pub fn order(
         seed: seed.to_owned(),
     };
     for candidate in candidates {
-        if wish.max_price.is_some_and(|most| candidate.price > most) {
-            choice
-                .left_out
-                .push((candidate.tool.to_owned(), "max_price"));
-        } else {
-            choice.order.push(rank(candidate, beliefs, occasion, wish));
+        let is_slow = wish
+            .max_latency_ms
+            .is_some_and(|most| is_slower(candidate.tool, beliefs, most));
+        let because = match wish.max_price {
+            Some(most) if candidate.price > most => Some("max_price"),
+            _ => is_slow.then_some("max_latency_ms"),
+        };
+        match because {
+            Some(because) => choice.left_out.push((candidate.tool.to_owned(), because)),
+            None => choice.order.push(rank(candidate, beliefs, occasion, wish)),
         }
     }
     // Stable: equals stay in the order of the catalog.
@@ -131,6 +135,13 @@ pub fn order(
         .order
         .sort_by(|a, b| a.group.cmp(&b.group).then(b.score.total_cmp(&a.score)));
     choice
+}
+
+/// Whether more than one of twenty answers is known to take longer.
+fn is_slower(tool: &str, beliefs: &View, most_ms: u64) -> bool {
+    let slow = beliefs.told_by(tool).and_then(|told| told.latency(95));
+    #[expect(clippy::cast_precision_loss, reason = "limits stay far below 2^53")]
+    slow.is_some_and(|slow| slow.ms > most_ms as f64)
 }
 
 fn rank(
@@ -154,25 +165,20 @@ fn rank(
     let success = beliefs.success(tool, category);
     let told = beliefs.told_by(tool);
     let latency = told.and_then(|record| record.latency(50)).map(|it| it.ms);
-    let slow = told.and_then(|record| record.latency(90)).map(|it| it.ms);
     let (by, worth) = if draws {
         let sharper = Beta::new(success.alpha * SHARPNESS, success.beta * SHARPNESS);
         (sharper.draw(&mut Chance::new(seed, tool)), WORTH_OF_READS)
     } else {
         (success.quantile(LOWER), WORTH_OF_WRITES)
     };
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "prices and limits stay far below 2^53"
-    )]
-    let (dollars, limit) = (price.get() as f64, wish.max_latency_ms.map(|ms| ms as f64));
+    #[expect(clippy::cast_precision_loss, reason = "prices stay far below 2^53")]
+    let dollars = price.get() as f64;
     let cycle = (1.0 + latency.unwrap_or(UNSEEN_LATENCY) / SECOND_CYCLE)
         * (1.0 + dollars.max(0.0) / PRICE_CYCLE);
     let preferred = wish
         .prefer
         .iter()
         .position(|name| name == provider || name == tool);
-    let is_slow = slow.zip(limit).is_some_and(|(slow, limit)| slow > limit);
     let rests = |until| u64::try_from(until).is_ok_and(|until| now_ms < until);
     let is_out = beliefs.rests_until(tool).is_some_and(rests);
     let (behind, because) = match standing {
@@ -180,7 +186,6 @@ fn rank(
         _ if is_out => (2, Some("outage")),
         // Nobody's e-mail is a probe.
         Standing::Trial | Standing::Shaky if !draws => (1, Some("recovering")),
-        _ if is_slow => (1, Some("max_latency_ms")),
         _ => (0, None),
     };
     Ranked {

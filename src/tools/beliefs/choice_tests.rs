@@ -158,16 +158,15 @@ fn the_callers_wishes_come_before_beliefs() {
     let told = choice.explain();
     assert_eq!(told["rule"], "thompson_sampling");
     assert_eq!(told["candidates"][0]["tool"], "b/s");
-    // What is slower than wished comes after what is not, however good.
+    // What is known to be slower than wished is left out, however good.
     let quick = Wish {
         max_latency_ms: Some(200),
         ..Wish::default()
     };
     let candidates = [candidate("a/s"), candidate("unseen/s")];
-    assert_eq!(
-        first(&candidates, &view, Effect::Read, &quick, "x"),
-        "unseen/s"
-    );
+    let choice = order(&candidates, &view, occasion("x", Effect::Read), &quick);
+    assert_eq!(choice.left_out, [("a/s".to_owned(), "max_latency_ms")]);
+    assert_eq!(choice.order[0].tool, "unseen/s");
 }
 
 #[test]

@@ -7,6 +7,7 @@ pub mod cache;
 pub mod index;
 pub mod json;
 pub mod operation;
+pub mod policy;
 pub mod provider;
 pub mod publish;
 pub mod view;
@@ -18,12 +19,13 @@ pub use operation::{
     Arrays, Before, Body, BodyKind, Effect, IdempotencyForm, Job, JobCall, Method, Operation, Page,
     Partial, Price, PriceCase, Request, Response, Retry, RetryKind, Undo, UndoClass, Xml,
 };
+pub use policy::{Ban, By, Denied, ToolPolicy};
 pub use provider::{
     Auth, AuthKind, BaseUrl, Class, Condition, ErrorRule, Keyless, Pooling, Remote, Source,
     ToolProvider,
 };
 pub use publish::ToolSnapshot;
-pub use view::{Means, Offer, Refused, ToolPolicy, ToolView};
+pub use view::{Means, Offer, Refused, ToolView};
 
 /// Makes a part of a row: every field may be left out, and is left out where it says nothing.
 macro_rules! row {

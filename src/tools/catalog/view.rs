@@ -4,11 +4,13 @@
 
 use std::{fmt, rc::Rc};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
-use super::{Effect, Pooling, Tool, ToolCatalog};
-use crate::catalog::pattern::matches;
+use super::{
+    Pooling, Tool, ToolCatalog,
+    policy::{By, Denied, ToolPolicy},
+};
 
 /// Whether a tool can be called, and with whose key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -66,48 +68,13 @@ impl Means<'_> {
     }
 }
 
-/// What a key may call. In lists, `*` stands for anything, and tools are named by their ids.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ToolPolicy {
-    /// Nothing at all.
-    pub killed: bool,
-    /// Nothing that changes the world.
-    pub read_only: bool,
-    /// Only these, where there is a list.
-    pub allowed_tools: Option<Vec<String>>,
-    /// None of these.
-    pub denied_tools: Vec<String>,
-    /// Only tools of these providers, where there is a list.
-    pub allowed_providers: Option<Vec<String>>,
-    /// None of theirs.
-    pub denied_providers: Vec<String>,
-}
-
-impl ToolPolicy {
-    /// Whether it admits a tool.
-    pub fn admits(&self, tool: &Tool) -> bool {
-        let among = |list: &[String], name: &str| list.iter().any(|one| matches(one, name));
-        let allowed = |list: &Option<Vec<String>>, name: &str| {
-            list.as_deref().is_none_or(|list| among(list, name))
-        };
-        let slug = &tool.provider.slug;
-        !self.killed
-            && (!self.read_only || tool.operation.effect == Effect::Read)
-            && allowed(&self.allowed_tools, &tool.id)
-            && allowed(&self.allowed_providers, slug)
-            && !among(&self.denied_tools, &tool.id)
-            && !among(&self.denied_providers, slug)
-    }
-}
-
 /// Why a tool cannot be called.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refused {
     /// There is none of this name; these are near.
     Unknown(Vec<String>),
     /// The key may not.
-    Denied,
+    Denied(Denied),
     /// It needs an own key for this provider.
     ByokRequired(String),
     /// The deployment has no key for it.
@@ -127,7 +94,7 @@ impl fmt::Display for Refused {
                     near.join(", ")
                 )
             }
-            Self::Denied => f.write_str("This key may not call this tool"),
+            Self::Denied(denied) => denied.fmt(f),
             Self::ByokRequired(provider) => write!(
                 f,
                 "This tool needs your own key for {provider}: add it with POST /api/v1/byok"
@@ -137,28 +104,45 @@ impl fmt::Display for Refused {
     }
 }
 
+/// How a tool stands for a key.
+#[derive(Debug, Clone)]
+struct Standing {
+    offer: Offer,
+    /// Who keeps it from the key, and the place of the tool that is meant: its own, or that of a step.
+    stopped: Option<(Rc<By>, usize)>,
+}
+
+impl Standing {
+    fn is_callable(&self) -> bool {
+        self.offer.is_callable() && self.stopped.is_none()
+    }
+}
+
 /// The catalog as one key sees it.
 #[derive(Debug, Clone)]
 pub struct ToolView {
     catalog: Rc<ToolCatalog>,
     tools: Vec<(Rc<Tool>, Offer)>,
-    offers: Vec<(Offer, bool)>,
+    standings: Vec<Standing>,
 }
 
 impl ToolView {
     /// What a key with this policy can call with these means.
     pub fn of(catalog: &Rc<ToolCatalog>, means: &Means<'_>, policy: &ToolPolicy) -> Self {
-        let look = |tool: &Rc<Tool>| (means.offer(tool), policy.admits(tool));
-        let mut offers: Vec<(Offer, bool)> = catalog.tools().iter().map(look).collect();
-        offer_chains(catalog, &mut offers);
-        let tools = catalog.tools().iter().zip(&offers);
-        let callable = tools.filter(|(_, (offer, admitted))| offer.is_callable() && *admitted);
+        let look = |(place, tool): (usize, &Rc<Tool>)| Standing {
+            offer: means.offer(tool),
+            stopped: policy.stops(tool).map(|by| (Rc::clone(by), place)),
+        };
+        let mut standings: Vec<Standing> = catalog.tools().iter().enumerate().map(look).collect();
+        offer_chains(catalog, &mut standings);
+        let tools = catalog.tools().iter().zip(&standings);
+        let callable = tools.filter(|(_, standing)| standing.is_callable());
         Self {
             catalog: Rc::clone(catalog),
             tools: callable
-                .map(|(tool, (offer, _))| (Rc::clone(tool), *offer))
+                .map(|(tool, standing)| (Rc::clone(tool), standing.offer))
                 .collect(),
-            offers,
+            standings,
         }
     }
 
@@ -181,19 +165,50 @@ impl ToolView {
     /// The tool of this id or wire name.
     ///
     /// # Errors
-    /// Why it cannot be called.
+    /// Why it cannot be called. Of a capability, why nobody can be called for it.
     pub fn get(&self, name: &str) -> Result<(&Rc<Tool>, Offer), Refused> {
-        let unknown = || Refused::Unknown(self.near(name));
-        let place = self.catalog.place(name).ok_or_else(unknown)?;
-        let tool = self.catalog.tools().get(place).ok_or_else(unknown)?;
-        match self.offers.get(place).copied() {
-            None | Some((_, false)) => Err(Refused::Denied),
-            Some((Offer::ByokRequired, _)) => {
-                Err(Refused::ByokRequired(tool.provider.name.clone()))
-            }
-            Some((Offer::Unavailable, _)) => Err(Refused::Unavailable),
-            Some((offer, true)) => Ok((tool, offer)),
+        let Some(place) = self.catalog.place(name) else {
+            let nobody = self.nobody_for(name);
+            return Err(nobody.unwrap_or_else(|| Refused::Unknown(self.near(name))));
+        };
+        match (self.catalog.tools().get(place), self.standings.get(place)) {
+            (Some(tool), Some(standing)) => match self.refusal(tool, standing) {
+                None => Ok((tool, standing.offer)),
+                Some(refused) => Err(refused),
+            },
+            _ => Err(Refused::Unknown(self.near(name))),
         }
+    }
+
+    fn refusal(&self, tool: &Tool, standing: &Standing) -> Option<Refused> {
+        if let Some((by, place)) = &standing.stopped {
+            let meant = self.catalog.tools().get(*place).map(|meant| &meant.id);
+            let is_step = meant.is_some_and(|meant| *meant != tool.id);
+            return Some(Refused::Denied(Denied {
+                by: Rc::clone(by),
+                tool: meant.unwrap_or(&tool.id).clone(),
+                chain: is_step.then(|| tool.id.clone()),
+            }));
+        }
+        match standing.offer {
+            Offer::ByokRequired => Some(Refused::ByokRequired(tool.provider.name.clone())),
+            Offer::Unavailable => Some(Refused::Unavailable),
+            Offer::Native | Offer::CustomerByok => None,
+        }
+    }
+
+    /// Why nothing of a capability can be called, where that is so: what the key may not do before what it cannot.
+    fn nobody_for(&self, capability: &str) -> Option<Refused> {
+        if self.of_capability(capability).next().is_some() {
+            return None;
+        }
+        let all = self.catalog.of_capability(capability);
+        let refusals = all.filter_map(|tool| self.get(&tool.id).err());
+        refusals.min_by_key(|refused| match refused {
+            Refused::Denied(_) => 0,
+            Refused::ByokRequired(_) => 1,
+            Refused::Unknown(_) | Refused::Unavailable => 2,
+        })
     }
 
     /// Names like this one of what can be called.
@@ -208,34 +223,29 @@ impl ToolView {
 }
 
 /// A chain can be called where all its steps can that must not fail.
-fn offer_chains(catalog: &ToolCatalog, offers: &mut [(Offer, bool)]) {
-    let is_there = |offers: &[(Offer, bool)], name: &str| {
-        let place = catalog.place(name).and_then(|place| offers.get(place));
-        place.is_some_and(|(offer, admitted)| offer.is_callable() && *admitted)
-    };
+fn offer_chains(catalog: &ToolCatalog, standings: &mut [Standing]) {
     for (place, tool) in catalog.tools().iter().enumerate() {
         let Some(chain) = &tool.operation.composite else {
             continue;
         };
         let steps = chain.value().get("steps").and_then(Value::as_array);
         let must = |step: &&Value| step.get("optional") != Some(&Value::Bool(true));
-        let mut named = steps
-            .into_iter()
-            .flatten()
-            .filter(must)
-            .filter_map(|step| step.get("tool")?.as_str());
-        let is_whole = named.all(|name| {
-            is_there(offers, name)
-                || catalog
-                    .of_capability(name)
-                    .any(|one| is_there(offers, &one.id))
-        });
-        if let Some((offer, _)) = offers.get_mut(place) {
-            *offer = if is_whole {
-                Offer::Native
-            } else {
-                Offer::Unavailable
-            };
+        let steps = steps.into_iter().flatten().filter(must);
+        let (mut offer, mut stopped) = (Offer::Native, None);
+        for name in steps.filter_map(|step| step.get("tool")?.as_str()) {
+            let of_class = catalog.of_capability(name).map(|one| one.id.as_str());
+            let places = std::iter::once(name).chain(of_class);
+            let found: Vec<&Standing> = places
+                .filter_map(|name| standings.get(catalog.place(name)?))
+                .collect();
+            if !found.iter().any(|one| one.is_callable()) {
+                offer = Offer::Unavailable;
+                stopped = stopped.or_else(|| found.iter().find_map(|one| one.stopped.clone()));
+            }
+        }
+        if let Some(standing) = standings.get_mut(place) {
+            standing.offer = offer;
+            standing.stopped = standing.stopped.take().or(stopped);
         }
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::tools::catalog::ToolProvider;
+use crate::tools::catalog::{Ban, Effect, ToolProvider};
 
 fn catalog() -> Rc<ToolCatalog> {
     let operations = json!([
@@ -24,7 +24,10 @@ fn catalog() -> Rc<ToolCatalog> {
         provider("plain", json!({})),
         provider("keyless", json!({"keyless": {"operations": ["search"]}})),
         provider("own", json!({"pooling": "forbidden"})),
-        provider("open", json!({"auth": {"kind": "none"}, "secret": null})),
+        provider(
+            "open",
+            json!({"auth": {"kind": "none"}, "secret": null, "category": "sales"}),
+        ),
         provider(
             "regional",
             json!({"base_url": "https://${REGION}.x.example"}),
@@ -135,71 +138,106 @@ fn why_something_cannot_be_called_is_told() {
     assert_eq!(view.of_capability("web_search").count(), 2);
 }
 
+fn list(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+fn ban(name: &str, only: Option<&[&str]>, never: &[&str], effects: Option<&[Effect]>) -> Ban {
+    let by = By {
+        code: "permission_denied",
+        says: format!("is not allowed by {name}"),
+        ..By::default()
+    };
+    Ban {
+        only: only.map(list),
+        never: list(never),
+        effects: effects.map(<[Effect]>::to_vec),
+        by: Rc::new(by),
+    }
+}
+
 #[test]
 fn a_policy_takes_away_and_never_adds() {
-    let list = |names: &[&str]| {
-        names
-            .iter()
-            .map(|name| (*name).to_owned())
-            .collect::<Vec<_>>()
-    };
-    for (policy, wanted) in [
+    let only = |names: &'static [&'static str]| ban("x", Some(names), &[], None);
+    let never = |names: &'static [&'static str]| ban("x", None, names, None);
+    let reads = vec!["keyless/search", "open/search"];
+    let writes = [Effect::Write, Effect::Destructive, Effect::Money];
+    for (bans, wanted) in [
+        (vec![never(&["*"])], vec![]),
+        (vec![ban("x", None, &["*"], Some(&writes))], reads.clone()),
+        (vec![never(&["*/send"])], reads.clone()),
+        (vec![only(&["web_search"])], reads.clone()),
+        (vec![only(&["web_*"])], reads),
+        (vec![never(&["open"])], vec!["keyless/search"]),
+        (vec![never(&["open__send", "keyless"])], vec!["open/search"]),
         (
-            ToolPolicy {
-                killed: true,
-                ..ToolPolicy::default()
-            },
-            vec![],
-        ),
-        (
-            ToolPolicy {
-                read_only: true,
-                ..ToolPolicy::default()
-            },
-            vec!["keyless/search", "open/search"],
-        ),
-        (
-            ToolPolicy {
-                denied_tools: list(&["*/send"]),
-                ..ToolPolicy::default()
-            },
-            vec!["keyless/search", "open/search"],
-        ),
-        (
-            ToolPolicy {
-                denied_providers: list(&["open"]),
-                ..ToolPolicy::default()
-            },
-            vec!["keyless/search"],
-        ),
-        (
-            ToolPolicy {
-                allowed_tools: Some(list(&["open/*", "plain/*"])),
-                ..ToolPolicy::default()
-            },
+            vec![only(&["open/*", "plain/*"])],
             vec!["open/search", "open/send"],
         ),
+        (vec![only(&["keyless"])], vec!["keyless/search"]),
+        (vec![only(&["sales"])], vec!["open/search", "open/send"]),
+        (vec![only(&[])], vec![]),
+        // Lists that allow intersect, whatever else says no adds up.
         (
-            ToolPolicy {
-                allowed_providers: Some(list(&["keyless"])),
-                ..ToolPolicy::default()
-            },
-            vec!["keyless/search"],
+            vec![only(&["open/*"]), only(&["*/search", "keyless"])],
+            vec!["open/search"],
         ),
         (
-            ToolPolicy {
-                allowed_providers: Some(Vec::new()),
-                ..ToolPolicy::default()
-            },
-            vec![],
+            vec![only(&["open/*"]), never(&["open/send"])],
+            vec!["open/search"],
         ),
     ] {
-        let (view, told) = seen(&[], &[], [true, false], &policy);
-        assert_eq!(told, wanted, "{policy:?}");
+        let (view, told) = seen(&[], &[], [true, false], &ToolPolicy(bans.clone()));
+        assert_eq!(told, wanted, "{bans:?}");
         assert!(view.get("plain/send").is_err());
-        if !told.contains(&"open/send".to_owned()) {
-            assert_eq!(view.get("open/send").unwrap_err(), Refused::Denied);
+        for id in OPEN.iter().filter(|id| !told.contains(&(**id).to_owned())) {
+            let refused = view.get(id).unwrap_err();
+            assert_eq!(refused.to_string(), format!("{id} is not allowed by x"));
         }
+    }
+}
+
+#[test]
+fn who_stops_a_tool_is_named_for_capabilities_and_chains_too() {
+    let chain = json!({"slug": "composite", "name": "Chains", "auth": {"kind": "none"}, "operation": [
+        {"name": "tell", "composite": {"steps": [{"id": "a", "tool": "web_search"}, {"id": "b", "tool": "open/send"}]}},
+        {"name": "try", "composite": {"steps": [{"id": "a", "tool": "web_search"}, {"id": "b", "tool": "open/send", "optional": true}]}},
+    ]});
+    let chain: ToolProvider = serde_json::from_value(chain).unwrap();
+    let catalog = Rc::new(catalog().with("x", &[Rc::new(chain)]));
+    let means = Means {
+        has: &|_| false,
+        owns: &|_| false,
+        accounts_bring_keys: false,
+        single_tenant: false,
+    };
+    let look = |bans: Vec<Ban>| ToolView::of(&catalog, &means, &ToolPolicy(bans));
+    let free = look(Vec::new());
+    assert!(free.get("composite/tell").is_ok());
+    assert!(
+        matches!(free.get("web_search"), Err(Refused::Unknown(_))),
+        "it is no tool"
+    );
+
+    let view = look(vec![ban("the second", None, &["open/send"], None)]);
+    let told = view.get("composite/tell").unwrap_err().to_string();
+    assert_eq!(
+        told,
+        "composite/tell cannot do without open/send: open/send is not allowed by the second"
+    );
+    assert!(view.get("composite/try").is_ok(), "it can do without");
+    assert!(
+        view.tools()
+            .iter()
+            .all(|(tool, _)| tool.id != "composite/tell")
+    );
+
+    let view = look(vec![ban("the first", None, &["web_search"], None)]);
+    for name in ["web_search", "composite/try"] {
+        let Err(Refused::Denied(denied)) = view.get(name) else {
+            panic!("{name} can be called");
+        };
+        assert_eq!(denied.by.says, "is not allowed by the first");
     }
 }
 

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `row` | the form of a chain, and what may be wrong with one |
 //! | `order` | which steps run beside each other, which one after another |
+//! | `kept` | a chain's state, as it is kept |
 //! | `run` | carrying it out, and going on after a crash |
 //! | `undo` | taking back what was done, where a later step failed |
 //!
@@ -11,13 +12,15 @@
 //! happens once however often the chain is begun again. Form of the rows: `catalog/tools/README.md`. Out of scope: the steps themselves
 //! ([`super::execute`]), where a chain's state is kept (`credits::ledger::tasks`).
 
+mod kept;
 mod order;
 mod row;
 mod run;
 mod undo;
 
+pub use kept::{Asked, Holding, Kept};
 pub use row::{Composite, Deed, MAX_CALLS, MAX_EACH, MAX_STEPS, StepRow};
-pub use run::{Kept, Runner, run};
+pub use run::{Runner, run};
 
 /// The provider's slug of the chains that are shipped.
 pub const PROVIDER: &str = "composite";

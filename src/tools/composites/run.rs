@@ -2,20 +2,21 @@
 //!
 //! A chain's state is kept before its first step, before the first undo and at its end. Begun again under the same name it goes on: steps that
 //! were carried out answer from their records, and a chain that was being undone is undone to its end. One that ended answers as it ended.
+//! One at a time carries it on: whoever keeps its state holds it, each step is admitted for its holder alone, and who lost it stops.
 
 use std::collections::BTreeMap;
 
 use futures::{StreamExt, future::join_all, stream};
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{
+    kept::{Holding, Kept, KeptDeed, begun},
     order::waves,
     row::{Composite, Deed, Each, MAX_CALLS, MAX_EACH, StepRow},
     undo::{Done, compensate},
 };
 use crate::{
-    credits::money::Nanos,
+    credits::{money::Nanos, ops::Lease},
     error::Result,
     json::set,
     tools::{
@@ -32,8 +33,10 @@ use crate::{
 /// How many items of a list a step reads at the same time.
 const BESIDE: usize = 5;
 
-/// The longest answer of a chain that is kept with all its steps, in bytes.
-const MAX_KEPT: usize = 500_000;
+/// How long a chain is held between two steps, in milliseconds; a step that is admitted holds it as long as it may take.
+const GAP_MS: i64 = 15_000;
+/// How long while a model is asked.
+const CHAT_MS: i64 = 120_000;
 
 /// What a chain needs of the world.
 pub trait Runner {
@@ -56,78 +59,17 @@ pub trait Runner {
     /// Ends after so many milliseconds.
     fn wait(&self, ms: u64) -> impl Future<Output = ()>;
 
-    /// Keeps the state of a chain, unless one that is over is kept; answers what is kept.
-    fn keep(&self, id: &str, kept: &Kept, is_new: bool) -> impl Future<Output = Result<Kept>>;
+    /// Keeps the state of a chain, unless one that is over is kept or another one carries it on; answers what is kept.
+    fn keep(
+        &self,
+        id: &str,
+        kept: &Kept,
+        is_new: bool,
+        lease: Lease,
+    ) -> impl Future<Output = Result<Holding>>;
 
     /// Reports a failure to the operator's log.
     fn report(&self, message: &str);
-}
-
-/// The state of a chain.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kept {
-    /// Steps are carried out.
-    Running {
-        /// What was asked for: the same name must not mean something else.
-        digest: String,
-    },
-    /// Steps are taken back.
-    Undoing {
-        /// What was asked for.
-        digest: String,
-        /// The deeds.
-        done: Vec<KeptDeed>,
-        /// Why.
-        error: Box<ToolError>,
-    },
-    /// It ended so.
-    Over {
-        /// What was asked for.
-        digest: String,
-        /// The answer.
-        envelope: Box<Envelope>,
-    },
-}
-
-/// A deed of a chain that is being undone.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct KeptDeed {
-    /// The step's name.
-    pub index: String,
-    /// What undoes it, and who did it: no data.
-    pub envelope: Envelope,
-}
-
-impl Kept {
-    fn digest(&self) -> &str {
-        match self {
-            Self::Running { digest } | Self::Undoing { digest, .. } | Self::Over { digest, .. } => {
-                digest
-            }
-        }
-    }
-
-    /// The same without the data of its steps, where it would be too long to be kept.
-    #[must_use]
-    pub fn bounded(&self) -> Self {
-        let mut kept = self.clone();
-        if let Self::Over { envelope, .. } = &mut kept
-            && envelope.to_value().to_string().len() > MAX_KEPT
-        {
-            envelope.steps = None;
-            envelope.warnings.push(Warning::new(
-                "steps_left_out",
-                "What the steps answered was too long to be kept",
-            ));
-        }
-        kept
-    }
-
-    /// Nothing more happens.
-    pub fn is_over(&self) -> bool {
-        matches!(self, Self::Over { .. })
-    }
 }
 
 /// How the steps of a chain stand.
@@ -154,25 +96,36 @@ enum Ended {
     Failed(Box<ToolError>),
 }
 
-/// Carries a chain out. `call.id` names it: the same for every try of what is to happen once. `digest` is that of what is asked for.
+/// Carries a chain out. `call.id` names it: the same for every try of what is to happen once. `digest` is that of what is asked for. Its step's
+/// holder, where there is one, is who carries it on.
 pub async fn run<R: Runner>(runner: &R, chain: &Composite, call: Call, digest: &str) -> Envelope {
-    let failed = |error: ToolError| Envelope::failed(&call.id, &call.tool, error);
-    let begun = Kept::Running {
-        digest: digest.to_owned(),
+    let given = call.step.as_ref().and_then(|step| step.holder.clone());
+    let holder = given.map_or_else(|| runner.id(), Ok);
+    let holder = match holder {
+        Ok(holder) => holder,
+        Err(error) => return Envelope::failed(&call.id, &call.tool, unavailable(error.message)),
     };
-    let kept = match runner.keep(&call.id, &begun, true).await {
-        Ok(kept) => kept,
-        Err(error) => {
-            return failed(ToolError::new(
-                "gateway_unavailable",
-                "gateway",
-                error.message,
-            ));
-        }
+    let call = Call {
+        step: Some(Step {
+            parent: call.id.clone(),
+            index: String::new(),
+            holder: Some(holder),
+        }),
+        ..call
+    };
+    let failed = |error: ToolError| Envelope::failed(&call.id, &call.tool, error);
+    let begun = begun(&call, digest);
+    let lease = lease(&call, GAP_MS);
+    let Holding { kept, busy_ms } = match runner.keep(&call.id, &begun, true, lease).await {
+        Ok(holding) => holding,
+        Err(error) => return failed(unavailable(error.message)),
     };
     if kept.digest() != digest {
         let message = "This idempotency key was used for another request";
         return failed(ToolError::new("idempotency_mismatch", "client", message));
+    }
+    if let Some(ms) = busy_ms {
+        return failed(busy(&call.id, ms));
     }
     match kept {
         Kept::Over { envelope, .. } => Envelope {
@@ -195,6 +148,45 @@ pub async fn run<R: Runner>(runner: &R, chain: &Composite, call: Call, digest: &
     }
 }
 
+/// The place of a step, or of an undo, in its chain.
+pub(super) fn place(chain: &Call, index: String) -> Step {
+    Step {
+        parent: chain.id.clone(),
+        index,
+        holder: chain.step.as_ref().and_then(|step| step.holder.clone()),
+    }
+}
+
+fn lease(call: &Call, ms: i64) -> Lease {
+    let holder = call.step.as_ref().and_then(|step| step.holder.clone());
+    Lease {
+        holder: holder.unwrap_or_default(),
+        ms,
+    }
+}
+
+fn unavailable(message: String) -> ToolError {
+    ToolError::new("gateway_unavailable", "gateway", message)
+}
+
+fn busy(id: &str, ms: i64) -> ToolError {
+    let seconds = u32::try_from(ms.max(1_000).saturating_add(999) / 1_000).unwrap_or(u32::MAX);
+    let message = format!("{id} is under way under this idempotency key: ask again in a moment");
+    ToolError {
+        retry_after: Some(seconds),
+        ..ToolError::new("idempotency_in_progress", "client", message)
+    }
+}
+
+/// Gives up a chain that is not over: the next request of its name goes on with it at once.
+async fn release<R: Runner>(runner: &R, call: &Call, digest: &str) {
+    let state = begun(call, digest);
+    let kept = runner.keep(&call.id, &state, false, lease(call, 0));
+    if let Err(error) = kept.await {
+        runner.report(&format!("chain {} was not given up: {error}", call.id));
+    }
+}
+
 async fn steps<R: Runner>(runner: &R, chain: &Composite, call: Call, digest: &str) -> Envelope {
     let changes = |step: &StepRow| {
         let deed = step.tool.as_deref().and_then(|tool| runner.deed(tool));
@@ -208,6 +200,25 @@ async fn steps<R: Runner>(runner: &R, chain: &Composite, call: Call, digest: &st
             .push(Warning::new("irreversible_step", message));
     }
     for wave in waves(chain, changes) {
+        // A model is asked by nobody else meanwhile; tools are held by their own admission.
+        if wave.iter().any(|step| step.chat.is_some()) {
+            let lease = lease(&call, CHAT_MS);
+            match runner
+                .keep(&call.id, &begun(&call, digest), false, lease)
+                .await
+            {
+                Ok(Holding { busy_ms: None, .. }) => {}
+                Ok(Holding { busy_ms, .. }) => {
+                    let step =
+                        Envelope::failed("", "", busy(&call.id, busy_ms.unwrap_or_default()));
+                    return progress.stopped(&call, step);
+                }
+                Err(error) => {
+                    let step = Envelope::failed("", "", unavailable(error.message));
+                    return progress.stopped(&call, step);
+                }
+            }
+        }
         // What each step sees is what was there before the wave.
         let root = json!({"input": call.input, "steps": progress.seen});
         let room = MAX_CALLS.saturating_sub(progress.calls);
@@ -229,7 +240,10 @@ async fn steps<R: Runner>(runner: &R, chain: &Composite, call: Call, digest: &st
         }
         match end {
             Ended::Well => {}
-            Ended::Stopped(envelope) => return progress.stopped(&call, *envelope),
+            Ended::Stopped(envelope) => {
+                release(runner, &call, digest).await;
+                return progress.stopped(&call, *envelope);
+            }
             Ended::Failed(error) => return fail(runner, &call, digest, progress, *error).await,
         }
     }
@@ -305,10 +319,7 @@ async fn one<R: Runner>(
         confirm: chain.confirm,
         surface: "composite",
         dry_run: chain.dry_run,
-        step: Some(Step {
-            parent: chain.id.clone(),
-            index,
-        }),
+        step: Some(place(chain, index)),
         ..Call::default()
     };
     let Some(each) = &step.each else {
@@ -637,14 +648,27 @@ async fn fail<R: Runner>(
     if !deeds.is_empty() {
         let kept = Kept::Undoing {
             digest: digest.to_owned(),
+            tool: call.tool.clone(),
             done: deeds,
             error: Box::new(error.clone()),
         };
-        if let Err(failure) = runner.keep(&call.id, &kept, false).await {
-            runner.report(&format!(
-                "that chain {} is being undone was not kept: {failure}",
-                call.id
-            ));
+        // Nothing is taken back before that is kept: whoever came after would do what is missing, and take what is done for done.
+        let stopped = match runner
+            .keep(&call.id, &kept, false, lease(call, GAP_MS))
+            .await
+        {
+            Ok(Holding { busy_ms: None, .. }) => None,
+            Ok(Holding { busy_ms, .. }) => Some(busy(&call.id, busy_ms.unwrap_or_default())),
+            Err(failure) => Some(ToolError {
+                details: Some(json!({ "cause": error })),
+                ..unavailable(format!(
+                    "{}. It is to be undone, and that could not be kept: {failure}",
+                    error.message
+                ))
+            }),
+        };
+        if let Some(error) = stopped {
+            return progress.stopped(call, Envelope::failed("", "", error));
         }
     }
     take_back(runner, call, digest, progress, error).await
@@ -664,6 +688,9 @@ async fn take_back<R: Runner>(
             .checked_add(envelope.usage.cost)
             .unwrap_or(progress.cost);
     }
+    if let Some(waits) = undone.waits {
+        return progress.stopped(call, waits);
+    }
     let mut error = error;
     if let Some(told) = undone.told() {
         error.details = Some(json!({"compensation": told, "cause": error.details}));
@@ -679,13 +706,17 @@ async fn take_back<R: Runner>(
 /// Keeps how a chain ended. One whose steps can be tried again without harm is not over: the same name goes on with it.
 async fn over<R: Runner>(runner: &R, call: &Call, digest: &str, envelope: Envelope) -> Envelope {
     if envelope.status == Status::Failed || call.dry_run {
+        release(runner, call, digest).await;
         return envelope;
     }
     let kept = Kept::Over {
         digest: digest.to_owned(),
         envelope: Box::new(envelope.clone()),
     };
-    if let Err(failure) = runner.keep(&call.id, &kept, false).await {
+    if let Err(failure) = runner
+        .keep(&call.id, &kept, false, lease(call, GAP_MS))
+        .await
+    {
         runner.report(&format!(
             "how chain {} ended was not kept: {failure}",
             call.id

@@ -2,12 +2,12 @@
 
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
-use futures::executor::block_on;
+use futures::FutureExt;
 use serde_json::{Value, json};
 
-use super::{Composite, Kept, MAX_EACH, MAX_STEPS, Runner, order::waves, row::Deed, run};
+use super::{Composite, Holding, Kept, MAX_EACH, MAX_STEPS, Runner, order::waves, row::Deed, run};
 use crate::{
-    credits::money::Nanos,
+    credits::{money::Nanos, ops::Lease},
     error::{Error, Result},
     tools::{
         catalog::Effect,
@@ -19,6 +19,9 @@ use crate::{
 /// What a world of the test's making answers to `tool`, asked for with `input` under `name`.
 type Answers = Box<dyn Fn(&str, &Value, &str) -> Envelope>;
 
+/// What happens in the midst of a chain.
+type Then = Box<dyn FnOnce(&World)>;
+
 /// A world that carries out each name once and remembers it, as the account's object does.
 #[derive(Clone)]
 struct World(Rc<Inside>);
@@ -29,7 +32,10 @@ struct Inside {
     records: RefCell<BTreeMap<String, Envelope>>,
     /// Deeds in order.
     log: RefCell<Vec<String>>,
-    kept: RefCell<BTreeMap<String, Kept>>,
+    /// The states of chains, each with who carries it on.
+    kept: RefCell<BTreeMap<String, (Kept, Option<String>)>>,
+    /// What happens meanwhile, once: while this step is under way, or a model is asked.
+    meanwhile: RefCell<Option<(String, Then)>>,
     /// Everything fails after so many calls: the isolate died.
     dies_after: RefCell<Option<usize>>,
     ids: RefCell<u32>,
@@ -42,6 +48,7 @@ impl World {
             records: RefCell::default(),
             log: RefCell::default(),
             kept: RefCell::default(),
+            meanwhile: RefCell::default(),
             dies_after: RefCell::default(),
             ids: RefCell::default(),
         }))
@@ -49,6 +56,25 @@ impl World {
 
     fn log(&self) -> Vec<String> {
         self.0.log.borrow().clone()
+    }
+
+    /// Whoever carried the chain on has been silent for too long.
+    fn expire(&self) {
+        for (_, holder) in self.0.kept.borrow_mut().values_mut() {
+            *holder = None;
+        }
+    }
+
+    fn meanwhile(&self, step: &str, then: impl FnOnce(&World) + 'static) {
+        *self.0.meanwhile.borrow_mut() = Some((step.to_owned(), Box::new(then)));
+    }
+
+    fn is_at(&self, step: &str) {
+        let next = self.0.meanwhile.borrow_mut().take();
+        match next {
+            Some((at, then)) if at == step => then(self),
+            other => *self.0.meanwhile.borrow_mut() = other,
+        }
     }
 
     fn run(&self, chain: &Value, input: Value) -> Envelope {
@@ -65,7 +91,8 @@ impl World {
             ..Call::default()
         };
         let digest = call.input.to_string();
-        block_on(run(self, &chain, call, &digest))
+        // Nothing waits in this world, so that one chain may be carried out in the midst of another.
+        run(self, &chain, call, &digest).now_or_never().unwrap()
     }
 }
 
@@ -82,6 +109,17 @@ impl Runner for World {
             }
             *left -= 1;
         }
+        let holder = self
+            .0
+            .kept
+            .borrow()
+            .get("chain-1")
+            .map(|(_, holder)| holder.clone());
+        if holder != Some(step.holder) {
+            let error = ToolError::new("idempotency_in_progress", "client", "another's");
+            return Envelope::failed(&call.id, &call.tool, error);
+        }
+        self.is_at(&step.index);
         if let Some(known) = self.0.records.borrow().get(&step.index) {
             return Envelope {
                 replayed: true,
@@ -118,6 +156,7 @@ impl Runner for World {
 
     async fn chat(&self, body: Value) -> Result<(String, Nanos), ToolError> {
         self.0.log.borrow_mut().push(format!("chat {body}"));
+        self.is_at("chat");
         match body.pointer("/messages/0/content").and_then(Value::as_str) {
             Some("fail") => Err(ToolError::new("provider_error", "provider", "no model")),
             Some(asked) => Ok((format!("```json\n{{\"asked\": {asked:?}}}\n```"), nanos(5))),
@@ -141,15 +180,30 @@ impl Runner for World {
 
     async fn wait(&self, _ms: u64) {}
 
-    async fn keep(&self, id: &str, kept: &Kept, is_new: bool) -> Result<Kept, Error> {
+    async fn keep(
+        &self,
+        id: &str,
+        kept: &Kept,
+        is_new: bool,
+        lease: Lease,
+    ) -> Result<Holding, Error> {
         let mut all = self.0.kept.borrow_mut();
-        match all.get(id) {
-            Some(known) if is_new || known.is_over() => Ok(known.clone()),
-            _ => {
-                all.insert(id.to_owned(), kept.clone());
-                Ok(kept.clone())
+        let known = all.get(id).cloned();
+        let (now, busy_ms) = match known {
+            Some((known, _)) if known.is_over() => (known, None),
+            Some((known, holder))
+                if holder.as_ref() != Some(&lease.holder) && !(is_new && holder.is_none()) =>
+            {
+                (known, Some(1))
             }
+            Some((known, _)) if is_new => (known, None),
+            _ => (kept.clone(), None),
+        };
+        if busy_ms.is_none() {
+            let holder = (lease.ms > 0).then_some(lease.holder);
+            all.insert(id.to_owned(), (now.clone(), holder));
         }
+        Ok(Holding { kept: now, busy_ms })
     }
 
     fn report(&self, message: &str) {
@@ -445,6 +499,11 @@ fn after_a_crash_anywhere_the_chain_goes_on_and_nothing_happens_twice() {
             let run = || world.run(&chain, input.clone());
             let died = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).is_err();
             *world.0.dies_after.borrow_mut() = None;
+            if died {
+                let early = world.run(&chain, input.clone());
+                assert_eq!(early.error.unwrap().code, "idempotency_in_progress");
+                world.expire();
+            }
             let answer = world.run(&chain, input.clone());
             assert_eq!(answer.status, status, "after {calls} calls");
             assert_eq!(
@@ -455,6 +514,75 @@ fn after_a_crash_anywhere_the_chain_goes_on_and_nothing_happens_twice() {
         }
     }
     let _ = std::panic::take_hook();
+}
+
+/// What nobody may see: a step that was done beside one that was taken back.
+fn is_torn(world: &World) -> bool {
+    let log = world.log();
+    let has = |name: &str| log.iter().any(|line| line.starts_with(name));
+    has("undo.a") && has("b ")
+}
+
+#[test]
+fn of_two_who_carry_out_the_same_chain_at_once_one_waits() {
+    let chain = json!({"steps": [
+        {"id": "a", "tool": "make/clean", "input": {}},
+        {"id": "b", "tool": "flaky/it", "input": {}},
+    ]});
+    // The second try of the last step would succeed.
+    let tries = RefCell::new(0);
+    let world = World::new(move |tool, _, index| match tool {
+        "flaky/it" => {
+            *tries.borrow_mut() += 1;
+            if *tries.borrow() == 1 {
+                return bad("provider_unavailable");
+            }
+            good(json!({}))
+        }
+        _ => made(index, "clean"),
+    });
+    let (other, seen) = (chain.clone(), Rc::new(RefCell::new(None)));
+    let told = Rc::clone(&seen);
+    world.meanwhile("b", move |world| {
+        *told.borrow_mut() = Some(world.run(&other, json!({})));
+    });
+    let first = world.run(&chain, json!({}));
+    let second = seen.borrow_mut().take().unwrap();
+    assert_eq!(second.error.unwrap().code, "idempotency_in_progress");
+    assert_eq!(first.status, Status::Compensated);
+    assert!(!is_torn(&world), "{:?}", world.log());
+    assert!(world.run(&chain, json!({})).replayed);
+}
+
+#[test]
+fn who_was_silent_for_too_long_begins_nothing_more() {
+    let chain = json!({"steps": [
+        {"id": "a", "tool": "make/clean", "input": {}},
+        {"id": "said", "chat": {"messages": [{"role": "user", "content": "{/steps/a/result/id}"}]}},
+        {"id": "b", "tool": "flaky/it", "input": {}},
+    ]});
+    let tries = RefCell::new(0);
+    let world = World::new(move |tool, _, index| match tool {
+        "flaky/it" => {
+            *tries.borrow_mut() += 1;
+            if *tries.borrow() == 1 {
+                return bad("provider_unavailable");
+            }
+            good(json!({}))
+        }
+        _ => made(index, "clean"),
+    });
+    let (other, seen) = (chain.clone(), Rc::new(RefCell::new(None)));
+    let told = Rc::clone(&seen);
+    world.meanwhile("chat", move |world| {
+        world.expire();
+        *told.borrow_mut() = Some(world.run(&other, json!({})));
+    });
+    let first = world.run(&chain, json!({}));
+    let second = seen.borrow_mut().take().unwrap();
+    assert_eq!(second.status, Status::Compensated);
+    assert_eq!(first.error.unwrap().code, "idempotency_in_progress");
+    assert!(!is_torn(&world), "{:?}", world.log());
 }
 
 #[test]
@@ -540,10 +668,22 @@ fn the_state_of_a_chain_reads_back_as_it_was_kept() {
         ..good(json!({"n": 1.5}))
     };
     for kept in [
-        Kept::Running { digest: "d".into() },
+        Kept::Running {
+            digest: "d".into(),
+            asked: Some(Box::new(super::Asked {
+                tool: "composite/test".into(),
+                input: json!({"x": 1}),
+                confirm: Default::default(),
+            })),
+        },
+        Kept::Running {
+            digest: "d".into(),
+            asked: None,
+        },
         Kept::Undoing {
             digest: "d".into(),
-            done: vec![super::run::KeptDeed {
+            tool: "composite/test".into(),
+            done: vec![super::kept::KeptDeed {
                 index: "a.0".into(),
                 envelope: made("a", "clean"),
             }],

@@ -5,10 +5,10 @@
 
 use serde_json::{Value, json};
 
-use super::run::Runner;
+use super::run::{Runner, place};
 use crate::tools::{
     envelope::{Envelope, Status},
-    execute::{Call, Step},
+    execute::Call,
 };
 
 /// How often an undo is tried.
@@ -37,6 +37,8 @@ pub struct Compensation {
     unknown: Vec<Value>,
     /// What undoing came to.
     pub envelopes: Vec<Envelope>,
+    /// An undo that somebody else carries out, or that was being carried out when its isolate died: the rest waits for its end.
+    pub waits: Option<Envelope>,
 }
 
 impl Compensation {
@@ -91,6 +93,11 @@ pub async fn compensate<R: Runner>(runner: &R, chain: &Call, done: &[Done]) -> C
             (Status::Succeeded, None) if deed.changes => all.impossible.push(named),
             (Status::Succeeded, Some(undo)) => {
                 let undone = carry_out(runner, chain, &deed.index, &undo.tool, &undo.input).await;
+                let code = undone.error.as_ref().map(|error| error.code.as_str());
+                if code == Some("idempotency_in_progress") {
+                    all.waits = Some(undone);
+                    return all;
+                }
                 let told = with(json!({"undo": undone.id, "note": undo.note}));
                 match undone.status {
                     Status::Succeeded if undo.class == "clean" => all.compensated.push(told),
@@ -126,10 +133,7 @@ async fn carry_out<R: Runner>(
             tool: tool.to_owned(),
             input: input.clone(),
             surface: "composite",
-            step: Some(Step {
-                parent: chain.id.clone(),
-                index: format!("undo.{index}"),
-            }),
+            step: Some(place(chain, format!("undo.{index}"))),
             ..Call::default()
         };
         let envelope = runner.tool(call).await;

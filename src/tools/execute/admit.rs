@@ -189,6 +189,7 @@ fn begin<P: ToolPort>(
         confirmation: call.confirmation.as_deref().map(digest::of_token),
         offer: digest::of_token(token),
         parent: call.step.as_ref().map(|step| step.parent.clone()),
+        holder: call.step.as_ref().and_then(|step| step.holder.clone()),
         surface: call.surface.to_owned(),
         dry_run: call.dry_run,
     })

@@ -75,6 +75,8 @@ pub struct Step {
     pub parent: String,
     /// The step's name in it, unique there.
     pub index: String,
+    /// Who carries the composite on: the step is not for anybody else to carry out.
+    pub holder: Option<String>,
 }
 
 /// What a caller wants of the providers of a capability.

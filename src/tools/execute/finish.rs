@@ -119,14 +119,14 @@ pub(super) async fn finish<P: ToolPort>(port: &P, told: Told<'_>, end: End) -> E
     let mut job = None;
     let state = match &end {
         End::Done(success) => {
-            list = listed(&told, margin, success, &mut envelope);
+            list = listed(port, &told, margin, success, &mut envelope);
             made.clone_from(&success.id);
             succeed(&told, success, &mut envelope);
             ExecutionState::Succeeded
         }
         End::TooLong => {
             let bare = Success::default();
-            list = listed(&told, margin, &bare, &mut envelope);
+            list = listed(port, &told, margin, &bare, &mut envelope);
             envelope.status = Status::Succeeded;
             let message = "It was done, and the answer was too long to be read";
             envelope
@@ -215,15 +215,29 @@ pub(super) async fn finish<P: ToolPort>(port: &P, told: Told<'_>, end: End) -> E
     envelope
 }
 
-/// What a success is charged by its row and the margin, and its units.
-fn listed(told: &Told<'_>, margin: Margin, success: &Success, envelope: &mut Envelope) -> Nanos {
+/// What a success is charged by its row and the margin, and its units. Never more than was held: that is what was shown, confirmed and wished
+/// for, whatever a provider says afterwards.
+fn listed<P: ToolPort>(
+    port: &P,
+    told: &Told<'_>,
+    margin: Margin,
+    success: &Success,
+    envelope: &mut Envelope,
+) -> Nanos {
     let (operation, input) = (&told.way.tool.operation, &told.way.input);
     let counted = price::counted(operation, input, &success.data);
     envelope.usage.units = success.units.or(counted);
     if told.way.credentials.is_keyless(&told.way.tool.provider) {
         return Nanos::ZERO;
     }
-    margin.on(price::charge(operation, input, success))
+    let came_to = margin.on(price::charge(operation, input, success));
+    if came_to > told.way.list {
+        port.report(&format!(
+            "{}: {} came to ${came_to}, and its row holds ${}: the rest is yours",
+            told.call.id, told.way.tool.id, told.way.list
+        ));
+    }
+    came_to.min(told.way.list)
 }
 
 fn succeed(told: &Told<'_>, success: &Success, envelope: &mut Envelope) {
@@ -263,6 +277,15 @@ fn fail<P: ToolPort>(
             format!(
                 "Nobody knows whether {} did it: {}",
                 provider.name, failure.message
+            ),
+        ),
+        // Nobody was asked: there is no token for it.
+        Class::Auth if own.is_some() && failure.status == 0 => (
+            "byok_rejected",
+            format!(
+                "Your own key {} does not do: {}",
+                own.map(|own| own.label.as_str()).unwrap_or_default(),
+                failure.message
             ),
         ),
         Class::Auth if own.is_some() => (

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use super::{
-    Call, MARGIN, Margin, OwnKey, ToolPort, digest,
+    Call, MARGIN, Margin, OwnKey, ProviderWish, ToolPort, digest,
     port::{Choosing, Chosen},
     refusal,
 };
@@ -80,19 +80,12 @@ pub(super) fn plan<P: ToolPort>(
         return Err(asked(ToolError::new("missing_input", "client", message)));
     }
     let found = match view.get(&call.tool) {
-        Ok((tool, _)) => Found::one(tool, call),
+        Ok((tool, _)) => Found::one(port, tool, call).map_err(asked)?,
         Err(refused) => match of_capability(port, view, call) {
             Some(found) => found.map_err(asked)?,
             None => return Err(asked(refusal::of_catalog(&refused))),
         },
     };
-    if let Some(reason) = found
-        .tools
-        .first()
-        .and_then(|(tool, _)| switched_off(port, tool))
-    {
-        return Err(asked(reason));
-    }
     let mut candidates = Vec::new();
     let mut problem = None;
     for (tool, input) in found.tools {
@@ -129,21 +122,49 @@ struct Found {
 }
 
 impl Found {
-    fn one(tool: &Rc<Tool>, call: &Call) -> Self {
-        Self {
-            tools: vec![(Rc::clone(tool), call.input.clone())],
-            routing: None,
+    /// A tool that was asked for by its name: it serves unless it is known to be slower than the caller wants.
+    fn one<P: ToolPort>(port: &P, tool: &Rc<Tool>, call: &Call) -> Result<Self, ToolError> {
+        let tools = vec![(Rc::clone(tool), call.input.clone())];
+        let wish = ProviderWish {
+            max_latency_ms: call.provider.max_latency_ms,
+            ..ProviderWish::default()
+        };
+        if wish.max_latency_ms.is_some() {
+            let chosen = port.choose(&Choosing {
+                capability: &tool.id,
+                tools: std::slice::from_ref(tool),
+                effect: tool.operation.effect,
+                seed: &call.id,
+                wish: &wish,
+            });
+            if chosen.order.is_empty() {
+                return Err(too_slow(&tool.id, chosen.routing));
+            }
         }
+        Ok(Self {
+            tools,
+            routing: None,
+        })
     }
 }
 
-/// The tools of a capability in the order to be tried; nothing where there is no such capability.
+fn too_slow(name: &str, routing: Option<Value>) -> ToolError {
+    let message =
+        format!("{name} takes longer than max_latency_ms in more than one of twenty answers");
+    ToolError {
+        details: routing,
+        ..ToolError::new("latency_exceeded", "client", message)
+    }
+}
+
+/// The tools of a capability in the order to be tried; nothing where this key can call none.
 fn of_capability<P: ToolPort>(
     port: &P,
     view: &ToolView,
     call: &Call,
 ) -> Option<Result<Found, ToolError>> {
     let capability = view.catalog().capability(&call.tool)?;
+    view.of_capability(&call.tool).next()?;
     if let Err(wrong) = schema::validate(capability.input.value(), &call.input) {
         return Some(Err(ToolError::input(wrong.param, wrong.message)));
     }
@@ -175,6 +196,9 @@ fn of_capability<P: ToolPort>(
     } else if !wish.allow_fallbacks {
         chosen.truncate(1);
     }
+    if order.is_empty() && wish.max_latency_ms.is_some() {
+        return Some(Err(too_slow(&call.tool, routing)));
+    }
     if chosen.is_empty() {
         let message = format!("No provider that this key may use can do {}", call.tool);
         return Some(Err(ToolError::new("tool_not_found", "client", message)));
@@ -190,19 +214,6 @@ fn of_capability<P: ToolPort>(
     }))
 }
 
-/// The variable that switches tools off: `*`, slugs and ids, separated by commas.
-const DISABLED: &str = "TOOLS_DISABLED";
-
-fn switched_off<P: ToolPort>(port: &P, tool: &Tool) -> Option<ToolError> {
-    let list = port.var(DISABLED)?;
-    let names = |name: &str| name == "*" || name == tool.provider.slug || name == tool.id;
-    let is_off = list.split(',').map(str::trim).any(names);
-    is_off.then(|| {
-        let message = format!("The operator has switched {} off", tool.id);
-        ToolError::new("tool_disabled", "guard", message)
-    })
-}
-
 /// With whose keys a tool can do it.
 fn ways<P: ToolPort>(
     port: &P,
@@ -212,9 +223,6 @@ fn ways<P: ToolPort>(
     input: Value,
 ) -> Result<Vec<Candidate>, ToolError> {
     let operation = &tool.operation;
-    if let Some(error) = switched_off(port, tool) {
-        return Err(error);
-    }
     if let Err(wrong) = schema::validate(operation.input.value(), &input) {
         return Err(ToolError::input(wrong.param, wrong.message));
     }

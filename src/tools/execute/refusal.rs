@@ -129,11 +129,17 @@ fn of_rule(rule: &str) -> &str {
 pub(super) fn of_catalog(refused: &Refused) -> ToolError {
     let (code, class) = match refused {
         Refused::Unknown(_) => ("tool_not_found", "client"),
-        Refused::Denied => ("permission_denied", "guard"),
+        Refused::Denied(denied) => (denied.by.code, "guard"),
         Refused::ByokRequired(_) => ("byok_required", "client"),
         Refused::Unavailable => ("tool_not_found", "gateway"),
     };
-    ToolError::new(code, class, refused.to_string())
+    ToolError {
+        details: match refused {
+            Refused::Denied(denied) => Some(denied.by.details.clone()),
+            _ => None,
+        },
+        ..ToolError::new(code, class, refused.to_string())
+    }
 }
 
 fn dollars(amount: Nanos) -> serde_json::Value {

@@ -90,7 +90,7 @@ pub fn functions() -> Vec<Function<'static>> {
         function(
             EXECUTE,
             "Run a tool",
-            "Runs a tool with its input and tells what came of it.",
+            "Runs a tool with its input and tells what came of it. The tool auto/route takes {\"task\": what is wanted, in words}, chooses another and runs it.",
             execute,
             false,
         ),

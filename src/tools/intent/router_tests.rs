@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::tools::{
-    catalog::{Capability, Means, ToolPolicy, ToolProvider},
+    catalog::{Ban, Capability, Means, ToolPolicy, ToolProvider},
     intent::memory,
 };
 
@@ -72,11 +72,13 @@ fn view(catalog: &Rc<ToolCatalog>, denied: &[&str]) -> ToolView {
         accounts_bring_keys: false,
         single_tenant: false,
     };
-    let policy = ToolPolicy {
-        denied_tools: denied.iter().map(|name| (*name).to_owned()).collect(),
-        ..ToolPolicy::default()
+    let ban = Ban {
+        only: None,
+        never: denied.iter().map(|name| (*name).to_owned()).collect(),
+        effects: None,
+        by: Rc::default(),
     };
-    ToolView::of(catalog, &means, &policy)
+    ToolView::of(catalog, &means, &ToolPolicy(vec![ban]))
 }
 
 fn routed(intent: &str, denied: &[&str]) -> Routed {

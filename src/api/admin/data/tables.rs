@@ -124,6 +124,7 @@ pub(super) const TABLES: &[Table] = &[
     table("tool_belief_shares", Key::Text("hour || ':' || tool"), NONE),
     table("tool_reports", Key::Number("seq"), NONE),
     table("tool_intents", Key::Text("digest"), NONE),
+    table("tool_switches", Key::Text("key_hash"), NONE),
     table("reconcile_findings", Key::Number("seq"), NONE),
     table("reconcile_walks", Key::Text("account"), &["state"]),
     ending(table("closed_books", Key::Text("account"), NONE), End::Keep),
