@@ -461,6 +461,9 @@ impl<'d> Maker<'d, '_> {
     }
 }
 
+/// Whether a media type is of a kind.
+type IsKind = fn(&str) -> bool;
+
 /// The kind of body that is sent, of those that a document offers.
 fn media(content: &Map<String, Value>) -> Option<(&str, BodyKind, &Value)> {
     let plain = |media: &str| {
@@ -473,7 +476,7 @@ fn media(content: &Map<String, Value>) -> Option<(&str, BodyKind, &Value)> {
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || b"/+-._".contains(&byte))
     };
-    let kinds: [(fn(&str) -> bool, BodyKind); 4] = [
+    let kinds: [(IsKind, BodyKind); 4] = [
         (|media| media == "application/json", BodyKind::Json),
         (|media| media.ends_with("+json"), BodyKind::Json),
         (
