@@ -6,7 +6,7 @@ import { testCatalog } from "./catalog.mjs";
 import { startGateway } from "./gateway.mjs";
 
 /** The rows of the catalog's tools: name of the file → text. */
-const rows = () => {
+export const rows = () => {
   const files = readdirSync(at("catalog/tools")).filter((name) => name.endsWith(".toml"));
   return Object.fromEntries(files.map((name) => [name.slice(0, -".toml".length), readFileSync(at("catalog/tools", name), "utf8")]));
 };
