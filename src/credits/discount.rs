@@ -132,7 +132,7 @@ mod tests {
         assert!(!table.is_free() && table.net(Price::FREE) == Price::FREE);
         assert_eq!(table.net(table.prompt).get(), 990_000_003);
         assert_eq!(
-            serde_json::to_value(&charge.lines[0]).unwrap()["discount_ppm"],
+            serde_json::to_value(charge.lines[0]).unwrap()["discount_ppm"],
             100_000
         );
     }

@@ -82,9 +82,9 @@ fn is_path(template: &str, place: &str) -> bool {
             (None, None) => return true,
             (Some(part), Some(_)) if part.ends_with("...}") => return true,
             (Some(part), Some(text)) => {
-                let fits = match (part.find('{'), part.rfind('}')) {
-                    (Some(open), Some(close)) => {
-                        let (before, after) = (&part[..open], &part[close + 1..]);
+                let around = part.split_once('{').zip(part.rsplit_once('}'));
+                let fits = match around {
+                    Some(((before, _), (_, after))) => {
                         text.len() > before.len() + after.len()
                             && text.starts_with(before)
                             && text.ends_with(after)
@@ -271,11 +271,12 @@ impl Judge {
         if let Some(words) = word.strip_prefix('=') {
             let is_one = value.as_str().is_some_and(|text| {
                 text.starts_with(ANYTHING)
-                    || word[1..] == *text
+                    || words == text
                     || words.split('|').any(|word| word == text)
             });
             // Numbers and truth values among the words are told without quotes.
-            let is_plain = words.split('|').any(|word| word == value.to_string());
+            let plain = value.to_string();
+            let is_plain = words.split('|').any(|word| word == plain);
             if !is_one && !is_plain {
                 faults.push(format!("{at}: {value} is none of {words}"));
             }
@@ -361,10 +362,7 @@ fn nested(pairs: &[(String, String)]) -> Value {
             if !here.is_object() {
                 *here = json!({});
             }
-            here = here.as_object_mut().map_or_else(
-                || unreachable!(),
-                |fields| fields.entry(step).or_insert(Value::Null),
-            );
+            here = &mut here[step];
         }
         *here = match here.take() {
             Value::Null => json!(text),

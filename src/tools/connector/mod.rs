@@ -69,9 +69,12 @@ pub struct Outgoing {
     pub watch: Option<Watch>,
 }
 
+/// Takes a piece and answers whether it has seen enough.
+type Sees = dyn Fn(&[u8]) -> bool;
+
 /// Is handed the pieces of an event stream as they come, and says when no more of it is wanted.
 #[derive(Clone)]
-pub struct Watch(Rc<dyn Fn(&[u8]) -> bool>);
+pub struct Watch(Rc<Sees>);
 
 impl Watch {
     /// Whoever answers whether it has seen enough.

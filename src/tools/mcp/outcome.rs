@@ -69,12 +69,13 @@ fn text(text: &str) -> Value {
 /// Images, sounds and files that another MCP server answered: blocks already.
 fn shown(data: &Value) -> Vec<Value> {
     let is_shown = |block: &&Value| {
-        let has = |names: &[&str]| names.iter().all(|name| block[*name].is_string());
-        match block["type"].as_str() {
-            Some("image" | "audio") => has(&["data", "mimeType"]),
-            Some("resource") => {
-                block["resource"]["uri"].is_string() && block["resource"]["blob"].is_string()
-            }
+        let has = |at: &[&str]| {
+            let texts = at.iter().map(|at| block.pointer(at));
+            texts.flatten().filter(|text| text.is_string()).count() == at.len()
+        };
+        match block.get("type").and_then(Value::as_str) {
+            Some("image" | "audio") => has(&["/data", "/mimeType"]),
+            Some("resource") => has(&["/resource/uri", "/resource/blob"]),
             _ => false,
         }
     };

@@ -326,7 +326,8 @@ fn a_failure_says_whether_the_tool_may_have_acted() {
         let failure = failure(call(&modern(reply), Some("2026-07-28")));
         (failure.class, failure.acted)
     };
-    let table: [(fn(&Sent) -> Reply, Class, Acted); 16] = [
+    type Row = (fn(&Sent) -> Reply, Class, Acted);
+    let table: [Row; 16] = [
         (
             |sent| sent.error(200, -32_602, Value::Null),
             Class::Invalid,
