@@ -147,8 +147,6 @@ test("what is wrong is told with its path, and text is an intent", async () => {
   const envelope = intent.result.task.artifacts[0].parts[0].data;
   assert.deepEqual([envelope.status, envelope.routing.intent.tool], ["succeeded", "weather_current"]);
 });
-  assert.ok(["TASK_STATE_COMPLETED", "TASK_STATE_INPUT_REQUIRED"].includes(intent.result.task.status.state), JSON.stringify(intent));
-});
 
 test("words that suit no tool are asked about, and the same task goes on with better ones", async () => {
   const { result: { task } } = await rpc("SendMessage", { message: said({ text: "Hm?" }) });

@@ -27,6 +27,7 @@ before(async () => {
       BILLING_RETURN_URL: "https://app.example/credits",
       BYOK_MASTER_KEY: randomBytes(32).toString("base64"),
       DESTINATION_TRUSTED_HOSTS: receiver.host,
+      TOOLS_TRUSTED_HOSTS: receiver.host,
     }),
   });
 });
@@ -150,6 +151,13 @@ test("each change is in the audit log, with who made it", async () => {
   const rows = testCatalog();
   rows.models.push(model("test/more"));
   rows.endpoints.push(endpoint({ model: "test/more", provider: "one-openai", dialect: "openai" }));
+  const document = { openapi: "3.1.0", info: { title: "Shop", version: "1" }, servers: [{ url: `${receiver.url}/v1` }], paths: { "/orders": { get: { operationId: "list" } } } };
+  for (const [base, slug] of [["/api/v1/tools/sources", "corner"], ["/api/v1/admin/tools/sources", "shop"]]) {
+    const { data: source } = await change(`POST ${base}`, [], { kind: "openapi", slug, document });
+    await change(`PATCH ${base}/{id}`, [source.id], { enabled: false });
+    await change(`POST ${base}/{id}/refresh`, [source.id], { document });
+    await change(`DELETE ${base}/{id}`, [source.id]);
+  }
   await change("PUT /api/v1/tools/guards", [], { confirm: "writes", rules: [] });
   await change("POST /api/v1/external-users", [], { user: "u" });
   await change("PATCH /api/v1/external-users/{user}", ["u"], { is_active: false });
