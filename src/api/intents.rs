@@ -69,7 +69,7 @@ pub(super) enum Resolved {
 struct RouteBody {
     intent: String,
     #[serde(default)]
-    input: Option<Value>,
+    input: Option<Map<String, Value>>,
     #[serde(default)]
     tools: Vec<String>,
     #[serde(default)]
@@ -83,7 +83,7 @@ pub(super) async fn route<W: World>(world: &W, request: Request) -> Result<Respo
     let body: RouteBody = request.json().await?;
     let asked = Asked {
         intent: checked(&body.intent).map_err(|error| Error::invalid("intent", error.message))?,
-        input: body.input.unwrap_or_else(|| json!({})),
+        input: Value::Object(body.input.unwrap_or_default()),
         tools: body.tools,
     };
     let toolbox = Toolbox::open(world, &key, origin).await?;

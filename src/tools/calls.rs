@@ -54,6 +54,17 @@ pub struct Outcome {
     pub is_error: bool,
 }
 
+/// Where answers have lists; whichever is read, each has to be what the API's document says.
+const LISTS: [&str; 7] = [
+    "choices",
+    "tool_calls",
+    "messages",
+    "output",
+    "input",
+    "items",
+    "content",
+];
+
 impl Batch {
     /// Reads a whole answer of an API, its assistant message or items alone, or a conversation that ends with them.
     ///
@@ -61,6 +72,23 @@ impl Batch {
     /// 400 where there is no such message, or a call has no id or name.
     pub fn read(body: &Map<String, Value>) -> Result<Self> {
         let list = |name: &str| body.get(name).and_then(Value::as_array);
+        for name in LISTS {
+            // A message that stands by itself may have a text, or none, beside its calls.
+            let is_text = |value: &Value| name == "content" && !value.is_array();
+            if body
+                .get(name)
+                .is_some_and(|value| !value.is_array() && !is_text(value))
+            {
+                return Err(Error::invalid(name, "expected a list"));
+            }
+            let items = list(name).into_iter().flatten();
+            if let Some(at) = items.map(Value::is_object).position(|is_one| !is_one) {
+                return Err(Error::invalid(
+                    format!("{name}[{at}]"),
+                    "expected an object",
+                ));
+            }
+        }
         let choice = list("choices").and_then(|choices| choices.first()?.get("message"));
         if let Some(message) = body.get("message").or(choice) {
             return Self::of_message(
@@ -323,6 +351,7 @@ mod tests {
         for body in [
             json!({"message": {"role": "assistant", "content": "Hello"}}),
             json!({"tool_calls": []}),
+            json!({"content": null, "tool_calls": []}),
             json!({"output": []}),
         ] {
             assert!(read(body).unwrap().calls.is_empty());
@@ -335,6 +364,8 @@ mod tests {
                 "messages",
             ),
             (json!({"messages": []}), "messages"),
+            (json!({"message": {}, "output": {}}), "output"),
+            (json!({"message": {}, "content": [{}, []]}), "content[1]"),
             (
                 json!({"tool_calls": [{"function": {"name": "x"}}]}),
                 "tool_calls[0].id",

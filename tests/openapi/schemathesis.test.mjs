@@ -11,7 +11,7 @@ after(() => gateway?.stop());
 test("no request of schemathesis finds an answer that the document does not allow", async (t) => {
   const who = await callers(gateway);
   const { ok, output, missing } = await schemathesis(gateway, who, [
-    ...["--phases", "examples,fuzzing"],
+    ...["--phases", "examples,coverage,fuzzing"],
     ...["--max-examples", "8", "--seed", "7", "--workers", "2"],
     ...["--continue-on-failure", "--no-shrink", "--warnings", "off"],
   ]);

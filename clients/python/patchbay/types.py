@@ -1515,7 +1515,7 @@ ToolRunRequest = TypedDict(
         "tool_calls": "list[dict[str, Any]]",
         "output": "list[dict[str, Any]]",
         "input": "list[dict[str, Any]]",
-        "content": "list[dict[str, Any]]",
+        "content": "list[dict[str, Any]] | str | None",
         "confirmations": "dict[str, str] | None",
         "confirm": "ConfirmPolicy | None",
         "confirm_by": "Literal[\"client\", \"model\", None]",

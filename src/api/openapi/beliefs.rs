@@ -22,7 +22,7 @@ pub fn operations() -> Vec<Operation> {
         operation("POST", "/tools/route", Caller, "Tools", "Choose a tool for what is wanted in words, without running it")
             .says("Ranked by fit alone; below the thresholds nothing is chosen. With `fill`, a model may be asked for the input, which is charged like any request.")
             .takes("RouteRequest")
-            .example(json!({"intent": "Will it rain in Lisbon tomorrow?"}))
+            .example(json!({"intent": "find papers about graph neural networks"}))
             .answers(200, "ToolRoute"),
         operation(
             "POST",
