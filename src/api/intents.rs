@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::{
     World, beliefs,
     http::{Request, Response},
-    inner_chat, principal,
+    inner, principal,
     toolbox::Toolbox,
 };
 use crate::{
@@ -22,6 +22,7 @@ use crate::{
         execute::{Call, Confirm},
         intent::{
             fill::{self, Filled},
+            meaning::{self, Meaning},
             memory,
             router::{Candidate, Routed},
             text::Features,
@@ -32,6 +33,8 @@ use crate::{
 
 /// The variable that names the model which fills inputs in.
 const MODEL: &str = "TOOLS_INTENT_MODEL";
+/// The variable that names the model whose vectors decide what words leave open.
+const EMBEDDINGS: &str = "TOOLS_INTENT_EMBEDDINGS";
 /// ToolRoute's name for a tool that is chosen.
 const AUTO: &str = "auto/route";
 /// The same as a function is called.
@@ -304,7 +307,38 @@ async fn choose<W: World>(world: &W, key: &KeyRecord, view: &ToolView, asked: &A
         };
         asked.tools.is_empty() || asked.tools.iter().any(is)
     };
-    router.route(&asked.intent, &index, remembered, view, &among)
+    let mut routed = router.route(&asked.intent, &index, remembered, view, &among);
+    if routed.is_open()
+        && let Some(model) = world.var(EMBEDDINGS)
+    {
+        let meaning = by_meaning(world, key, model, &asked.intent, &routed).await;
+        routed.settle(meaning);
+    }
+    routed
+}
+
+/// Has a model compare the words with the candidates, as a request for embeddings of whoever asks.
+async fn by_meaning<W: World>(
+    world: &W,
+    key: &KeyRecord,
+    model: String,
+    intent: &str,
+    routed: &Routed,
+) -> Meaning {
+    let body = meaning::body(&model, intent, &routed.candidates);
+    let mut meaning = Meaning {
+        model,
+        ..Meaning::default()
+    };
+    match inner::embed(world, key, &body).await {
+        Ok((answer, generation)) => {
+            meaning.cost = answer.pointer("/usage/cost").cloned();
+            meaning.generation = Some(generation);
+            meaning.read(&answer, routed.candidates.len());
+        }
+        Err(error) => meaning.problem = Some(error.message),
+    }
+    meaning
 }
 
 /// The schema of what a deed takes.
@@ -382,7 +416,7 @@ async fn by_model<W: World>(
         &asked.intent,
         &asked.input,
     );
-    let answer = match inner_chat::ask(world, key, &body).await {
+    let answer = match inner::ask(world, key, &body).await {
         Ok(said) => {
             (written.generation, written.cost) = (Some(said.generation), said.cost);
             said.text

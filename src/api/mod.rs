@@ -25,7 +25,7 @@ mod external_users;
 mod generation;
 mod guardrails;
 pub mod http;
-mod inner_chat;
+mod inner;
 mod intents;
 mod keys;
 mod mcp;

@@ -42,12 +42,25 @@ pub async fn answer<W: World>(
     operation: Operation,
 ) -> Result<Response> {
     let key = principal(world, &request).await?;
-    let mut origin = origin(&request, &key, &ids.request);
+    serve(world, request, ids, operation, &key).await
+}
+
+/// The same for a key that is known.
+///
+/// # Errors
+/// Those of the operation.
+pub(super) async fn serve<W: World>(
+    world: &W,
+    request: Request,
+    ids: &Ids,
+    operation: Operation,
+    key: &KeyRecord,
+) -> Result<Response> {
+    let mut origin = origin(&request, key, &ids.request);
     let headers = Headers::of(&request);
     // Vectors of the same words are the same vectors.
     let is_kept = operation == Operation::Embeddings && headers.ask();
-    let (prepared, ask) =
-        prepare(world, request, operation, &key, &ids.generation, is_kept).await?;
+    let (prepared, ask) = prepare(world, request, operation, key, &ids.generation, is_kept).await?;
     origin.guardrails = prepared.screened.acted();
     let mut filling = None;
     if let Some(wish) = headers.wish(None).filter(|_| is_kept) {
@@ -55,7 +68,7 @@ pub async fn answer<W: World>(
             wish,
             form: Form::Embeddings,
             id: &ids.generation,
-            key: &key,
+            key,
             origin: &origin,
             request: &prepared,
         };
@@ -92,7 +105,7 @@ pub async fn answer<W: World>(
         filters: None,
         trusted_hosts: trusted_hosts(&|name| world.var(name)).into(),
         ask: Some(Rc::clone(&ask)),
-        keeper: content::keeper(world, &key),
+        keeper: content::keeper(world, key),
     };
     let mut response = relayed(world, job, &ask, filling).await?;
     tell_screened(&mut response, &screened);

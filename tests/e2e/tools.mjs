@@ -12,13 +12,13 @@ export const rows = () => {
 };
 
 /** `{gateway, vendors, stop()}`: with keys of two vendors, whatever needs none, and the models of the tests. `change` may add to the rows. */
-export async function startToolGateway({ vars = {}, upstream, main, change = (all) => all } = {}) {
+export async function startToolGateway({ vars = {}, upstream, main, catalog = testCatalog(), change = (all) => all } = {}) {
   const vendors = await startVendors();
   const { TAVILY_API_KEY, RESEND_API_KEY } = vendors.secrets;
   const gateway = await startGateway({
     upstream,
     main,
-    catalog: { ...testCatalog(), tools: change(rows()) },
+    catalog: { ...catalog, tools: change(rows()) },
     vars: { TOOLS_ORIGIN: vendors.url, TOOLS_SINGLE_TENANT: "on", TAVILY_API_KEY, RESEND_API_KEY, ...vars },
   });
   return {

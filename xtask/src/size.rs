@@ -15,6 +15,8 @@ use crate::{Outcome, say};
 const OWN: &str = "patchbay";
 /// Folders whose own folders or files are told apart.
 const SPLIT: [&str; 2] = ["api", "dialects"];
+/// What stands in the name of whatever reads JSON.
+const READER: &str = "json::reader::";
 /// Smaller modules are added up.
 const LEAST: usize = 4_000;
 
@@ -89,10 +91,14 @@ fn functions(module: &[u8]) -> wasmparser::Result<(Vec<(String, usize)>, usize)>
     Ok((named.collect(), data))
 }
 
-/// The module of the gateway that a function is for: the first that its name mentions; else its crate.
+/// The module of the gateway that a function is for: the first that its name mentions, but for the wrapper that all types are read
+/// through; else its crate.
 fn module_of(name: &str) -> String {
     let own = format!("{OWN}::");
-    let Some((_, path)) = name.split_once(&own) else {
+    let mentioned = || name.split(&own).skip(1);
+    let is_of_type = |path: &&str| !path.starts_with(READER);
+    let first = mentioned().find(is_of_type);
+    let Some(path) = first.or_else(|| mentioned().next()) else {
         let is_word = |letter: &char| letter.is_alphanumeric() || *letter == '_';
         let start = name.trim_start_matches(|letter| !is_word(&letter));
         let start = start.strip_prefix("mut ").unwrap_or(start);
@@ -121,6 +127,11 @@ mod tests {
         for (name, module) in [
             ("patchbay::api::chat::answer::{closure#0}", "api/chat"),
             ("<patchbay::error::Error>::internal", "error"),
+            (
+                "<patchbay::json::reader::Reader<_> as serde::de::Visitor>::visit_map::<patchbay::usage::Row>",
+                "usage",
+            ),
+            ("patchbay::json::reader::new", "json"),
             (
                 "core::ptr::drop_in_place::<patchbay::dialects::gemini::wire::Part>",
                 "dialects/gemini",

@@ -1483,6 +1483,7 @@ ToolRoute = TypedDict(
         "thresholds": "dict[str, Any]",
         "remembered_intents": "int",
         "named_providers": "list[str]",
+        "meaning": "dict[str, Any] | None",
         "candidates": "list[dict[str, Any]]",
         "input": "dict[str, Any] | None",
         "filled": "dict[str, Any]",

@@ -4,7 +4,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{
-    super::{World, inner_chat},
+    super::{World, inner},
     Origin, Toolbox,
 };
 use crate::{
@@ -171,7 +171,7 @@ impl<W: World> Runner for Toolbox<W> {
             let model = self.world().var(MODEL);
             set(&mut body, "model", model.as_deref().unwrap_or(USUAL_MODEL));
         }
-        let said = inner_chat::ask(self.world(), &self.key, &body).await;
+        let said = inner::ask(self.world(), &self.key, &body).await;
         let said = said.map_err(|error| {
             let code = match error.status {
                 402 => "insufficient_balance",

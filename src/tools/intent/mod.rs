@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! words ─ text ─▶ features ─ index (names, descriptions, intents, what the account remembers) ─▶ fits
-//!       ─ confidence ─▶ a deed, or an honest "none" ─ fill ─▶ its input ─ execution ─▶ memory, where it succeeded
+//!       ─ confidence (and meaning, where words leave it open) ─▶ a deed, or an honest "none" ─ fill ─▶ its input ─ execution ─▶ memory, where it succeeded
 //! ```
 //! `router` puts it together, `cache` keeps what was read. Everything is pure but for `memory`'s statements. Out of scope: which provider
 //! does it (`beliefs`), running it (`execute`).
@@ -11,6 +11,7 @@ pub mod cache;
 pub mod confidence;
 pub mod fill;
 pub mod index;
+pub mod meaning;
 pub mod memory;
 pub mod router;
 pub mod text;

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::{
     confidence::{LEAST_CONFIDENCE, LEAST_RELEVANCE, confidence, relevance, signals},
     index::{Card, Field, Fits, Index},
+    meaning::{LEAST_LEAD, Meaning},
     memory::Intents,
     text::{Features, hash, says_nothing, stem, words},
     thesaurus::Kinds,
@@ -80,6 +81,8 @@ pub struct Routed {
     pub named: Vec<String>,
     /// How many intents of the account were known.
     pub remembered: usize,
+    /// What a model of embeddings says, where one was asked.
+    pub meaning: Option<Meaning>,
 }
 
 /// What a catalog is recognised by.
@@ -199,6 +202,7 @@ impl Router {
             relevance: seen.as_ref().map_or(0.0, relevance),
             named: self.named(intent, &fits),
             remembered,
+            meaning: None,
         }
     }
 
@@ -296,8 +300,38 @@ fn matched(intent: &str, card: &Card) -> Vec<String> {
 impl Routed {
     /// The deed to do, where it is sure enough.
     pub fn chosen(&self) -> Option<&Candidate> {
-        let is_sure = self.confidence >= LEAST_CONFIDENCE && self.relevance >= LEAST_RELEVANCE;
+        let is_sure = self.confidence >= LEAST_CONFIDENCE || self.is_by_meaning();
+        let is_sure = is_sure && self.relevance >= LEAST_RELEVANCE;
         self.candidates.first().filter(|_| is_sure)
+    }
+
+    /// Whether something suits, but words leave open what.
+    pub fn is_open(&self) -> bool {
+        let is_unsure = self.confidence < LEAST_CONFIDENCE;
+        is_unsure && self.relevance >= LEAST_RELEVANCE && self.candidates.len() > 1
+    }
+
+    /// Takes over what a model of embeddings says of the candidates: the nearest is the best one, where it is clearly the nearest.
+    pub fn settle(&mut self, mut meaning: Meaning) {
+        if let Some(place) = meaning.nearest()
+            && place < self.candidates.len()
+        {
+            let best = self.candidates.remove(place);
+            let near = meaning.near.remove(place);
+            let is_of_best = |slug: &String| {
+                let mut members = best.deed.members.iter();
+                members.any(|tool| tool.provider.slug == *slug)
+            };
+            self.named.retain(is_of_best);
+            self.candidates.insert(0, best);
+            meaning.near.insert(0, near);
+        }
+        self.meaning = Some(meaning);
+    }
+
+    fn is_by_meaning(&self) -> bool {
+        let meaning = self.meaning.as_ref();
+        meaning.is_some_and(|meaning| meaning.nearest().is_some())
     }
 
     /// Why this one, or why none.
@@ -316,6 +350,9 @@ impl Routed {
                 best.deed.name
             );
         }
+        if self.is_by_meaning() {
+            return format!("{} is the nearest in meaning", best.deed.name);
+        }
         if self.confidence < LEAST_CONFIDENCE {
             let second = self
                 .candidates
@@ -331,6 +368,18 @@ impl Routed {
 
     /// All of it, as clients are told it.
     pub fn explain(&self) -> Value {
+        let meaning = self.meaning.as_ref().map(|meaning| {
+            json!({
+                "model": meaning.model,
+                "near": meaning.near.iter().copied().map(rounded).collect::<Vec<_>>(),
+                "lead": rounded(meaning.lead),
+                "least_lead": LEAST_LEAD,
+                "decides": meaning.nearest().is_some(),
+                "generation": meaning.generation,
+                "cost": meaning.cost,
+                "problem": meaning.problem,
+            })
+        });
         let candidate = |one: &Candidate| {
             json!({
                 "tool": one.deed.name,
@@ -352,6 +401,7 @@ impl Routed {
             "thresholds": {"confidence": LEAST_CONFIDENCE, "relevance": LEAST_RELEVANCE},
             "remembered_intents": self.remembered,
             "named_providers": self.named,
+            "meaning": meaning,
             "candidates": self.candidates.iter().map(candidate).collect::<Vec<_>>(),
         })
     }
