@@ -74,7 +74,8 @@ impl Batch {
         let list = |name: &str| body.get(name).and_then(Value::as_array);
         for name in LISTS {
             // A message that stands by itself may have a text, or none, beside its calls.
-            let is_text = |value: &Value| name == "content" && !value.is_array();
+            let is_text =
+                |value: &Value| name == "content" && (value.is_string() || value.is_null());
             if body
                 .get(name)
                 .is_some_and(|value| !value.is_array() && !is_text(value))
@@ -365,6 +366,7 @@ mod tests {
             ),
             (json!({"messages": []}), "messages"),
             (json!({"message": {}, "output": {}}), "output"),
+            (json!({"message": {}, "content": 1}), "content"),
             (json!({"message": {}, "content": [{}, []]}), "content[1]"),
             (
                 json!({"tool_calls": [{"function": {"name": "x"}}]}),

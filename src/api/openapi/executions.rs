@@ -49,7 +49,7 @@ pub fn operations() -> Vec<Operation> {
         execute("/execute", "Execute a tool, at ToolRoute's path"),
         operation("GET", "/tools/executions", AnyKey, "Tools", "List executions of the last day")
             .says("Those of the key that asks; a management key sees those of all keys.")
-            .query("{limit?: int(1..500), before?: string(1..), status?: ExecutionState, parent?: string, key_hash?: string(1..)}")
+            .query("{limit?: int(1..500), before?: string, status?: ExecutionState, parent?: string, key_hash?: string}")
             .answers(200, "{data: ExecutionEntry[], next: string | null}"),
         operation("GET", "/tools/executions/{id}", Caller, "Tools", "Show an execution")
             .says("Its envelope, for a day. A job is asked about first.")
